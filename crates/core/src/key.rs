@@ -1,0 +1,190 @@
+//! The cache key: length-prefixed fields, hashed once, compared on a hit.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// First byte of the field block; raise it when a field is added, so that old stored keys never match.
+const SCHEMA: u8 = 1;
+
+/// What identifies a resource. Every field is required, so there is no way to build a key without an authority or a tenant
+/// (CVE-2026-2836 was a key of paths alone).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyParts<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Host and port as the client named them, lower-cased by the caller.
+    pub authority: &'a str,
+    /// The tenant, empty where there is only one.
+    pub tenant: &'a str,
+    /// The path, as sent or normalised by the policy.
+    pub path: &'a str,
+    /// The query without its `?`, as sent or canonical by the policy.
+    pub query: &'a str,
+}
+
+/// A resource, or one variant of it, as every tier knows it.
+///
+/// Cheap to clone. Equality compares the fields, not only the 128-bit digest, so a collision is a miss and never another's answer.
+#[derive(Clone)]
+pub struct CacheKey {
+    digest: u128,
+    fields: Bytes,
+    base_len: u32,
+}
+
+impl CacheKey {
+    /// The base key of a resource: the one a variant index, or the only variant, is stored under.
+    #[must_use]
+    pub fn new(parts: &KeyParts<'_>) -> Self {
+        let KeyParts { scheme, authority, tenant, path, query } = *parts;
+        let fields = [scheme, authority, tenant, path, query];
+        let mut block = BytesMut::with_capacity(1 + fields.iter().map(|f| f.len() + 4).sum::<usize>());
+        block.put_u8(SCHEMA);
+        for field in fields {
+            put_field(&mut block, field.as_bytes());
+        }
+        Self::from_block(block.freeze(), None)
+    }
+
+    /// The key of one variant of this resource: `selecting` is the normalised value of each header that `Vary` names (RFC 9111 §4.1),
+    /// `None` where the request lacks it.
+    #[must_use]
+    pub fn variant<'a>(&self, selecting: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+        let base = &self.fields[..self.base_len as usize];
+        let mut block = BytesMut::with_capacity(base.len() + 64);
+        block.put_slice(base);
+        for (name, value) in selecting {
+            put_field(&mut block, name.as_bytes());
+            block.put_u8(u8::from(value.is_some()));
+            put_field(&mut block, value.unwrap_or_default());
+        }
+        Self::from_block(block.freeze(), Some(self.base_len))
+    }
+
+    fn from_block(fields: Bytes, base_len: Option<u32>) -> Self {
+        let base_len = base_len.unwrap_or(u32::try_from(fields.len()).unwrap_or(u32::MAX));
+        Self { digest: xxh3_128(&fields), fields, base_len }
+    }
+
+    /// The xxh3 digest of the fields: what tiers index by.
+    #[must_use]
+    pub const fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// The length-prefixed fields: what a tier compares on a hit.
+    #[must_use]
+    pub const fn fields(&self) -> &Bytes {
+        &self.fields
+    }
+
+    /// The parts this key, or the base of this variant, was built from.
+    #[must_use]
+    pub fn parts(&self) -> KeyParts<'_> {
+        let mut rest = &self.fields[1..self.base_len as usize];
+        let mut next = || {
+            let (len, tail) = rest.split_at(4);
+            let (field, tail) = tail.split_at(u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize);
+            rest = tail;
+            std::str::from_utf8(field).expect("fields are built from &str")
+        };
+        KeyParts { scheme: next(), authority: next(), tenant: next(), path: next(), query: next() }
+    }
+
+    /// Bytes this key occupies beside its handle.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.fields.len()
+    }
+}
+
+fn put_field(block: &mut BytesMut, field: &[u8]) {
+    block.put_u32_le(u32::try_from(field.len()).expect("a header or URI is far below 4 GiB"));
+    block.put_slice(field);
+}
+
+impl PartialEq for CacheKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.fields == other.fields
+    }
+}
+
+impl Eq for CacheKey {}
+
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The low half is uniform already; `IdentityHasher`-style hashers can use it as it is.
+        #[expect(clippy::cast_possible_truncation, reason = "half of a uniform digest is uniform")]
+        state.write_u64(self.digest as u64);
+    }
+}
+
+/// Hexadecimal digest: safe to log, says nothing of the query.
+impl fmt::Display for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.digest)
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CacheKey({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: KeyParts<'_> =
+        KeyParts { scheme: "http", authority: "pitchey.example", tenant: "", path: "/api/stats", query: "limit=10" };
+
+    #[test]
+    fn the_digest_is_stable_across_versions() {
+        // A golden value: a change here makes every stored entry of every deployment unreachable.
+        assert_eq!(CacheKey::new(&PARTS).to_string(), "c0198fe00cc7281a55a2024dd825bf5b");
+    }
+
+    #[test]
+    fn every_part_matters() {
+        let key = CacheKey::new(&PARTS);
+        let others = [
+            KeyParts { scheme: "https", ..PARTS },
+            KeyParts { authority: "pitchey.example:8080", ..PARTS },
+            KeyParts { tenant: "t", ..PARTS },
+            KeyParts { path: "/api/stats/", ..PARTS },
+            KeyParts { query: "limit=11", ..PARTS },
+            // The same bytes, cut elsewhere.
+            KeyParts { path: "/api/statsl", query: "imit=10", ..PARTS },
+        ];
+        for other in others {
+            assert_ne!(key, CacheKey::new(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn parts_come_back_from_a_variant() {
+        let key = CacheKey::new(&PARTS);
+        let variant = key.variant([("accept-encoding", Some(&b"gzip"[..])), ("accept", None)]);
+        assert_ne!(key, variant);
+        assert_eq!(variant.parts(), PARTS);
+        assert_eq!(
+            variant.variant([("accept", None)]),
+            key.variant([("accept", None)]),
+            "a variant's variant is the base's"
+        );
+        assert_ne!(key.variant([("accept", None)]), key.variant([("accept", Some(&b""[..]))]), "absent is not empty");
+    }
+
+    #[test]
+    fn a_digest_collision_is_not_equality() {
+        let (one, other) = (CacheKey::new(&PARTS), CacheKey::new(&KeyParts { path: "/x", ..PARTS }));
+        let forged = CacheKey { digest: one.digest, ..other };
+        assert_ne!(one, forged);
+    }
+}

@@ -1,0 +1,43 @@
+//! The vocabulary of edge-cache: what a key, an entry, a tag and a tier *are*.
+//!
+//! Nothing here does I/O or knows a runtime, so every other crate can depend on it. The HTTP rules live in
+//! `edge-cache-policy`, the state machine in `edge-cache-tier`, storage in `edge-cache-memory` and `edge-cache-redis`.
+//!
+//! ```
+//! use edge_cache_core::{CacheKey, KeyParts};
+//!
+//! let parts = KeyParts { scheme: "http", authority: "pitchey.example", tenant: "", path: "/api/stats", query: "" };
+//! let key = CacheKey::new(&parts);
+//! assert_eq!(key, CacheKey::new(&parts));
+//! assert_ne!(key, CacheKey::new(&KeyParts { authority: "other.example", ..parts }), "the authority is part of the key");
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clock;
+mod entry;
+mod freshness;
+mod head;
+pub mod headers;
+mod key;
+pub mod marker;
+mod outcome;
+pub mod query;
+mod rng;
+pub mod route;
+mod store;
+mod tag;
+
+/// A boxed error that can cross threads, as Tower's layers use it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+pub use self::{
+    clock::{Clock, SharedClock, SystemClock, Timestamp},
+    entry::{Entry, Handoff},
+    freshness::{Freshness, Judgement},
+    head::{Head, HeadError, Kind, PackedHeaders},
+    key::{CacheKey, KeyParts},
+    outcome::{Bypass, Fwd, NoStore, Outcome, Served},
+    rng::{Rng, SharedRng, SystemRng},
+    store::{Store, StoreError, TierName},
+    tag::{TagHash, TagSet},
+};

@@ -1,0 +1,98 @@
+//! The seam between the cache's state machine and its storage.
+
+use std::{fmt, future::Future, time::Duration};
+
+use crate::{BoxError, CacheKey, Entry};
+
+/// A tier's name, as `Cache-Status`, metrics and errors say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TierName {
+    /// The process's own memory.
+    Memory,
+    /// Redis.
+    Redis,
+    /// A disk.
+    Disk,
+}
+
+impl TierName {
+    /// The metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The `Cache-Status` member.
+    #[must_use]
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::Memory => "edge-memory",
+            Self::Redis => "edge-redis",
+            Self::Disk => "edge-disk",
+        }
+    }
+}
+
+impl fmt::Display for TierName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One tier's storage. It keeps and finds; it never judges freshness (RFC 9111 §4 lives in `policy`).
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Future of [`get`](Self::get).
+    type Get: Future<Output = Result<Option<Entry>, StoreError>> + Send;
+    /// Future of [`put`](Self::put) and [`remove`](Self::remove).
+    type Put: Future<Output = Result<(), StoreError>> + Send;
+
+    /// The tier this store is.
+    fn name(&self) -> TierName;
+
+    /// Largest body in bytes that this store takes.
+    fn body_bytes_max(&self) -> u64;
+
+    /// Finds `key`; `None` is a miss. Entries past their freshness may come back: the caller decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`]; act as on a miss, the next `put` overwrites.
+    fn get(&self, key: &CacheKey) -> Self::Get;
+
+    /// Keeps `entry` for at most `keep` (rounded up to 1 ms) and at most the tier's byte budget.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; the response in flight is served regardless.
+    fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put;
+
+    /// Forgets `key`. For room only: correctness comes from markers, which are tested at every read.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn remove(&self, key: &CacheKey) -> Self::Put;
+}
+
+/// Why a tier gave no answer. A miss is not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The tier cannot be reached, is too slow or is switched off by its breaker.
+    #[error("{tier} tier is unavailable")]
+    Unavailable {
+        /// Which tier.
+        tier: TierName,
+        /// The client's own error.
+        source: BoxError,
+    },
+    /// The tier held bytes that are no entry.
+    #[error("{tier} tier held an entry that does not decode")]
+    Corrupt {
+        /// Which tier.
+        tier: TierName,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+}

@@ -1,0 +1,222 @@
+//! `Cache-Control`, read leniently (RFC 9111 §5.2), and its targeted form `CDN-Cache-Control`, read strictly (RFC 9213).
+
+use http::{HeaderMap, HeaderName};
+use sfv::{BareItem, Dictionary, ListEntry, Parser};
+
+use crate::delta_seconds;
+
+/// How far `private` or `no-cache` reaches (RFC 9111 §5.2.2.4, §5.2.2.7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The directive is absent.
+    #[default]
+    None,
+    /// The whole response.
+    All,
+    /// Only these header fields: they are taken off before the response is stored.
+    Fields(Vec<HeaderName>),
+}
+
+/// The directives of one message. Unknown ones are ignored (RFC 9111 §5.2.3).
+///
+/// A lifetime that is no number counts as 0: §4.2.1 asks to take what is invalid for stale.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the directive of its name; lifetimes in seconds")]
+pub struct CacheControl {
+    pub no_store: bool,
+    pub no_cache: Scope,
+    pub private: Scope,
+    pub public: bool,
+    pub must_revalidate: bool,
+    pub proxy_revalidate: bool,
+    pub must_understand: bool,
+    pub immutable: bool,
+    pub max_age: Option<u64>,
+    pub s_maxage: Option<u64>,
+    pub stale_while_revalidate: Option<u64>,
+    pub stale_if_error: Option<u64>,
+    /// A request's `max-stale`; without a value any staleness, `u64::MAX`.
+    pub max_stale: Option<u64>,
+    pub min_fresh: Option<u64>,
+    pub only_if_cached: bool,
+}
+
+impl CacheControl {
+    /// Reads every line of `name`.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, name: &HeaderName) -> Self {
+        let mut cc = Self::default();
+        for line in headers.get_all(name) {
+            cc.read(line.as_bytes());
+        }
+        cc
+    }
+
+    fn read(&mut self, line: &[u8]) {
+        for item in split_unquoted(line, b',') {
+            let (name, value) = match item.iter().position(|b| *b == b'=') {
+                Some(at) => (item[..at].trim_ascii(), Some(unquote(item[at + 1..].trim_ascii()))),
+                None => (item.trim_ascii(), None),
+            };
+            self.set(&name.to_ascii_lowercase(), value.as_deref());
+        }
+    }
+
+    fn set(&mut self, name: &[u8], value: Option<&[u8]>) {
+        // The first occurrence of a lifetime counts (RFC 9111 §4.2.1).
+        let lifetime = |slot: &mut Option<u64>| {
+            let seconds = value.and_then(delta_seconds).unwrap_or(0);
+            slot.get_or_insert(seconds);
+        };
+        match name {
+            b"no-store" => self.no_store = true,
+            b"no-cache" => widen(&mut self.no_cache, value),
+            b"private" => widen(&mut self.private, value),
+            b"public" => self.public = true,
+            b"must-revalidate" => self.must_revalidate = true,
+            b"proxy-revalidate" => self.proxy_revalidate = true,
+            b"must-understand" => self.must_understand = true,
+            b"immutable" => self.immutable = true,
+            b"max-age" => lifetime(&mut self.max_age),
+            b"s-maxage" => lifetime(&mut self.s_maxage),
+            b"stale-while-revalidate" => lifetime(&mut self.stale_while_revalidate),
+            b"stale-if-error" => lifetime(&mut self.stale_if_error),
+            b"max-stale" if value.is_none() => self.max_stale = Some(u64::MAX),
+            b"max-stale" => lifetime(&mut self.max_stale),
+            b"min-fresh" => lifetime(&mut self.min_fresh),
+            b"only-if-cached" => self.only_if_cached = true,
+            _ => {}
+        }
+    }
+
+    /// Reads `CDN-Cache-Control`: a structured-field dictionary. `None` where it is absent, empty, or not valid as a whole,
+    /// so that `Cache-Control` decides (RFC 9213 §2.2).
+    #[must_use]
+    pub fn targeted(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
+        let mut lines = headers.get_all(name).iter();
+        let first = lines.next()?;
+        let mut joined = first.as_bytes().to_vec();
+        for line in lines {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(line.as_bytes());
+        }
+        let members = Parser::new(&joined).parse::<Dictionary>().ok()?;
+        if members.is_empty() {
+            return None;
+        }
+        let mut cc = Self::default();
+        for (name, member) in &members {
+            let ListEntry::Item(item) = member else { return None };
+            let wants_number =
+                matches!(name.as_str(), "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error");
+            match (&item.bare_item, wants_number) {
+                (BareItem::Integer(seconds), true) if i64::from(*seconds) >= 0 => {
+                    cc.set(name.as_str().as_bytes(), Some(i64::from(*seconds).to_string().as_bytes()));
+                }
+                (_, true) => return None,
+                (BareItem::Boolean(true), false) => cc.set(name.as_str().as_bytes(), None),
+                (BareItem::String(fields), false) => cc.set(name.as_str().as_bytes(), Some(fields.as_str().as_bytes())),
+                _ => {}
+            }
+        }
+        Some(cc)
+    }
+}
+
+/// The union of what was said so far and one more occurrence.
+fn widen(scope: &mut Scope, value: Option<&[u8]>) {
+    let fields: Option<Vec<_>> = value.filter(|v| !v.trim_ascii().is_empty()).map(|list| {
+        list.split(|b| *b == b',').filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+    });
+    match (fields, &mut *scope) {
+        (Some(new), Scope::None) => *scope = Scope::Fields(new),
+        (Some(new), Scope::Fields(old)) => old.extend(new),
+        (None, _) => *scope = Scope::All,
+        (Some(_), Scope::All) => {}
+    }
+}
+
+/// Splits at `separator` outside quoted strings; a quote that is never closed reaches to the end.
+pub(crate) fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.split(move |byte| {
+        if escaped {
+            escaped = false;
+        } else if quoted && *byte == b'\\' {
+            escaped = true;
+        } else if *byte == b'"' {
+            quoted = !quoted;
+        }
+        !quoted && *byte == separator
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|item| !item.is_empty())
+}
+
+fn unquote(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    match value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) {
+        Some(inner) if inner.contains(&b'\\') => {
+            let mut escaped = false;
+            let plain = inner.iter().copied().filter(|b| {
+                escaped = !escaped && *b == b'\\';
+                !escaped
+            });
+            plain.collect::<Vec<_>>().into()
+        }
+        Some(inner) => inner.into(),
+        None => value.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header::CACHE_CONTROL};
+
+    use super::*;
+
+    fn cc(line: &str) -> CacheControl {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_str(line).unwrap());
+        CacheControl::of(&headers, &CACHE_CONTROL)
+    }
+
+    fn targeted(line: &str) -> Option<CacheControl> {
+        let mut headers = HeaderMap::new();
+        headers.insert("cdn-cache-control", HeaderValue::from_str(line).unwrap());
+        CacheControl::targeted(&headers, &HeaderName::from_static("cdn-cache-control"))
+    }
+
+    #[test]
+    fn names_in_any_case_and_values_in_any_dress() {
+        assert!(cc("NO-STORE").no_store && cc("a=\"b, no-store\"") == CacheControl::default());
+        assert_eq!(cc("Private").private, Scope::All);
+        assert_eq!(cc("max-age = 5").max_age, Some(5), "space around = is tolerated");
+        assert_eq!(cc("max-age=\"5\"").max_age, Some(5));
+        assert_eq!(cc("max-age=1, max-age=9").max_age, Some(1));
+        assert_eq!(cc("max-age=99999999999999999999").max_age, Some(1 << 31));
+        for bad in ["max-age=-1", "max-age=1.5", "max-age=x", "max-age=", "max-age"] {
+            assert_eq!(cc(bad).max_age, Some(0), "{bad}");
+        }
+        assert_eq!(cc("max-stale").max_stale, Some(u64::MAX));
+    }
+
+    #[test]
+    fn qualified_forms_name_fields() {
+        assert_eq!(
+            cc("no-cache=\"Set-Cookie, X-A\"").no_cache,
+            Scope::Fields(vec![HeaderName::from_static("set-cookie"), HeaderName::from_static("x-a")])
+        );
+        assert_eq!(cc("private=\"x\", private").private, Scope::All);
+        assert_eq!(cc("no-cache=\"\"").no_cache, Scope::All);
+    }
+
+    #[test]
+    fn targeted_control_is_strict_as_a_whole() {
+        assert_eq!(targeted("max-age=60, stale-while-revalidate=9").unwrap().max_age, Some(60));
+        assert!(targeted("no-store").unwrap().no_store);
+        assert!(targeted("no-store=?0, max-age=1").is_some_and(|cc| !cc.no_store));
+        for bad in ["Max-Age=60", "max-age=\"60\"", "max-age=60.5", "max-age=-1", "max-age=60;;", "max-age", ""] {
+            assert_eq!(targeted(bad), None, "{bad}");
+        }
+    }
+}

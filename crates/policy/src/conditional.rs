@@ -1,0 +1,190 @@
+//! Conditional requests: the client's against a stored answer, ours against the origin (RFC 9110 §13, RFC 9111 §4.3).
+
+use edge_cache_core::PackedHeaders;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{date, hop};
+
+/// Preconditions that guard a change, or that only the origin can judge.
+#[must_use]
+pub fn guards_a_change(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
+}
+
+/// The client's conditions, taken off so that what goes inward asks for the whole answer.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    none_match: Vec<HeaderValue>,
+    modified_since: Option<HeaderValue>,
+}
+
+impl Conditions {
+    /// Takes `If-None-Match` and `If-Modified-Since` off a request.
+    #[must_use]
+    pub fn take(headers: &mut HeaderMap) -> Self {
+        if !headers.contains_key(header::IF_NONE_MATCH) && !headers.contains_key(header::IF_MODIFIED_SINCE) {
+            return Self::default();
+        }
+        let none_match = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+        headers.remove(header::IF_NONE_MATCH);
+        Self { none_match, modified_since: headers.remove(header::IF_MODIFIED_SINCE) }
+    }
+
+    /// Puts them back, for a request that goes past the cache after all.
+    pub fn restore(self, headers: &mut HeaderMap) {
+        for value in self.none_match {
+            headers.append(header::IF_NONE_MATCH, value);
+        }
+        if let Some(value) = self.modified_since {
+            headers.insert(header::IF_MODIFIED_SINCE, value);
+        }
+    }
+
+    /// Whether the client already holds the answer with these headers (RFC 9110 §13.2.2: entity tags first, compared weakly).
+    #[must_use]
+    pub fn hold(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        if status != StatusCode::OK {
+            return false;
+        }
+        if !self.none_match.is_empty() {
+            let etag = headers.get(header::ETAG).map(HeaderValue::as_bytes);
+            return self.none_match.iter().any(|line| matches_any(line.as_bytes(), etag));
+        }
+        let Some(since) = self.modified_since.as_ref().and_then(|v| date::parse(v.as_bytes())) else { return false };
+        // Without `Last-Modified`, `Date` bounds when the representation was made (RFC 9111 §4.3.2).
+        let modified = headers.get(header::LAST_MODIFIED).or_else(|| headers.get(header::DATE));
+        modified.and_then(|v| date::parse(v.as_bytes())).is_some_and(|modified| modified <= since)
+    }
+}
+
+/// Whether a list of entity tags names `etag`, by weak comparison (RFC 9110 §8.8.3.2).
+fn matches_any(list: &[u8], etag: Option<&[u8]>) -> bool {
+    if list.trim_ascii() == b"*" {
+        return true;
+    }
+    let Some(etag) = etag else { return false };
+    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
+    crate::cache_control::split_unquoted(list, b',').any(|tag| opaque(tag) == opaque(etag))
+}
+
+/// Turns the headers of a 200 into those of a 304 (RFC 9110 §15.4.5): what describes the body goes.
+pub fn not_modified(headers: &mut HeaderMap) {
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_RANGE,
+        header::ACCEPT_RANGES,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Adds our validators to a request for an answer that we hold (RFC 9111 §4.3.1). Returns whether there were any.
+pub fn validate(request: &mut HeaderMap, stored: &PackedHeaders) -> bool {
+    let mut any = false;
+    for (of, name) in [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)] {
+        if let Some(value) = stored.get(&of).and_then(|v| HeaderValue::from_bytes(v).ok()) {
+            request.insert(name, value);
+            any = true;
+        }
+    }
+    any
+}
+
+/// The stored headers after a 304: every field it carries replaces ours, but those that belong to the stored body or to the
+/// connection (RFC 9111 §3.2).
+#[must_use]
+pub fn freshen(stored: &PackedHeaders, not_modified: &HeaderMap) -> HeaderMap {
+    const KEPT: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_RANGE];
+    let mut update = not_modified.clone();
+    hop::strip(&mut update);
+    let mut headers = stored.unpack();
+    for name in update.keys().filter(|name| !KEPT.contains(name)) {
+        headers.remove(name);
+        for value in update.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    // An age that the 304 does not repeat was that of the old answer.
+    if !update.contains_key(header::AGE) {
+        headers.remove(header::AGE);
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn holds(request: &[(&'static str, &'static str)], response: &[(&'static str, &'static str)]) -> bool {
+        Conditions::take(&mut map(request)).hold(StatusCode::OK, &map(response))
+    }
+
+    #[test]
+    fn entity_tags_come_first_and_compare_weakly() {
+        assert!(holds(&[("if-none-match", "\"a\", W/\"b\"")], &[("etag", "\"b\"")]));
+        assert!(holds(&[("if-none-match", "*")], &[]));
+        assert!(holds(&[("if-none-match", "\"a,b\"")], &[("etag", "W/\"a,b\"")]));
+        assert!(!holds(&[("if-none-match", "\"a\"")], &[("etag", "\"b\"")]));
+        let late = ("if-modified-since", "Sun, 06 Nov 2094 08:49:37 GMT");
+        assert!(!holds(
+            &[("if-none-match", "\"a\""), late],
+            &[("etag", "\"b\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]
+        ));
+    }
+
+    #[test]
+    fn dates_bound_the_modification() {
+        let since = [("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert!(holds(&since, &[("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]));
+        assert!(!holds(&since, &[("last-modified", "Sun, 06 Nov 1994 08:49:38 GMT")]));
+        assert!(holds(&since, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")]));
+        assert!(!holds(&since, &[]));
+    }
+
+    #[test]
+    fn conditions_only_hold_for_200_and_can_be_put_back() {
+        let mut request = map(&[("if-none-match", "\"a\""), ("if-none-match", "\"b\""), ("accept", "x")]);
+        let before = request.clone();
+        let conditions = Conditions::take(&mut request);
+        assert_eq!(request.len(), 1);
+        assert!(!conditions.hold(StatusCode::NOT_FOUND, &map(&[("etag", "\"a\"")])));
+        conditions.restore(&mut request);
+        assert_eq!(request, before);
+    }
+
+    #[test]
+    fn a_304_updates_all_but_the_body_s_own_fields() {
+        let stored = PackedHeaders::pack(&map(&[
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("age", "9"),
+        ]));
+        let update =
+            map(&[("x-a", "3"), ("content-length", "0"), ("connection", "x-hop"), ("x-hop", "1"), ("x-new", "n")]);
+        assert_eq!(
+            freshen(&stored, &update),
+            map(&[("etag", "\"a\""), ("content-length", "5"), ("x-a", "3"), ("x-new", "n")])
+        );
+    }
+
+    #[test]
+    fn our_validators() {
+        let mut request = HeaderMap::new();
+        assert!(!validate(&mut request, &PackedHeaders::default()));
+        assert!(validate(&mut request, &PackedHeaders::pack(&map(&[("etag", "W/\"a\"")]))));
+        assert_eq!(request, map(&[("if-none-match", "W/\"a\"")]));
+    }
+}

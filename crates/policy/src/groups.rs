@@ -1,0 +1,92 @@
+//! Tags: `Cache-Tag` and `Surrogate-Key` on answers, `Cache-Group-Invalidation` (RFC 9875) on the answers to unsafe requests.
+
+use edge_cache_core::{
+    headers::{CACHE_GROUP_INVALIDATION, CACHE_TAG, SURROGATE_KEY},
+    marker::PurgeKind,
+};
+use http::HeaderMap;
+use sfv::{BareItem, List, ListEntry, Parser};
+
+/// The tags that an answer names, in order. `None` when one is not text: a purge could then miss the answer.
+#[must_use]
+pub fn tags(headers: &HeaderMap) -> Option<Vec<&str>> {
+    let mut tags = Vec::new();
+    for line in headers.get_all(CACHE_TAG) {
+        tags.extend(line.to_str().ok()?.split([',', ' ']).filter(|tag| !tag.is_empty()));
+    }
+    for line in headers.get_all(SURROGATE_KEY) {
+        tags.extend(line.to_str().ok()?.split(' ').filter(|tag| !tag.is_empty()));
+    }
+    Some(tags)
+}
+
+/// Takes the tag headers off: they are for us, not for clients.
+pub fn strip(headers: &mut HeaderMap) {
+    headers.remove(CACHE_TAG);
+    headers.remove(SURROGATE_KEY);
+    headers.remove(CACHE_GROUP_INVALIDATION);
+}
+
+/// A group that a write made stale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalidated {
+    /// The tag.
+    pub tag: String,
+    /// Hard where the member carries our parameter `hard`.
+    pub kind: PurgeKind,
+}
+
+/// The groups that the answer to an unsafe request makes stale (RFC 9875 §3). Members that are no strings are ignored, a field
+/// that does not parse is ignored whole (RFC 9651 §4.2).
+#[must_use]
+pub fn invalidated(headers: &HeaderMap) -> Vec<Invalidated> {
+    let mut joined = Vec::new();
+    for line in headers.get_all(CACHE_GROUP_INVALIDATION) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b", ");
+        }
+        joined.extend_from_slice(line.as_bytes());
+    }
+    let Ok(list) = Parser::new(&joined).parse::<List>() else { return Vec::new() };
+    let group = |entry: &ListEntry| {
+        let ListEntry::Item(item) = entry else { return None };
+        let BareItem::String(tag) = &item.bare_item else { return None };
+        let hard = item.params.get("hard").is_some_and(|value| *value == BareItem::Boolean(true));
+        let kind = if hard { PurgeKind::Hard } else { PurgeKind::Soft };
+        Some(Invalidated { tag: tag.as_str().to_owned(), kind })
+    };
+    list.iter().filter_map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn tags_by_comma_and_by_space() {
+        let mut headers = HeaderMap::new();
+        headers.append(CACHE_TAG, HeaderValue::from_static("a,b, c"));
+        headers.append(SURROGATE_KEY, HeaderValue::from_static("d e"));
+        assert_eq!(tags(&headers).unwrap(), ["a", "b", "c", "d", "e"]);
+        headers.append(CACHE_TAG, HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        assert_eq!(tags(&headers), None);
+        strip(&mut headers);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn groups_are_strings_and_may_be_hard() {
+        let mut headers = HeaderMap::new();
+        headers.append(CACHE_GROUP_INVALIDATION, HeaderValue::from_static("\"pitch-1\";hard, token, \"list-new\""));
+        headers.append(CACHE_GROUP_INVALIDATION, HeaderValue::from_static("\"x\";hard=?0"));
+        let found: Vec<_> = invalidated(&headers).into_iter().map(|g| (g.tag, g.kind)).collect();
+        assert_eq!(
+            found,
+            [("pitch-1".into(), PurgeKind::Hard), ("list-new".into(), PurgeKind::Soft), ("x".into(), PurgeKind::Soft)]
+        );
+        headers.append(CACHE_GROUP_INVALIDATION, HeaderValue::from_static("\"open"));
+        assert!(invalidated(&headers).is_empty());
+    }
+}

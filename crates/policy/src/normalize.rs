@@ -1,0 +1,119 @@
+//! URIs as the guarded policy keys them (rules 13 and 15).
+
+use std::borrow::Cow;
+
+/// A path that two servers could read differently: dot segments, encoded slashes, empty segments, control bytes.
+///
+/// Such a path is forwarded as it is and never stored (web cache deception).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous;
+
+/// The path with unreserved characters decoded and percent-encodings in upper case (RFC 3986 §6.2.2).
+///
+/// # Errors
+/// [`Ambiguous`] paths have no canonical form.
+pub fn path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'~' | b'.'));
+    let canonical = if plain { Cow::Borrowed(path) } else { Cow::Owned(decode_unreserved(path)?) };
+    let odd_segment = |at: usize, segment: &str, last: usize| {
+        matches!(segment, "." | "..") || (segment.is_empty() && at != 0 && at != last)
+    };
+    let last = canonical.matches('/').count();
+    if !canonical.starts_with('/') || canonical.split('/').enumerate().any(|(at, s)| odd_segment(at, s, last)) {
+        return Err(Ambiguous);
+    }
+    Ok(canonical)
+}
+
+fn decode_unreserved(path: &str) -> Result<String, Ambiguous> {
+    let bytes = path.as_bytes();
+    let mut out = String::with_capacity(path.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if byte != b'%' {
+            if byte == b'\\' || byte.is_ascii_control() || !byte.is_ascii() {
+                return Err(Ambiguous);
+            }
+            out.push(char::from(byte));
+            at += 1;
+            continue;
+        }
+        let hex = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
+        let (high, low) = hex(at + 1).zip(hex(at + 2)).ok_or(Ambiguous)?;
+        let decoded = u8::try_from(high * 16 + low).expect("two hex digits make a byte");
+        match decoded {
+            b'/' | b'\\' | 0..=31 | 127 => return Err(Ambiguous),
+            b'-' | b'_' | b'~' | b'.' => out.push(char::from(decoded)),
+            d if d.is_ascii_alphanumeric() => out.push(char::from(d)),
+            d => out.push_str(&format!("%{d:02X}")),
+        }
+        at += 3;
+    }
+    Ok(out)
+}
+
+/// The query stably sorted by parameter name, everything kept.
+#[must_use]
+pub fn sorted_query(query: &str) -> Cow<'_, str> {
+    let name = |pair: &str| pair.split_once('=').map_or(pair.len(), |(name, _)| name.len());
+    let pairs = || query.split('&');
+    if pairs().is_sorted_by(|a, b| a[..name(a)] <= b[..name(b)]) {
+        return Cow::Borrowed(query);
+    }
+    let mut sorted: Vec<&str> = pairs().collect();
+    sorted.sort_by(|a, b| a[..name(a)].cmp(&b[..name(b)]));
+    Cow::Owned(sorted.join("&"))
+}
+
+/// Whether the last segment looks like a static file: what a deceiver appends to a private page's path.
+#[must_use]
+pub fn looks_static(path: &str) -> bool {
+    const SUFFIXES: [&str; 20] = [
+        "avif", "bmp", "css", "csv", "gif", "htm", "html", "ico", "jpeg", "jpg", "js", "mp4", "pdf", "png", "svg",
+        "ttf", "txt", "webp", "woff", "woff2",
+    ];
+    let last = path.rsplit('/').next().unwrap_or(path);
+    last.rsplit_once(['.', ';']).is_some_and(|(_, suffix)| SUFFIXES.iter().any(|s| suffix.eq_ignore_ascii_case(s)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_per_path() {
+        for (sent, canonical) in [
+            ("/a/%7Eb", "/a/~b"),
+            ("/%e4/x", "/%E4/x"),
+            ("/a b".split(' ').next().unwrap(), "/a"),
+            ("/a/", "/a/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(path(sent).as_deref(), Ok(canonical), "{sent}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_paths_have_none() {
+        for sent in
+            ["/a/../b", "/a/%2e%2e/b", "/a%2fb", "/a//b", "//a", "/a\\b", "/a%5cb", "/a%00", "/a%zz", "*", "", "/./"]
+        {
+            assert_eq!(path(sent), Err(Ambiguous), "{sent}");
+        }
+    }
+
+    #[test]
+    fn queries_sort_stably_by_name() {
+        assert_eq!(sorted_query("b=2&a=1"), "a=1&b=2");
+        assert_eq!(sorted_query("a=2&b&a=1"), "a=2&a=1&b");
+        assert!(matches!(sorted_query("a=2&a=1&b"), Cow::Borrowed(_)));
+        assert_eq!(sorted_query(""), "");
+    }
+
+    #[test]
+    fn static_looks() {
+        assert!(looks_static("/api/me/x.css") && looks_static("/api/me;x.JS") && looks_static("/a.b/c.png"));
+        assert!(!looks_static("/api/pitches/12") && !looks_static("/v1.css/me") && !looks_static("/report.v2"));
+    }
+}

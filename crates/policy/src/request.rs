@@ -1,0 +1,224 @@
+//! What a request asks of the cache (RFC 9111 §5.2.1) and what it says of its sender (rule 4).
+
+use edge_cache_core::{Bypass, Freshness, Judgement, Timestamp, route::Identity};
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use crate::{CacheControl, Mode};
+
+/// The directives of a request that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// Nothing of this exchange may be stored.
+    pub no_store: bool,
+    /// Answer only from the cache, or 504.
+    pub only_if_cached: bool,
+    /// A stored answer must be revalidated.
+    pub no_cache: bool,
+    /// Greatest age in seconds that will do.
+    pub max_age: Option<u64>,
+    /// Freshness in seconds that must be left.
+    pub min_fresh: Option<u64>,
+    /// Staleness in seconds that will do.
+    pub max_stale: Option<u64>,
+}
+
+/// Reads the directives. What makes the origin work (`no-cache`, `max-age`, `min-fresh`, `Pragma`) counts under
+/// [`Mode::Rfc`] or from a trusted client only: else any reload is a query (rule 8).
+#[must_use]
+pub fn directives(headers: &HeaderMap, mode: Mode, trusted: bool) -> Directives {
+    let present = headers.contains_key(header::CACHE_CONTROL);
+    if !present && !headers.contains_key(header::PRAGMA) {
+        return Directives::default();
+    }
+    let cc = CacheControl::of(headers, &header::CACHE_CONTROL);
+    let always = Directives { no_store: cc.no_store, only_if_cached: cc.only_if_cached, ..Directives::default() };
+    if mode == Mode::Guarded && !trusted {
+        return always;
+    }
+    let pragma = !present
+        && headers.get_all(header::PRAGMA).iter().any(|line| {
+            line.as_bytes().split(|b| *b == b',').any(|d| d.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
+        });
+    Directives {
+        no_cache: pragma || cc.no_cache != crate::Scope::None,
+        max_age: cc.max_age,
+        min_fresh: cc.min_fresh,
+        max_stale: cc.max_stale,
+        ..always
+    }
+}
+
+/// What may be done with a stored answer for this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Serve it as it is.
+    Serve {
+        /// Whether it is stale and the client said that this will do.
+        stale: bool,
+    },
+    /// Serve it, and revalidate it in the background (RFC 5861 §3).
+    ServeAndRefresh,
+    /// Revalidate it first.
+    Validate {
+        /// The request demands it, though the answer is fresh.
+        by_request: bool,
+    },
+}
+
+/// Judges a stored answer for a request (RFC 9111 §4).
+#[must_use]
+pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> Reuse {
+    let age = freshness.age(now).as_secs();
+    let too_old = directives.max_age.is_some_and(|max| age > max);
+    let by_request = Reuse::Validate { by_request: true };
+    if directives.no_cache {
+        return by_request;
+    }
+    match freshness.judge(now) {
+        Judgement::Fresh { .. } if too_old => by_request,
+        Judgement::Fresh { ttl } if directives.min_fresh.is_some_and(|min| ttl.as_secs() < min) => by_request,
+        Judgement::Fresh { .. } => Reuse::Serve { stale: false },
+        _ if too_old => Reuse::Validate { by_request: false },
+        judgement => {
+            let staleness = now.since(freshness.fresh_until).as_secs();
+            match (directives.max_stale, judgement) {
+                (Some(max), _) if freshness.stale_allowed && staleness <= max => Reuse::Serve { stale: true },
+                (None, Judgement::StaleWhileRevalidate)
+                    if directives.max_age.is_none() && directives.min_fresh.is_none() =>
+                {
+                    Reuse::ServeAndRefresh
+                }
+                _ => Reuse::Validate { by_request: false },
+            }
+        }
+    }
+}
+
+/// Whether the method can be answered from the cache.
+#[must_use]
+pub fn cacheable_method(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a request changes nothing at its origin (RFC 9110 §9.2.1); unknown methods may.
+#[must_use]
+pub fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+}
+
+/// Applies a route's declaration to the sender's credentials: takes off what the answer does not depend on.
+///
+/// Returns whether the request that is left carries `Authorization`.
+///
+/// # Errors
+/// [`Bypass::Credentials`] where the answer may depend on who asks.
+pub fn identity(headers: &mut HeaderMap, identity: &Identity, mode: Mode) -> Result<bool, Bypass> {
+    match identity {
+        Identity::Free => {
+            headers.remove(header::COOKIE);
+            headers.remove(header::AUTHORIZATION);
+            Ok(false)
+        }
+        Identity::Session { cookies } => {
+            let known = |cookie: &[u8]| cookies.iter().any(|name| cookie == name.as_bytes());
+            if headers.contains_key(header::AUTHORIZATION) || cookie_names(headers).any(known) {
+                return Err(Bypass::Credentials);
+            }
+            headers.remove(header::COOKIE);
+            Ok(false)
+        }
+        Identity::Private if mode == Mode::Guarded && headers.contains_key(header::COOKIE) => Err(Bypass::Credentials),
+        Identity::Private => Ok(headers.contains_key(header::AUTHORIZATION)),
+    }
+}
+
+fn cookie_names(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).flat_map(|line| {
+        line.split(|b| *b == b';').filter_map(|pair| pair.split(|b| *b == b'=').next()).map(<[u8]>::trim_ascii)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderName;
+
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    fn entry() -> Freshness {
+        let at = Timestamp::from_secs;
+        Freshness {
+            born: at(100),
+            stored: at(100),
+            fresh_until: at(160),
+            revalidate_until: at(190),
+            error_until: at(400),
+            stale_allowed: true,
+        }
+    }
+
+    fn judged(line: &'static str, at: i64) -> Reuse {
+        let directives = directives(&map(&[("cache-control", line)]), Mode::Rfc, false);
+        reuse(&entry(), &directives, Timestamp::from_secs(at))
+    }
+
+    #[test]
+    fn request_directives_narrow_and_widen_reuse() {
+        assert_eq!(judged("x", 130), Reuse::Serve { stale: false });
+        assert_eq!(judged("no-cache", 130), Reuse::Validate { by_request: true });
+        assert_eq!(judged("max-age=30", 130), Reuse::Serve { stale: false });
+        assert_eq!(judged("max-age=29", 130), Reuse::Validate { by_request: true });
+        assert_eq!(judged("min-fresh=30", 130), Reuse::Serve { stale: false });
+        assert_eq!(judged("min-fresh=31", 130), Reuse::Validate { by_request: true });
+        assert_eq!(judged("x", 170), Reuse::ServeAndRefresh);
+        assert_eq!(judged("x", 200), Reuse::Validate { by_request: false });
+        assert_eq!(judged("max-stale", 5000), Reuse::Serve { stale: true });
+        assert_eq!(judged("max-stale=9", 170), Reuse::Validate { by_request: false });
+    }
+
+    #[test]
+    fn max_stale_cannot_override_must_revalidate() {
+        let strict = Freshness { stale_allowed: false, ..entry() };
+        let asked = Directives { max_stale: Some(u64::MAX), ..Directives::default() };
+        assert_eq!(
+            reuse(&strict, &asked, strict.fresh_until + Duration::from_secs(1)),
+            Reuse::Validate { by_request: false }
+        );
+    }
+
+    #[test]
+    fn guarded_ignores_reloads_of_strangers() {
+        let reload = map(&[("cache-control", "no-cache, no-store, only-if-cached"), ("pragma", "no-cache")]);
+        let stranger = directives(&reload, Mode::Guarded, false);
+        assert!(!stranger.no_cache && stranger.no_store && stranger.only_if_cached);
+        assert!(directives(&reload, Mode::Guarded, true).no_cache);
+        assert!(directives(&map(&[("pragma", "x, No-Cache")]), Mode::Rfc, false).no_cache);
+        let both = map(&[("pragma", "no-cache"), ("cache-control", "max-age=1")]);
+        assert!(!directives(&both, Mode::Rfc, false).no_cache, "Cache-Control makes Pragma void");
+    }
+
+    #[test]
+    fn credentials_are_private_unless_declared() {
+        let jar = || map(&[("cookie", "a=1; pitchey-session=x"), ("accept", "*/*")]);
+        assert_eq!(identity(&mut jar(), &Identity::Private, Mode::Guarded), Err(Bypass::Credentials));
+        assert_eq!(identity(&mut jar(), &Identity::Private, Mode::Rfc), Ok(false));
+        let bearer = || map(&[("authorization", "Bearer x")]);
+        assert_eq!(identity(&mut bearer(), &Identity::Private, Mode::Guarded), Ok(true));
+
+        let mut taken = jar();
+        assert_eq!(identity(&mut taken, &Identity::Free, Mode::Guarded), Ok(false));
+        assert!(!taken.contains_key("cookie"), "what the answer does not depend on is not forwarded");
+
+        let session = Identity::Session { cookies: vec!["pitchey-session".into()] };
+        assert_eq!(identity(&mut jar(), &session, Mode::Guarded), Err(Bypass::Credentials));
+        assert_eq!(identity(&mut bearer(), &session, Mode::Guarded), Err(Bypass::Credentials));
+        let mut other = map(&[("cookie", "_ga=pitchey-session")]);
+        assert_eq!(identity(&mut other, &session, Mode::Guarded), Ok(false));
+        assert!(other.is_empty());
+    }
+}
