@@ -15,6 +15,7 @@
 
 mod clock;
 mod entry;
+mod event;
 mod freshness;
 mod head;
 pub mod headers;
@@ -33,6 +34,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub use self::{
     clock::{Clock, SharedClock, SystemClock, Timestamp},
     entry::{Entry, Handoff},
+    event::{Events, NoEvents, SharedEvents},
     freshness::{Freshness, Judgement},
     head::{Head, HeadError, Kind, PackedHeaders},
     key::{CacheKey, KeyParts},

@@ -78,7 +78,9 @@ pub enum QueryRule {
     /// As sent under `rfc`; stably sorted by name under `guarded`.
     #[default]
     Policy,
-    /// Only declared parameters, in their canonical spelling (rule 16).
+    /// Only parameters of these names, sorted; the rest reach neither the key nor the origin. Under `rfc` as sent.
+    Allow(Vec<Cow<'static, str>>),
+    /// Only declared parameters, in their canonical spelling (rule 16). Under `rfc` as sent.
     Declared(QuerySpec),
 }
 
@@ -153,6 +155,10 @@ impl PathPattern {
         (literals, self.segments.len(), !self.open)
     }
 }
+
+/// The route that a request matched (response extension), for whoever counts outside the key layer.
+#[derive(Clone, Debug)]
+pub struct Matched(pub std::sync::Arc<Route>);
 
 /// The declared routes, most specific first.
 #[derive(Clone, Debug)]

@@ -45,8 +45,8 @@ impl fmt::Display for TierName {
 
 /// One tier's storage. It keeps and finds; it never judges freshness (RFC 9111 §4 lives in `policy`).
 pub trait Store: Clone + Send + Sync + 'static {
-    /// Future of [`get`](Self::get).
-    type Get: Future<Output = Result<Option<Entry>, StoreError>> + Send;
+    /// Future of [`get`](Self::get): `std::future::Ready` in memory, so that a hit allocates nothing.
+    type Get: Future<Output = Result<Option<Entry>, StoreError>> + Send + Unpin;
     /// Future of [`put`](Self::put) and [`remove`](Self::remove).
     type Put: Future<Output = Result<(), StoreError>> + Send;
 

@@ -66,6 +66,18 @@ pub fn sorted_query(query: &str) -> Cow<'_, str> {
     Cow::Owned(sorted.join("&"))
 }
 
+/// The query cut to parameters of these names, stably sorted by name.
+#[must_use]
+pub fn allowed_query<'a>(query: &'a str, names: &[Cow<'static, str>]) -> Cow<'a, str> {
+    let name = |pair: &str| pair.split_once('=').map_or(pair.len(), |(name, _)| name.len());
+    let allowed = |pair: &&str| names.iter().any(|n| **n == pair[..name(pair)]);
+    if query.is_empty() || query.split('&').all(|pair| allowed(&pair)) {
+        return sorted_query(query);
+    }
+    let kept = query.split('&').filter(allowed).collect::<Vec<_>>().join("&");
+    Cow::Owned(sorted_query(&kept).into_owned())
+}
+
 /// Whether the last segment looks like a static file: what a deceiver appends to a private page's path.
 #[must_use]
 pub fn looks_static(path: &str) -> bool {
@@ -109,6 +121,14 @@ mod tests {
         assert_eq!(sorted_query("a=2&b&a=1"), "a=2&a=1&b");
         assert!(matches!(sorted_query("a=2&a=1&b"), Cow::Borrowed(_)));
         assert_eq!(sorted_query(""), "");
+    }
+
+    #[test]
+    fn an_allow_list_cuts_the_rest() {
+        let names = ["page".into(), "q".into()];
+        assert_eq!(allowed_query("utm_source=x&q=2&page=1&qq=3", &names), "page=1&q=2");
+        assert_eq!(allowed_query("x=1", &names), "");
+        assert!(matches!(allowed_query("page=1&q", &names), Cow::Borrowed("page=1&q")));
     }
 
     #[test]

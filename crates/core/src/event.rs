@@ -1,0 +1,34 @@
+//! What tiers report as it happens; the metric catalogue implements it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{TierName, marker::PurgeKind};
+
+/// A listener to what goes on inside the tiers. Every method must be cheap and must not block.
+pub trait Events: fmt::Debug + Send + Sync + 'static {
+    /// A store failed; the request went on as on a miss.
+    fn store_failed(&self, tier: TierName, operation: &'static str) {
+        let _unheard = (tier, operation);
+    }
+    /// A fill ended: `took` from the inward call to the last byte; `stored` tells whether it was kept.
+    fn filled(&self, tier: TierName, took: Duration, stored: bool) {
+        let _unheard = (tier, took, stored);
+    }
+    /// A fill failed: no answer, a server error, or a body that ended early.
+    fn fill_failed(&self, tier: TierName) {
+        let _unheard = tier;
+    }
+    /// A purge of `tags` tags was applied.
+    fn purged(&self, kind: PurgeKind, tags: usize) {
+        let _unheard = (kind, tags);
+    }
+}
+
+/// A listener shared by a whole stack.
+pub type SharedEvents = Arc<dyn Events>;
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEvents;
+
+impl Events for NoEvents {}

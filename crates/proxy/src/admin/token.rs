@@ -1,0 +1,78 @@
+use std::net::IpAddr;
+
+use http::{HeaderMap, StatusCode, header};
+
+/// The environment variable that holds the admin token.
+pub(crate) const VARIABLE: &str = "CACHE_PROXY_ADMIN_TOKEN";
+
+/// Who may change something through the admin listener.
+#[derive(Clone)]
+pub(super) enum Access {
+    /// Whoever sends this token.
+    Token(String),
+    /// Whoever reaches the listener, which is on loopback.
+    Loopback,
+    /// Nobody: there is no token, and the listener is open to others.
+    Nobody,
+}
+
+impl Access {
+    pub(super) fn from_environment(listens_on: IpAddr) -> Self {
+        match std::env::var(VARIABLE) {
+            Ok(token) if !token.is_empty() => Self::Token(token),
+            _ if listens_on.is_loopback() => Self::Loopback,
+            _ => Self::Nobody,
+        }
+    }
+
+    /// # Errors
+    /// The status and the reason to answer with.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+        match self {
+            Self::Loopback => Ok(()),
+            Self::Nobody => {
+                Err((StatusCode::FORBIDDEN, format!("off loopback this needs a token: start with {VARIABLE} set\n")))
+            }
+            Self::Token(token) => {
+                let sent = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+                let same = sent.strip_prefix(b"Bearer ").is_some_and(|sent| same(sent, token.as_bytes()));
+                let refusal = || (StatusCode::UNAUTHORIZED, format!("send the token of {VARIABLE} as Bearer\n"));
+                same.then_some(()).ok_or_else(refusal)
+            }
+        }
+    }
+}
+
+/// Compares in a time that depends on the lengths only.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_must_be_the_token() {
+        let access = Access::Token("s3cret".to_owned());
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            access.check(&headers).map_err(|(status, _)| status)
+        };
+        assert_eq!(with("Bearer s3cret"), Ok(()));
+        for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer S3cret", "s3cret", "Basic s3cret"] {
+            assert_eq!(with(wrong), Err(StatusCode::UNAUTHORIZED), "{wrong}");
+        }
+        assert!(access.check(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn without_a_token_only_loopback_may() {
+        let check = |access: Access| access.check(&HeaderMap::new()).map_err(|(status, _)| status);
+        assert_eq!(check(Access::Loopback), Ok(()));
+        assert_eq!(check(Access::Nobody), Err(StatusCode::FORBIDDEN));
+    }
+}

@@ -1,0 +1,79 @@
+use std::io::Write;
+
+use anyhow::Context;
+use edge_cache::{Settings, settings::OriginKind};
+
+use crate::{
+    cli::{CheckArgs, ConfigArgs},
+    exit::UsageError,
+};
+
+/// The reference configuration: every key with its default.
+pub(crate) const DEFAULTS: &str = include_str!("../../../config/cache-proxy.toml");
+
+/// `cache-proxy check`.
+pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
+    let settings = Settings::load(&args.config)?;
+    runnable(&settings)?;
+    let redis = if settings.redis.url.is_empty() { "off".to_owned() } else { settings.redis.url_redacted() };
+    let admin = if settings.listen.admin.is_empty() { "off" } else { &settings.listen.admin };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: ok", args.config.display()).context("cannot print")?;
+    writeln!(
+        out,
+        "  listen {}, admin {admin}, redis {redis}, routes {}",
+        settings.listen.address,
+        settings.route.len()
+    )
+    .context("cannot print")?;
+    Ok(())
+}
+
+/// Checks what a file may leave open and a server needs.
+pub(crate) fn runnable(settings: &Settings) -> anyhow::Result<()> {
+    let missing = match settings.origin.kind {
+        OriginKind::Http if settings.origin.url.is_empty() => "origin.url is empty: must be http://HOST:PORT",
+        OriginKind::Pitchey if settings.database.url.is_empty() => {
+            "database.url is empty: must be postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH"
+        }
+        _ => return Ok(()),
+    };
+    Err(UsageError(missing.to_owned()).into())
+}
+
+/// `cache-proxy config`.
+pub(crate) fn print(args: &ConfigArgs) -> anyhow::Result<()> {
+    debug_assert!(args.print_defaults, "clap requires it");
+    std::io::stdout().lock().write_all(DEFAULTS.as_bytes()).context("cannot print")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_defaults() {
+        assert_eq!(Settings::from_toml(DEFAULTS).expect("the reference is valid"), Settings::default());
+    }
+
+    #[test]
+    fn the_reference_names_every_key() {
+        let defaults = toml::Table::try_from(Settings::default()).expect("settings are a table");
+        for (section, keys) in defaults {
+            if section == "route" {
+                continue;
+            }
+            assert!(DEFAULTS.contains(&format!("[{section}]")), "{section}");
+            for (key, _) in keys.as_table().expect("every section is a table") {
+                assert!(DEFAULTS.lines().any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_open_is_named() {
+        let error = Settings::from_toml("[origin]\nurl = \"ftp://x\"").expect_err("no such scheme");
+        assert!(error.to_string().starts_with("origin.url = ftp://x: "), "{error}");
+        assert!(runnable(&Settings::default()).is_err());
+    }
+}

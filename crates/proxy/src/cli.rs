@@ -1,0 +1,94 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bench;
+
+/// A multi-tier edge cache in front of an HTTP origin.
+#[derive(Debug, Parser)]
+#[command(name = "cache-proxy", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything in one process: Pitchey's API over an embedded database, seeded, behind the cache
+    Demo(DemoArgs),
+    /// The cache in front of an HTTP origin, or of the Pitchey handlers over Postgres
+    Serve(ServeArgs),
+    /// Check a configuration file without starting anything
+    Check(CheckArgs),
+    /// Show the configuration
+    Config(ConfigArgs),
+    /// Measure: the load of a film marketplace against private servers, with and without the cache
+    Bench(Box<bench::Args>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where clients connect
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Where operators connect
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9901")]
+    pub(crate) admin: String,
+    /// A Postgres database instead of the embedded one: postgres://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Add a Redis tier: redis://HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
+    /// Pitches to make in an empty database
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=200_000))]
+    pub(crate) pitches: u32,
+    /// Keep the embedded database here, instead of in a temporary folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Make the tables and the data even beside tables of something else
+    #[arg(long)]
+    pub(crate) seed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration; what the command line says besides comes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The origin: http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Option<String>,
+    /// Where clients connect
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where operators connect; none unless asked for
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin: Option<String>,
+    /// Add a Redis tier: redis://HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
+    /// guarded: RFC 9111 with the guards of the field; rfc: a plain shared cache
+    #[arg(long, value_enum)]
+    pub(crate) policy: Option<PolicyArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PolicyArg {
+    Guarded,
+    Rfc,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Print every key with its default, as a file to start from
+    #[arg(long, required = true)]
+    pub(crate) print_defaults: bool,
+}

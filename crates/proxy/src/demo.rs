@@ -1,0 +1,119 @@
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use edge_cache::{
+    EdgeCache, Settings,
+    core::{Clock, SystemClock},
+    settings::{LogSettings, OriginKind},
+};
+use edge_cache_origin::database::{Database, DatabaseConfig};
+use edge_cache_pitchey::{MigrateError, SeedOptions, is_seeded, migrate, migrate_beside, routes, seed, tokens};
+
+use crate::{
+    cli::DemoArgs,
+    exit::UsageError,
+    origin,
+    serve::{Running, start_logs},
+};
+
+/// Seed of the demo's data: the same everywhere, so that a token printed once stays good.
+const SEED: u64 = 1;
+
+/// `cache-proxy demo`. It never reads `DATABASE_URL`: a stranger's database is not for demos.
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+    start_logs(&LogSettings { filter: "warn".to_owned(), ..LogSettings::default() })?;
+    let state = State::open(args.state.clone())?;
+    let url = match &args.database {
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => url.clone(),
+        Some(_) => {
+            return Err(UsageError("--database: must be postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()).into());
+        }
+        None => format!("sqlite:{}", state.path().join("pitchey.db").display()),
+    };
+    let database = Database::connect(DatabaseConfig { url, ..DatabaseConfig::default() }).await?;
+    fill(&database, &args).await?;
+
+    let mut settings = Settings::default();
+    settings.origin.kind = OriginKind::Pitchey;
+    settings.listen.address.clone_from(&args.listen);
+    settings.listen.admin.clone_from(&args.admin);
+    settings.redis.url = args.redis.unwrap_or_default();
+    settings.validate()?;
+    let cache = EdgeCache::builder().settings(&settings)?.routes(routes()).build()?;
+    let handlers = origin::pitchey(database.clone(), Vec::new(), Arc::new(SystemClock));
+    let running = Running::start(&settings, cache, handlers, Some(database)).await?;
+    println!("{}", welcome(&running));
+    running.until_stopped().await
+}
+
+async fn fill(database: &Database, args: &DemoArgs) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let migrated = if args.seed { migrate_beside(database, now).await } else { migrate(database, now).await };
+    match migrated {
+        Ok(()) => {}
+        Err(error @ MigrateError::Foreign { .. }) => {
+            return Err(
+                anyhow::Error::new(error).context("the database is not the demo's; --seed adds the demo beside")
+            );
+        }
+        Err(error) => return Err(error).context("cannot make the tables"),
+    }
+    if !is_seeded(database).await.context("cannot read the database")? {
+        let options = SeedOptions { pitches: args.pitches, seed: SEED };
+        seed(database, options, now).await.context("cannot seed the database")?;
+    }
+    Ok(())
+}
+
+fn welcome(running: &Running) -> String {
+    let base = format!("http://{}", running.address);
+    let mut text = format!(
+        "Pitchey's API behind the edge cache. Try:\n\
+         \x20 curl -si '{base}/api/pitches/trending?limit=17'    # a miss; again: edge-memory; hit\n\
+         \x20 curl -si '{base}/api/pitches/search?q=night'\n"
+    );
+    if let Some(admin) = &running.admin {
+        let admin = admin.address;
+        text.push_str(&format!(
+            "  curl -s http://{admin}/metrics\n\
+             \x20 curl -s -XPOST http://{admin}/purge -H 'content-type: application/json' -d '{{\"tags\":[\"list-trending\"]}}'\n"
+        ));
+    }
+    text.push_str("Sessions, one for each type of user (-H 'authorization: Bearer TOKEN'):\n");
+    for (user_type, token) in tokens(SEED) {
+        text.push_str(&format!("  {user_type:<11} {token}\n"));
+    }
+    text.push_str("Ctrl-C stops it.");
+    text
+}
+
+/// The folder of the embedded database: the user's, or one that goes with the process.
+enum State {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl State {
+    fn open(kept: Option<PathBuf>) -> anyhow::Result<Self> {
+        match kept {
+            Some(path) => {
+                std::fs::create_dir_all(&path)
+                    .with_context(|| format!("--state {}: cannot be made", path.display()))?;
+                Ok(Self::Kept(path))
+            }
+            None => Ok(Self::Temporary(
+                tempfile::Builder::new()
+                    .prefix("cache-proxy-demo-")
+                    .tempdir()
+                    .context("cannot make a temporary folder")?,
+            )),
+        }
+    }
+
+    fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}

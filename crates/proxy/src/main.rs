@@ -1,0 +1,48 @@
+//! `cache-proxy`: the edge cache in front of any HTTP origin, or with the Pitchey handlers in the same process.
+
+mod admin;
+mod bench;
+mod check;
+mod cli;
+mod demo;
+mod exit;
+mod listener;
+mod origin;
+mod serve;
+mod server;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let command = match cli::Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            // Printing fails only where nobody can be told.
+            drop(error.print());
+            return if asked_for { ExitCode::SUCCESS } else { exit::USAGE.into() };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match command {
+            cli::Command::Demo(args) => demo::run(args).await.map(|()| ExitCode::SUCCESS),
+            cli::Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
+            cli::Command::Check(args) => check::check(&args).map(|()| ExitCode::SUCCESS),
+            cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
+            cli::Command::Bench(args) => bench::run(*args).await,
+        }
+    });
+    // What still runs in the background must not hold up the exit.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| exit::report(&error))
+}

@@ -1,0 +1,141 @@
+use std::net::SocketAddr;
+
+use edge_cache::{
+    EdgeCache, Settings,
+    settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
+    telemetry::{LogFormat, init_logs},
+};
+use edge_cache_origin::database::Database;
+
+use crate::{
+    admin,
+    check::runnable,
+    cli::{PolicyArg, ServeArgs},
+    exit::UsageError,
+    listener,
+    origin::{self, Origin},
+    server, shutdown,
+};
+
+/// `cache-proxy serve`.
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let settings = settings(args)?;
+    start_logs(&settings.log)?;
+    let (origin, database) = origin::connect(&settings).await?;
+    // What the handlers declare, they declare themselves.
+    let own = match settings.origin.kind {
+        OriginKind::Pitchey => edge_cache_pitchey::routes(),
+        OriginKind::Http => Vec::new(),
+    };
+    let cache = EdgeCache::builder().settings(&settings)?.routes(own).build()?;
+    Running::start(&settings, cache, origin, database).await?.until_stopped().await
+}
+
+fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
+    let ServeArgs { config, origin, listen, admin, redis, policy } = args;
+    let mut settings = match &config {
+        Some(file) => Settings::load(file)?,
+        None if origin.is_none() => {
+            let hint = "say where the origin is: `serve --origin http://HOST:PORT --listen ADDRESS:PORT`, or `serve --config FILE`";
+            return Err(UsageError(hint.to_owned()).into());
+        }
+        None => Settings::from_environment()?,
+    };
+    if let Some(origin) = origin {
+        settings.origin.kind = OriginKind::Http;
+        settings.origin.url = origin;
+    }
+    if let Some(listen) = listen {
+        settings.listen.address = listen;
+    }
+    if let Some(admin) = admin {
+        settings.listen.admin = admin;
+    }
+    if let Some(redis) = redis {
+        settings.redis.url = redis;
+    }
+    if let Some(policy) = policy {
+        settings.cache.policy = match policy {
+            PolicyArg::Guarded => Policy::Guarded,
+            PolicyArg::Rfc => Policy::Rfc,
+        };
+    }
+    settings.validate()?;
+    runnable(&settings)?;
+    Ok(settings)
+}
+
+/// Logs as the settings say.
+pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<()> {
+    let format = match log.format {
+        LogFormatSetting::Text => LogFormat::Text,
+        LogFormatSetting::Json => LogFormat::Json,
+    };
+    init_logs(&log.filter, format).map_err(|error| UsageError(format!("log.filter = {}: {error}", log.filter)).into())
+}
+
+/// A server that listens, and all it needs to run.
+pub(crate) struct Running {
+    settings: Settings,
+    cache: EdgeCache,
+    origin: Origin,
+    listener: tokio::net::TcpListener,
+    /// Where clients connect.
+    pub(crate) address: SocketAddr,
+    /// Where operators connect, and what they get.
+    pub(crate) admin: Option<admin::Admin>,
+}
+
+impl Running {
+    /// Binds the sockets: from here on clients are queued.
+    pub(crate) async fn start(
+        settings: &Settings,
+        cache: EdgeCache,
+        origin: Origin,
+        database: Option<Database>,
+    ) -> anyhow::Result<Self> {
+        listener::raise_descriptor_limit();
+        if let Some(database) = &database {
+            origin::watch(cache.metrics(), database);
+        }
+        let (listener, address) = listener::bind("listen.address", &settings.listen.address).await?;
+        let admin = match settings.listen.admin.as_str() {
+            "" => None,
+            at => Some(admin::Admin::bind(at, cache.clone(), database).await?),
+        };
+        if let Some(redis) = cache.redis()
+            && let Err(error) = redis.ping().await
+        {
+            let error = &error as &dyn std::error::Error;
+            let url = settings.redis.url_redacted();
+            tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
+        }
+        Ok(Self { settings: settings.clone(), cache, origin, listener, address, admin })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    pub(crate) async fn until_stopped(self) -> anyhow::Result<()> {
+        let Self { settings, cache, origin, listener, address, admin } = self;
+        let stop = shutdown::signalled()?;
+        println!("listening http://{address}");
+        if let Some(admin) = &admin {
+            println!("admin http://{}", admin.address);
+        }
+        let housekeeping = tokio::spawn(cache.clone().housekeeping());
+        let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
+        let operators = admin.map(|admin| tokio::spawn(admin.serve()));
+        let stop = async move {
+            stop.await;
+            if let Some(readiness) = readiness {
+                readiness.draining();
+            }
+            tracing::info!("stopping: requests in flight are finished first");
+        };
+        server::run(listener, &cache, origin, &settings, stop).await;
+        housekeeping.abort();
+        if let Some(operators) = operators {
+            operators.abort();
+        }
+        Ok(())
+    }
+}

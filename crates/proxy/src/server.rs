@@ -1,0 +1,104 @@
+//! The client side: accepts connections, bounds them, and drains them at shutdown.
+
+mod front;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use edge_cache::{
+    EdgeCache,
+    settings::{LimitSettings, Settings},
+};
+use futures_util::FutureExt;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
+};
+use tower::Layer;
+
+use self::front::Front;
+use crate::origin::Origin;
+
+/// Serves `cache` over `origin` on `listener` until `stop` resolves, then drains.
+pub(crate) async fn run(
+    listener: TcpListener,
+    cache: &EdgeCache,
+    origin: Origin,
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) {
+    let service = cache.layer().layer(origin);
+    let http = builder(&settings.limits);
+    let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
+    let places = Arc::new(Semaphore::new(settings.limits.connections_max));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let place = Arc::clone(&places).acquire_owned();
+        let (stream, place) = tokio::select! {
+            accepted = accept(&listener, place) => accepted,
+            () = &mut stop => break,
+        };
+        let trusted = stream.peer_addr().is_ok_and(|peer| trusted.contains(&peer.ip()));
+        let front = Front::new(service.clone(), settings.limits.uri_bytes_max, trusted);
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
+        // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.
+        tokio::spawn(graceful.watch(connection).map(move |ended| {
+            if let Err(error) = ended {
+                tracing::debug!(error = &*error, "connection ended");
+            }
+            drop(place);
+        }));
+    }
+    drop(listener);
+    drain(graceful, cache, settings.listen.drain_timeout).await;
+}
+
+/// The next connection, once there is a place for it. Running out of descriptors passes: it waits instead of spinning.
+async fn accept<P, E>(listener: &TcpListener, place: impl Future<Output = Result<P, E>>) -> (TcpStream, Option<P>) {
+    let place = place.await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot set TCP_NODELAY");
+                }
+                return (stream, place);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes_max)
+        .max_headers(limits.headers_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
+    builder
+}
+
+async fn drain(graceful: GracefulShutdown, cache: &EdgeCache, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    if timeout(limit, graceful.shutdown()).await.is_err() {
+        tracing::warn!(limit_ms = limit.as_millis(), "requests in flight did not end in time");
+    }
+    if tokio::time::timeout_at(deadline, cache.drain()).await.is_err() {
+        tracing::warn!("fills did not end in time");
+    }
+}

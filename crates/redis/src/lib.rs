@@ -1,0 +1,15 @@
+//! The Redis tier's store, and the wire format in which entries leave the process.
+//!
+//! One multiplexed connection that reconnects by itself serves every small command; large values travel on a second one, so that
+//! they do not stand in the way. Every operation has its own timeout, and a breaker refuses calls while Redis is away: a tier that
+//! is down costs a miss, never a wait.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod config;
+mod store;
+pub mod wire;
+
+pub use self::{
+    config::RedisConfig,
+    store::{ConnectError, RedisStore},
+};

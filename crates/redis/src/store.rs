@@ -1,0 +1,168 @@
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use edge_cache_breaker::{Breaker, BreakerConfig, State};
+use edge_cache_core::{BoxError, CacheKey, Entry, Store, StoreError, TierName};
+use redis::{
+    AsyncCommands, Client, IntoConnectionInfo, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
+};
+use tokio::time::timeout;
+
+use crate::{RedisConfig, wire};
+
+/// Values from this size on travel on the connection for large ones.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// The Redis tier's store. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    small: ConnectionManager,
+    large: ConnectionManager,
+    /// Reads and writes fail apart: a server that is out of memory still answers reads.
+    reads: Breaker,
+    writes: Breaker,
+    config: RedisConfig,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+/// Why a Redis URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("redis.url = {url}: not a Redis URL, expected redis://host:port/database")]
+pub struct ConnectError {
+    url: String,
+    source: RedisError,
+}
+
+impl RedisStore {
+    /// A store on the server that `config` names. Connects at the first use, so a server that is away is a tier that is down, not
+    /// an error here. Must be called on a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(config: RedisConfig) -> Result<Self, ConnectError> {
+        let wrong = |source| ConnectError { url: config.url_redacted(), source };
+        let info = config.url.as_str().into_connection_info().map_err(wrong)?;
+        let client = Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true))).map_err(wrong)?;
+        let manager = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(1)))
+            .set_response_timeout(Some(config.read_timeout.max(config.write_timeout)))
+            // The breaker spaces attempts out; the manager need not.
+            .set_number_of_retries(1);
+        let small = ConnectionManager::new_lazy_with_config(client.clone(), manager.clone()).map_err(wrong)?;
+        let large = ConnectionManager::new_lazy_with_config(client, manager).map_err(wrong)?;
+        let breaker = || Breaker::new(BreakerConfig::default());
+        Ok(Self(Arc::new(Inner { small, large, reads: breaker(), writes: breaker(), config })))
+    }
+
+    /// Whether Redis answers now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.0.small.clone();
+        bounded(&self.0.reads, self.0.config.read_timeout, async move {
+            redis::cmd("PING").query_async::<()>(&mut connection).await
+        })
+        .await
+    }
+
+    /// The state of the breaker over reads.
+    #[must_use]
+    pub fn read_breaker(&self) -> State {
+        self.0.reads.state()
+    }
+
+    /// The state of the breaker over writes.
+    #[must_use]
+    pub fn write_breaker(&self) -> State {
+        self.0.writes.state()
+    }
+
+    fn key(&self, key: &CacheKey) -> String {
+        format!("{}:e:{key}", self.0.config.key_prefix)
+    }
+}
+
+fn unavailable(source: impl Into<BoxError>) -> StoreError {
+    StoreError::Unavailable { tier: TierName::Redis, source: source.into() }
+}
+
+async fn bounded<T>(
+    breaker: &Breaker,
+    wait: Duration,
+    call: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, StoreError> {
+    let permit = breaker.try_acquire().map_err(unavailable)?;
+    match timeout(wait, call).await {
+        Ok(Ok(value)) => {
+            permit.success();
+            Ok(value)
+        }
+        Ok(Err(error)) => {
+            permit.failure();
+            Err(unavailable(error))
+        }
+        Err(elapsed) => {
+            permit.failure();
+            Err(unavailable(elapsed))
+        }
+    }
+}
+
+impl Store for RedisStore {
+    type Get = Pin<Box<dyn Future<Output = Result<Option<Entry>, StoreError>> + Send>>;
+    type Put = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+    fn name(&self) -> TierName {
+        TierName::Redis
+    }
+
+    fn body_bytes_max(&self) -> u64 {
+        self.0.config.body_bytes_max
+    }
+
+    fn get(&self, key: &CacheKey) -> Self::Get {
+        let (this, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            let (mut connection, name) = (this.0.small.clone(), this.key(&key));
+            let found = bounded(&this.0.reads, this.0.config.read_timeout, async move {
+                connection.get::<_, Option<Bytes>>(name).await
+            });
+            let Some(frame) = found.await? else { return Ok(None) };
+            wire::decode(&frame, &key, this.0.config.body_bytes_max)
+                .map_err(|source| StoreError::Corrupt { tier: TierName::Redis, source: source.into() })
+        })
+    }
+
+    fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put {
+        let this = self.clone();
+        Box::pin(async move {
+            let frame = wire::encode(&key, &entry, this.0.config.compress_bytes_min);
+            let connection = if frame.len() < LARGE_BYTES { &this.0.small } else { &this.0.large };
+            let (mut connection, name) = (connection.clone(), this.key(&key));
+            let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1);
+            bounded(&this.0.writes, this.0.config.write_timeout, async move {
+                connection.pset_ex::<_, _, ()>(name, &frame[..], millis).await
+            })
+            .await
+        })
+    }
+
+    fn remove(&self, key: &CacheKey) -> Self::Put {
+        let (this, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            let (mut connection, name) = (this.0.small.clone(), this.key(&key));
+            bounded(&this.0.writes, this.0.config.write_timeout, async move { connection.unlink::<_, ()>(name).await })
+                .await
+        })
+    }
+}

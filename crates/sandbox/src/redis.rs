@@ -1,0 +1,220 @@
+//! A private Redis.
+
+use crate::{
+    Error,
+    blocking::blocking,
+    locate::{self, Wanted},
+    postgres::checked,
+    process::Process,
+    server::Server,
+};
+use nix::sys::signal::Signal;
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+const PROGRAM: Wanted = Wanted { programs: &["redis-server"], package: "redis-server" };
+/// For one connection that asks whether the server is there; a local server needs a fraction.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// How a private Redis is to be started.
+#[derive(Clone, Debug, Default)]
+pub struct RedisBuilder {
+    binaries: Option<PathBuf>,
+    settings: Vec<(String, String)>,
+}
+
+impl RedisBuilder {
+    /// Takes `redis-server` from this folder only. Default: from `$PATH`, then `/usr/bin` and
+    /// `/usr/local/bin`.
+    #[must_use]
+    pub fn binaries(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.binaries = Some(folder.into());
+        self
+    }
+
+    /// Sets one directive of `redis.conf`, such as `maxmemory`; a later one wins.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::MissingBinary`], [`Error::BadName`], or what the server's own log says.
+    pub async fn start(self) -> Result<Redis, Error> {
+        blocking(move || self.start_blocking()).await
+    }
+
+    fn start_blocking(self) -> Result<Redis, Error> {
+        let folders = self.binaries.map_or_else(
+            || {
+                let mut folders = locate::search_path();
+                folders.extend(["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
+                folders
+            },
+            |folder| vec![folder],
+        );
+        let program = locate::find(&PROGRAM, folders)?.join("redis-server");
+        let mut settings = Vec::new();
+        for (name, value) in &self.settings {
+            settings.push((checked(name)?.to_owned(), value.clone()));
+        }
+        let server = Server::new("redis-server", None, "KILL")?;
+        let start = Start { program, folder: server.folder().to_owned(), settings };
+        let port = server.launch_anywhere(|port| start.command(port), answers)?;
+        let url = format!("redis://127.0.0.1:{port}/0");
+        Ok(Redis { url, shared: Arc::new(Shared { server, start, port }) })
+    }
+}
+
+/// What it takes to start the server, again and again.
+#[derive(Debug)]
+struct Start {
+    program: PathBuf,
+    folder: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl Start {
+    fn command(&self, port: u16) -> Vec<OsString> {
+        let mut command = vec![OsString::from(&self.program)];
+        let mut set = |name: &str, value: OsString| {
+            command.push(format!("--{name}").into());
+            command.push(value);
+        };
+        set("port", port.to_string().into());
+        set("bind", "127.0.0.1".into());
+        set("dir", (&self.folder).into());
+        set("save", "".into());
+        set("appendonly", "no".into());
+        for (name, value) in &self.settings {
+            set(name, value.into());
+        }
+        command
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    server: Server,
+    start: Start,
+    port: u16,
+}
+
+/// A private Redis on 127.0.0.1, without persistence or password. Dropping it ends it.
+#[derive(Debug)]
+pub struct Redis {
+    shared: Arc<Shared>,
+    url: String,
+}
+
+impl Redis {
+    /// Settings other than the usual.
+    #[must_use]
+    pub fn builder() -> RedisBuilder {
+        RedisBuilder::default()
+    }
+
+    /// Starts an empty server and waits until it answers.
+    ///
+    /// # Errors
+    /// As [`RedisBuilder::start`].
+    pub async fn start() -> Result<Self, Error> {
+        Self::builder().start().await
+    }
+
+    /// `redis://127.0.0.1:PORT/0`; the same for the life of this value.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port on 127.0.0.1; the same for the life of this value.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.shared.port
+    }
+
+    /// The server's process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.server.process().map(|process| process.pid)
+    }
+
+    /// Processor time used since the last start; zero while it does not run.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        self.shared.server.cpu_time()
+    }
+
+    /// Everything the server has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.shared.server.log()
+    }
+
+    /// Ends the server with SIGKILL; when this returns its port refuses. No error if it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::TimedOut`].
+    pub async fn kill(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.server.stop(Signal::SIGKILL)).await
+    }
+
+    /// Kills the server if it runs and starts it on the same port, empty.
+    ///
+    /// # Errors
+    /// As [`RedisBuilder::start`]; [`Error::Ended`] also when another process has taken the port.
+    pub async fn restart(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let Shared { server, start, port } = &*shared;
+            server.stop(Signal::SIGKILL)?;
+            server.launch(&start.command(*port), |process| answers(*port, process))
+        })
+        .await
+    }
+
+    /// Halts the server: it still accepts connections (the kernel does) and never answers.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] or [`Error::Io`].
+    pub async fn pause(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.server.pause()).await
+    }
+
+    /// Lets a halted server go on; no error if it was not halted.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn resume(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.server.resume()).await
+    }
+}
+
+/// Whether the server on `port` is this process: another Redis may have had the port first.
+fn answers(port: u16, process: Process) -> bool {
+    process_id(port).is_ok_and(|text| text.trim() == process.pid.to_string())
+}
+
+fn process_id(port: u16) -> std::io::Result<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, PROBE)?;
+    stream.set_read_timeout(Some(PROBE))?;
+    stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+    let mut answer = String::new();
+    stream.take(64 << 10).read_to_string(&mut answer)?;
+    let id = answer.lines().find_map(|line| line.strip_prefix("process_id:"));
+    Ok(id.unwrap_or_default().to_owned())
+}

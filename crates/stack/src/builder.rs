@@ -1,0 +1,150 @@
+use std::{net::IpAddr, sync::Arc};
+
+use edge_cache_core::{
+    SharedClock, SharedRng, SystemClock, SystemRng,
+    marker::Markers,
+    route::{Route, Routes},
+};
+use edge_cache_memory::{MemoryConfig, MemoryStore};
+use edge_cache_policy::Mode;
+use edge_cache_redis::{ConnectError, RedisConfig, RedisStore};
+use edge_cache_telemetry::Metrics;
+use edge_cache_tier::{Keying, Purger, TierConfig, TierLayer};
+
+use crate::{EdgeCache, Settings, settings::SettingsError};
+
+/// Chooses what a cache is made of. Everything has a default: a memory tier of 256 MiB, no Redis, the guarded policy.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct EdgeCacheBuilder {
+    keying: Keying,
+    routes: Vec<Route>,
+    memory: MemoryConfig,
+    redis: RedisConfig,
+    tier: TierConfig,
+    clock: SharedClock,
+    rng: SharedRng,
+}
+
+/// Why a cache cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The Redis URL is none. A Redis that is away is no error: its tier is down until it comes.
+    #[error(transparent)]
+    Redis(#[from] ConnectError),
+    /// A route is declared wrongly.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl Default for EdgeCacheBuilder {
+    fn default() -> Self {
+        Self {
+            keying: Keying::default(),
+            routes: Vec::new(),
+            memory: MemoryConfig::default(),
+            redis: RedisConfig::default(),
+            tier: TierConfig::default(),
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+        }
+    }
+}
+
+impl EdgeCacheBuilder {
+    /// Takes policy, tiers and routes from validated settings.
+    ///
+    /// # Errors
+    /// When a declared route is malformed.
+    pub fn settings(mut self, settings: &Settings) -> Result<Self, SettingsError> {
+        self.keying.mode = settings.cache.policy.into();
+        self.keying.tenant = settings.cache.tenant.as_str().into();
+        self.keying.trusted = settings.cache.trusted.clone().into();
+        self.keying.expose_tags = settings.cache.expose_tags;
+        self.tier = settings.cache.tier();
+        self.memory = settings.memory.clone();
+        self.redis = settings.redis.clone();
+        self.routes.extend(settings.declared_routes()?);
+        Ok(self)
+    }
+
+    /// Which rules apply. Default: [`Mode::Guarded`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.keying.mode = mode;
+        self
+    }
+
+    /// Declares routes, beside those declared before.
+    pub fn routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
+        self.routes.extend(routes);
+        self
+    }
+
+    /// The memory tier.
+    pub fn memory(mut self, memory: MemoryConfig) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The Redis tier; an empty URL for none.
+    pub fn redis(mut self, redis: RedisConfig) -> Self {
+        self.redis = redis;
+        self
+    }
+
+    /// Waits and throttles of every tier.
+    pub fn tier(mut self, tier: TierConfig) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// Clients whose `no-cache` and the like count under the guarded policy.
+    pub fn trusted(mut self, clients: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.keying.trusted = clients.into_iter().collect();
+        self
+    }
+
+    /// The clock, for tests.
+    pub fn clock(mut self, clock: SharedClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The source of jitter, for tests.
+    pub fn rng(mut self, rng: SharedRng) -> Self {
+        self.rng = rng;
+        self
+    }
+
+    /// Builds the cache. With Redis it must be called on a Tokio runtime; the connection is made at the first use.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<EdgeCache, BuildError> {
+        let Self { mut keying, routes, memory, redis, mut tier, clock, rng } = self;
+        keying.routes = Arc::new(Routes::new(routes));
+        tier.keep_tags = keying.expose_tags;
+        let metrics = Metrics::new();
+        let events: edge_cache_core::SharedEvents = Arc::new(metrics.clone());
+        // Entries of other processes and earlier runs are of another order of purges: they are not believed.
+        let markers = Arc::new(Markers::new(rand::random()));
+        let layer = |markers: &Arc<Markers>| (Arc::clone(markers), tier, Arc::clone(&clock), Arc::clone(&rng));
+        let memory = match memory.enabled {
+            true => {
+                let (markers, tier, clock, rng) = layer(&markers);
+                TierLayer::build(MemoryStore::new(&memory), markers, tier, clock, rng, Arc::clone(&events))
+            }
+            false => TierLayer::off(),
+        };
+        let redis = match redis.url.is_empty() {
+            false => {
+                let (markers, tier, clock, rng) = layer(&markers);
+                TierLayer::build(RedisStore::new(redis)?, markers, tier, clock, rng, Arc::clone(&events))
+            }
+            true => TierLayer::off(),
+        };
+        let purger = Purger::new(markers, keying.clone(), clock, events);
+        Ok(EdgeCache::new(keying, memory, redis, purger, metrics))
+    }
+}

@@ -1,0 +1,159 @@
+use std::time::Duration;
+
+use edge_cache_core::route::Route;
+use edge_cache_memory::{Eviction, MemoryStore};
+use edge_cache_redis::RedisStore;
+use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
+use edge_cache_tier::{Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Purger, Tier, TierLayer};
+use tower_layer::Layer;
+
+use crate::EdgeCacheBuilder;
+
+/// A cache: its tiers, its purger and its metrics. Cheap to clone; clones are the same cache.
+#[derive(Clone, Debug)]
+pub struct EdgeCache {
+    layer: EdgeCacheLayer,
+    purger: Purger,
+    metrics: Metrics,
+}
+
+/// The cache as a Tower layer: `Observe · Key · Invalidate · Tier<Memory> · Tier<Redis>`.
+#[derive(Clone, Debug)]
+pub struct EdgeCacheLayer {
+    observe: ObserveLayer,
+    key: KeyLayer,
+    invalidate: InvalidateLayer,
+    memory: TierLayer<MemoryStore>,
+    redis: TierLayer<RedisStore>,
+}
+
+/// A service behind the cache.
+pub type Cached<S> = Observe<Key<Invalidate<Tier<MemoryStore, Tier<RedisStore, S>>>>>;
+
+impl<S> Layer<S> for EdgeCacheLayer {
+    type Service = Cached<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let tiers = self.memory.layer(self.redis.layer(inner));
+        self.observe.layer(self.key.layer(self.invalidate.layer(tiers)))
+    }
+}
+
+impl EdgeCache {
+    /// Chooses what the cache is made of.
+    pub fn builder() -> EdgeCacheBuilder {
+        EdgeCacheBuilder::default()
+    }
+
+    pub(crate) fn new(
+        keying: Keying,
+        memory: TierLayer<MemoryStore>,
+        redis: TierLayer<RedisStore>,
+        purger: Purger,
+        metrics: Metrics,
+    ) -> Self {
+        if let Some(store) = memory.store() {
+            watch_memory(&metrics, store);
+        }
+        if let Some(store) = redis.store() {
+            watch_redis(&metrics, store);
+        }
+        let layer = EdgeCacheLayer {
+            observe: ObserveLayer::new(metrics.clone()),
+            key: KeyLayer::new(keying),
+            invalidate: InvalidateLayer::new(purger.clone()),
+            memory,
+            redis,
+        };
+        Self { layer, purger, metrics }
+    }
+
+    /// The layer. Every service that it makes shares this cache.
+    #[must_use]
+    pub fn layer(&self) -> EdgeCacheLayer {
+        self.layer.clone()
+    }
+
+    /// Purges every tier.
+    #[must_use]
+    pub const fn purger(&self) -> &Purger {
+        &self.purger
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The declared routes, the fallback last.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.purger.keying().routes.iter()
+    }
+
+    /// The memory tier's store, unless it is off.
+    #[must_use]
+    pub fn memory(&self) -> Option<&MemoryStore> {
+        self.layer.memory.store()
+    }
+
+    /// The Redis tier's store, unless there is none.
+    #[must_use]
+    pub fn redis(&self) -> Option<&RedisStore> {
+        self.layer.redis.store()
+    }
+
+    /// Housekeeping without end: spawn it, and drop it to stop. moka tidies up on access; without traffic, expired entries would
+    /// stay.
+    pub async fn housekeeping(self) {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if let Some(store) = self.memory() {
+                store.tidy();
+            }
+        }
+    }
+
+    /// Waits until the fills that run now have ended and their answers are kept. Bound it by a deadline of your own.
+    pub async fn drain(&self) {
+        self.layer.memory.drain().await;
+        self.layer.redis.drain().await;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
+fn watch_memory(metrics: &Metrics, store: &MemoryStore) {
+    let (entries, bytes) = (store.clone(), store.clone());
+    metrics.read_at_scrape(Reading::gauge("memory_entries", "Entries in the memory tier", Unit::None, move || {
+        entries.entries() as f64
+    }));
+    metrics.read_at_scrape(Reading::gauge(
+        "memory_used",
+        "What the memory tier's entries weigh",
+        Unit::Bytes,
+        move || bytes.weight_bytes() as f64,
+    ));
+    for (why, label) in [(Eviction::Size, "size"), (Eviction::Expired, "expired"), (Eviction::Replaced, "replaced")] {
+        let store = store.clone();
+        let help = "Entries that left the memory tier, by reason";
+        let reading = Reading::counter("memory_evictions", help, move || store.evicted(why));
+        metrics.read_at_scrape(reading.labelled("reason", label));
+    }
+}
+
+fn watch_redis(metrics: &Metrics, store: &RedisStore) {
+    use edge_cache_breaker::State;
+    let number = |state| match state {
+        State::Closed => 0.0,
+        State::HalfOpen => 1.0,
+        State::Open => 2.0,
+    };
+    let help = "Breakers of the Redis tier: 0 closed, 1 half-open, 2 open";
+    let (reads, writes) = (store.clone(), store.clone());
+    let read = Reading::gauge("redis_breaker", help, Unit::None, move || number(reads.read_breaker()));
+    let write = Reading::gauge("redis_breaker", help, Unit::None, move || number(writes.write_breaker()));
+    metrics.read_at_scrape(read.labelled("calls", "read"));
+    metrics.read_at_scrape(write.labelled("calls", "write"));
+}

@@ -1,0 +1,90 @@
+use std::{net::IpAddr, time::Duration};
+
+use edge_cache_policy::Mode;
+use edge_cache_tier::TierConfig;
+use serde::{Deserialize, Serialize};
+
+use super::SettingsError;
+
+/// Which rules apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// RFC 9111 with the guards of the field.
+    #[default]
+    Guarded,
+    /// RFC 9111 and nothing more.
+    Rfc,
+}
+
+impl From<Policy> for Mode {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Guarded => Self::Guarded,
+            Policy::Rfc => Self::Rfc,
+        }
+    }
+}
+
+/// `[cache]`: policy and waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheSettings {
+    /// `guarded` or `rfc`. Default: `guarded`.
+    pub policy: Policy,
+    /// Part of every key; separates installations that share a Redis. Default: empty.
+    pub tenant: String,
+    /// Addresses of clients whose `no-cache` and the like count under `guarded`. Default: none.
+    pub trusted: Vec<IpAddr>,
+    /// Leave `Cache-Tag` and the like on answers. Default: false.
+    pub expose_tags: bool,
+    /// Longest wait for another request's fill. Default: 2 s.
+    #[serde(with = "humantime_serde")]
+    pub wait_max: Duration,
+    /// Longest wait for the origin when a stale copy may be used instead. Default: 150 ms.
+    #[serde(with = "humantime_serde")]
+    pub wait_soft: Duration,
+    /// How long a key whose answer could not be stored is not coalesced. Default: 2 min.
+    #[serde(with = "humantime_serde")]
+    pub hit_for_miss: Duration,
+    /// How long a key whose origin failed is served stale before it is tried again. Default: 30 s.
+    #[serde(with = "humantime_serde")]
+    pub retry_throttle: Duration,
+    /// How long an entry with validators is kept past its last use. Default: 1 h.
+    #[serde(with = "humantime_serde")]
+    pub keep_validators: Duration,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        let TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, keep_tags } =
+            TierConfig::default();
+        Self {
+            policy: Policy::default(),
+            tenant: String::new(),
+            trusted: Vec::new(),
+            expose_tags: keep_tags,
+            wait_max,
+            wait_soft,
+            hit_for_miss,
+            retry_throttle,
+            keep_validators,
+        }
+    }
+}
+
+impl CacheSettings {
+    /// As the tiers take it.
+    #[must_use]
+    pub fn tier(&self) -> TierConfig {
+        let Self { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, expose_tags, .. } = *self;
+        TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, keep_tags: expose_tags }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        if self.wait_max.is_zero() {
+            return Err(SettingsError::rule("cache.wait_max", "0s", "must be above zero"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[listen]`: where clients and operators connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenSettings {
+    /// `ADDRESS:PORT` for clients; port 0 takes a free one. Default: 127.0.0.1:8080.
+    pub address: String,
+    /// `ADDRESS:PORT` for operators: metrics, health, purge; empty for none. Default: empty.
+    pub admin: String,
+    /// Longest time that requests in flight get at shutdown. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:8080".to_owned(), admin: String::new(), drain_timeout: Duration::from_secs(10) }
+    }
+}

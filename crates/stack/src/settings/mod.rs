@@ -1,0 +1,110 @@
+//! The configuration file: one TOML, environment overrides, unknown keys refused.
+//!
+//! A key `section.key` is overridden by the environment variable `CACHE_PROXY__SECTION__KEY`. `config/cache-proxy.toml` in the
+//! repository is the reference: every key with its default.
+
+mod cache;
+mod error;
+mod limits;
+mod listen;
+mod load;
+mod log;
+mod origin;
+mod route;
+
+use edge_cache_core::route::Route;
+use edge_cache_memory::MemoryConfig;
+use edge_cache_origin::database::DatabaseConfig;
+use edge_cache_redis::RedisConfig;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    cache::{CacheSettings, Policy},
+    error::SettingsError,
+    limits::LimitSettings,
+    listen::ListenSettings,
+    log::{LogFormatSetting, LogSettings},
+    origin::{OriginKind, OriginSettings},
+    route::{RouteIdentity, RouteSettings},
+};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `[listen]`: where clients and operators connect.
+    pub listen: ListenSettings,
+    /// `[origin]`: what stands behind the cache.
+    pub origin: OriginSettings,
+    /// `[database]`: of the `pitchey` origin.
+    pub database: DatabaseConfig,
+    /// `[cache]`: policy and waits.
+    pub cache: CacheSettings,
+    /// `[memory]`: the memory tier.
+    pub memory: MemoryConfig,
+    /// `[redis]`: the Redis tier.
+    pub redis: RedisConfig,
+    /// `[limits]`: of connections and requests.
+    pub limits: LimitSettings,
+    /// `[log]`: what is logged.
+    pub log: LogSettings,
+    /// `[[route]]`: what is declared about parts of the URL space.
+    pub route: Vec<RouteSettings>,
+}
+
+impl Settings {
+    /// Checks the rules that span keys.
+    ///
+    /// # Errors
+    /// The first broken rule, as `key = value: rule`.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let (body, capacity) = (self.memory.body_bytes_max, self.memory.capacity_bytes);
+        if body > capacity {
+            let rule = format!("must be at most memory.capacity_bytes ({capacity})");
+            return Err(SettingsError::rule("memory.body_bytes_max", body, rule));
+        }
+        if self.redis.body_bytes_max > u64::from(u32::MAX) {
+            let rule = "must be below 4 GiB, which is what the wire format can say";
+            return Err(SettingsError::rule("redis.body_bytes_max", self.redis.body_bytes_max, rule));
+        }
+        if !self.redis.url.is_empty() && !self.redis.url.contains("://") {
+            let rule = "must be redis://HOST:PORT/DATABASE, or empty for no Redis tier";
+            return Err(SettingsError::rule("redis.url", self.redis.url_redacted(), rule));
+        }
+        for (key, wait) in
+            [("redis.read_timeout", self.redis.read_timeout), ("redis.write_timeout", self.redis.write_timeout)]
+        {
+            if wait.is_zero() {
+                return Err(SettingsError::rule(key, "0s", "must be above zero"));
+            }
+        }
+        self.cache.validate()?;
+        self.limits.validate()?;
+        self.origin.validate()?;
+        if self.origin.kind == OriginKind::Pitchey && !self.database.url.is_empty() {
+            self.database.validate().map_err(|error| SettingsError::other(error.to_string()))?;
+        }
+        self.declared_routes().map(drop)
+    }
+
+    /// The `[[route]]`s as the cache takes them.
+    ///
+    /// # Errors
+    /// The first that is malformed.
+    pub fn declared_routes(&self) -> Result<Vec<Route>, SettingsError> {
+        let mut names = std::collections::HashSet::new();
+        self.route
+            .iter()
+            .enumerate()
+            .map(|(at, route)| {
+                if !names.insert(&route.name) {
+                    return Err(SettingsError::rule(&format!("route[{at}].name"), &route.name, "must be unique"));
+                }
+                route.declared(at)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

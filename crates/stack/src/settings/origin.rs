@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use edge_cache_origin::upstream::UpstreamConfig;
+use serde::{Deserialize, Serialize};
+
+use super::SettingsError;
+
+/// What stands behind the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginKind {
+    /// An HTTP server.
+    #[default]
+    Http,
+    /// The Pitchey handlers in this process, over `[database]`.
+    Pitchey,
+}
+
+/// `[origin]`: what stands behind the cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OriginSettings {
+    /// `http` or `pitchey`. Default: `http`.
+    pub kind: OriginKind,
+    /// `http://HOST:PORT` of an `http` origin. Default: empty.
+    pub url: String,
+    /// Pass the client's `Host` on; else the origin's own is sent. It is part of the key either way. Default: true.
+    pub preserve_host: bool,
+    /// Longest wait for a connection. Default: 5 s.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Longest wait for the head of an answer. Default: 30 s.
+    #[serde(with = "humantime_serde")]
+    pub response_timeout: Duration,
+    /// Idle connections kept. Default: 64.
+    pub idle_connections_max: usize,
+    /// Origins whose pages may call a `pitchey` origin from a browser (CORS). Default: none.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for OriginSettings {
+    fn default() -> Self {
+        let UpstreamConfig { url, preserve_host, connect_timeout, response_timeout, idle_connections_max } =
+            UpstreamConfig::default();
+        Self {
+            kind: OriginKind::default(),
+            url,
+            preserve_host,
+            connect_timeout,
+            response_timeout,
+            idle_connections_max,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+impl OriginSettings {
+    /// As the HTTP client takes it.
+    #[must_use]
+    pub fn upstream(&self) -> UpstreamConfig {
+        let Self {
+            kind: _,
+            url,
+            preserve_host,
+            connect_timeout,
+            response_timeout,
+            idle_connections_max,
+            cors_origins: _,
+        } = self.clone();
+        UpstreamConfig { url, preserve_host, connect_timeout, response_timeout, idle_connections_max }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        // An empty URL is complete only with the command line's `--origin`: the one who connects checks it.
+        if self.kind == OriginKind::Http && !self.url.is_empty() {
+            self.upstream().authority().map_err(|error| SettingsError::other(error.to_string()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Clocks, scripted stores and a fault proxy for tests

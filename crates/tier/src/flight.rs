@@ -1,0 +1,154 @@
+//! Coalescing: one fill per key, however many ask (request collapsing, single flight).
+
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry as Slot};
+use edge_cache_core::{CacheKey, Entry, Head};
+use tokio::sync::watch;
+
+use crate::shared_body::SharedBody;
+
+/// The fills that run now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flights(Arc<DashMap<CacheKey, watch::Sender<Landing>>>);
+
+/// How a fill came out, for those who wait.
+#[derive(Clone, Debug)]
+pub(crate) enum Landing {
+    /// Not yet.
+    Pending,
+    /// With an answer for everybody.
+    Shared(Arc<Landed>),
+    /// With an answer for its leader only: each must ask for itself.
+    Alone,
+    /// With no answer.
+    Failed,
+}
+
+/// An answer for everybody.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    pub(crate) head: Arc<Head>,
+    pub(crate) body: LandedBody,
+    /// The key it is stored under, and the names that select it, where the answer carries `Vary`.
+    pub(crate) variant: Option<(crate::variants::VariantIndex, CacheKey)>,
+    /// Whether it is being kept.
+    pub(crate) stored: bool,
+}
+
+/// Its body.
+#[derive(Debug)]
+pub(crate) enum LandedBody {
+    /// All there.
+    Whole(Entry),
+    /// Still coming.
+    Growing(Arc<SharedBody>),
+}
+
+/// A place in a flight.
+pub(crate) enum Join {
+    /// The caller runs the fill.
+    Lead(Lead),
+    /// Another does.
+    Wait(watch::Receiver<Landing>),
+}
+
+impl Flights {
+    /// Joins the flight of `key`, or starts it.
+    pub(crate) fn join(&self, key: &CacheKey) -> Join {
+        match self.0.entry(key.clone()) {
+            Slot::Occupied(flight) => Join::Wait(flight.get().subscribe()),
+            Slot::Vacant(free) => {
+                let (sender, _) = watch::channel(Landing::Pending);
+                free.insert(sender.clone());
+                Join::Lead(Lead { flights: self.clone(), key: key.clone(), sender, open: true })
+            }
+        }
+    }
+
+    /// Starts a flight unless one runs.
+    pub(crate) fn try_lead(&self, key: &CacheKey) -> Option<Lead> {
+        match self.join(key) {
+            Join::Lead(lead) => Some(lead),
+            Join::Wait(_) => None,
+        }
+    }
+}
+
+/// The duty to end a flight. Dropped without a landing (a panic, a cancelled task), it lands as failed and wakes everybody.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    flights: Flights,
+    key: CacheKey,
+    sender: watch::Sender<Landing>,
+    open: bool,
+}
+
+impl Lead {
+    /// Tells those who wait. The flight can still be joined until it is [closed](Self::close).
+    pub(crate) fn land(&self, landing: Landing) {
+        self.sender.send_replace(landing);
+    }
+
+    /// Ends the flight: who comes later looks in the store, or starts a new one.
+    pub(crate) fn close(&mut self) {
+        if self.open {
+            self.open = false;
+            self.flights.0.remove_if(&self.key, |_, sender| sender.same_channel(&self.sender));
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.close();
+        self.sender.send_if_modified(|landing| {
+            let pending = matches!(landing, Landing::Pending);
+            if pending {
+                *landing = Landing::Failed;
+            }
+            pending
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_cache_core::KeyParts;
+
+    use super::*;
+
+    fn key() -> CacheKey {
+        CacheKey::new(&KeyParts { scheme: "http", authority: "h", tenant: "", path: "/", query: "" })
+    }
+
+    #[tokio::test]
+    async fn one_leads_and_the_rest_wait() {
+        let flights = Flights::default();
+        let lead = flights.try_lead(&key()).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
+        lead.land(Landing::Alone);
+        assert!(matches!(*waiter.wait_for(|l| !matches!(l, Landing::Pending)).await.unwrap(), Landing::Alone));
+        drop(lead);
+        assert!(flights.try_lead(&key()).is_some(), "the flight has ended");
+    }
+
+    #[tokio::test]
+    async fn a_vanished_leader_wakes_everybody() {
+        let flights = Flights::default();
+        let lead = flights.try_lead(&key()).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
+        drop(lead);
+        assert!(matches!(*waiter.wait_for(|l| !matches!(l, Landing::Pending)).await.unwrap(), Landing::Failed));
+    }
+
+    #[test]
+    fn closing_an_old_flight_leaves_the_new_one() {
+        let flights = Flights::default();
+        let mut old = flights.try_lead(&key()).unwrap();
+        old.close();
+        let _new = flights.try_lead(&key()).unwrap();
+        drop(old);
+        assert!(flights.try_lead(&key()).is_none());
+    }
+}

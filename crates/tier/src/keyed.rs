@@ -1,0 +1,185 @@
+//! What the key layer knows of a request, handed inward by request extensions.
+
+use std::{net::IpAddr, sync::Arc};
+
+use edge_cache_core::{
+    Bypass, CacheKey, KeyParts,
+    route::{QueryRule, Route, Routes},
+};
+use edge_cache_policy::{Mode, normalize, request::Directives};
+use http::{HeaderMap, Uri, header};
+
+/// A request that the cache may answer. Set by [`KeyLayer`](crate::KeyLayer); a request without it goes past every tier.
+#[derive(Clone, Debug)]
+pub struct Keyed(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) key: CacheKey,
+    pub(crate) route: Arc<Route>,
+    pub(crate) mode: Mode,
+    pub(crate) directives: Directives,
+    pub(crate) authorization: bool,
+}
+
+impl Keyed {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The base key.
+    #[must_use]
+    pub fn key(&self) -> &CacheKey {
+        &self.0.key
+    }
+
+    /// What is declared about the route.
+    #[must_use]
+    pub fn route(&self) -> &Arc<Route> {
+        &self.0.route
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    pub(crate) fn directives(&self) -> &Directives {
+        &self.0.directives
+    }
+
+    pub(crate) fn authorization(&self) -> bool {
+        self.0.authorization
+    }
+}
+
+/// Why a request has no key (request extension).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bypassed(pub Bypass);
+
+/// Marks a request whose purpose is a newer answer than one already held: an inner tier does not answer it with a stale copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh;
+
+/// Marks a request from a client whose directives count under the guarded policy. Set by the server, never by the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusted;
+
+/// How URLs become keys. Shared by the key layer, the invalidation of written URLs, and purges by URL, so that they agree.
+#[derive(Clone, Debug, Default)]
+pub struct Keying {
+    /// The rules.
+    pub mode: Mode,
+    /// The declared routes.
+    pub routes: Arc<Routes>,
+    /// The tenant that every key carries; empty where there is one.
+    pub tenant: Arc<str>,
+    /// Clients whose request directives count under [`Mode::Guarded`].
+    pub trusted: Arc<[IpAddr]>,
+    /// Leave `Cache-Tag` and the like on answers instead of taking them off.
+    pub expose_tags: bool,
+}
+
+/// A URL as the cache knows it.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// Its key.
+    pub key: CacheKey,
+    /// Its route.
+    pub route: Arc<Route>,
+    /// The query in its canonical spelling, where the route declares one that differs from what was sent.
+    pub canonical_query: Option<String>,
+}
+
+impl Keying {
+    /// The key of a URL.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn locate(&self, scheme: &str, authority: &str, path: &str, query: &str) -> Result<Located, Bypass> {
+        let guarded = self.mode == Mode::Guarded;
+        let key_path = match normalize::path(path) {
+            Ok(canonical) if guarded => canonical,
+            Err(normalize::Ambiguous) if guarded => return Err(Bypass::Path),
+            _ => path.into(),
+        };
+        let route = self.routes.find(&key_path);
+        if guarded && !route.content_types.is_empty() && normalize::looks_static(&key_path) {
+            return Err(Bypass::Path);
+        }
+        let key_query = match (&route.query, guarded) {
+            (QueryRule::Declared(spec), true) => {
+                spec.canonicalize(query).map_err(|_| Bypass::Query)?.to_string().into()
+            }
+            (QueryRule::Allow(names), true) => normalize::allowed_query(query, names),
+            (QueryRule::Policy, true) => normalize::sorted_query(query),
+            (_, false) => query.into(),
+        };
+        // A policy that only sorts leaves the origin's question as it was sent.
+        let canonical_query =
+            (!matches!(route.query, QueryRule::Policy) && key_query != query).then(|| key_query.clone().into_owned());
+        let lower;
+        let authority = if authority.bytes().any(|b| b.is_ascii_uppercase()) {
+            lower = authority.to_ascii_lowercase();
+            &lower
+        } else {
+            authority
+        };
+        let key =
+            CacheKey::new(&KeyParts { scheme, authority, tenant: &self.tenant, path: &key_path, query: &key_query });
+        Ok(Located { key, route: Arc::clone(route), canonical_query })
+    }
+
+    /// Scheme and authority of a request: from an absolute URI, else `http` and `Host`.
+    #[must_use]
+    pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<(&'a str, &'a str)> {
+        let scheme = uri.scheme_str().unwrap_or("http");
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => headers.get(header::HOST)?.to_str().ok()?,
+        };
+        (!authority.is_empty()).then_some((scheme, authority))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_cache_core::route::PathPattern;
+
+    use super::*;
+
+    fn keying(mode: Mode) -> Keying {
+        let mut api = Route::new("api", PathPattern::parse("/api/*").unwrap());
+        api.content_types = vec!["application/json".into()];
+        Keying { mode, routes: Arc::new(Routes::new([api])), ..Keying::default() }
+    }
+
+    fn key(mode: Mode, authority: &str, path: &str, query: &str) -> Result<CacheKey, Bypass> {
+        keying(mode).locate("http", authority, path, query).map(|located| located.key)
+    }
+
+    #[test]
+    fn guarded_keys_join_spellings_and_rfc_keys_do_not() {
+        for (mode, joined) in [(Mode::Guarded, true), (Mode::Rfc, false)] {
+            let same = |a: (&str, &str), b: (&str, &str)| key(mode, "h", a.0, a.1) == key(mode, "h", b.0, b.1);
+            assert_eq!(same(("/x", "b=1&a=2"), ("/x", "a=2&b=1")), joined);
+            assert_eq!(same(("/%7Ex", ""), ("/~x", "")), joined);
+            assert!(!same(("/x", "a=1"), ("/x", "a=2")));
+            assert_eq!(key(mode, "H.Example", "/", ""), key(mode, "h.example", "/", ""), "hosts have no case");
+        }
+    }
+
+    #[test]
+    fn deceptive_paths_have_no_key_under_guarded() {
+        assert_eq!(key(Mode::Guarded, "h", "/api/me/x.css", ""), Err(Bypass::Path));
+        assert_eq!(key(Mode::Guarded, "h", "/api/%2e%2e/me", ""), Err(Bypass::Path));
+        assert!(key(Mode::Guarded, "h", "/style.css", "").is_ok(), "nothing is declared of it");
+        assert!(key(Mode::Rfc, "h", "/api/me/x.css", "").is_ok());
+    }
+
+    #[test]
+    fn authority_is_required() {
+        let headers = HeaderMap::new();
+        assert_eq!(Keying::authority(&Uri::from_static("/x"), &headers), None);
+        assert_eq!(Keying::authority(&Uri::from_static("https://a.b:1/x"), &headers), Some(("https", "a.b:1")));
+    }
+}

@@ -1,0 +1,28 @@
+//! The cache's state machine as Tower layers over a dumb [`Store`](edge_cache_core::Store).
+//!
+//! * [`KeyLayer`] builds the cache key once, applies what is declared about the route, and takes tag headers off answers.
+//! * [`InvalidateLayer`] runs unsafe requests to their end and purges what their answers make stale.
+//! * [`TierLayer`] answers from its store, coalesces misses into one fill in a task of its own, and stores what may be stored.
+//!
+//! Tiers stack: `Key · Invalidate · Tier<Memory> · Tier<Redis> · origin`. Each works alone, and other layers may stand between them.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod body;
+mod flight;
+pub mod invalidate;
+pub mod key;
+mod keyed;
+mod notes;
+mod purger;
+mod shared_body;
+pub mod tier;
+mod variants;
+
+pub use self::{
+    body::TierBody,
+    invalidate::{Invalidate, InvalidateLayer},
+    key::{Key, KeyLayer},
+    keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},
+    purger::{Purge, Purger, Receipt, Target},
+    tier::{Tier, TierConfig, TierLayer},
+};

@@ -1,0 +1,134 @@
+use std::{sync::Arc, time::Duration};
+
+use edge_cache_core::{NoEvents, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng, marker::Markers};
+use tokio_util::task::TaskTracker;
+use tower_layer::Layer;
+
+use super::Tier;
+use crate::{flight::Flights, notes::Notes};
+
+/// What a tier waits for, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct TierConfig {
+    /// Longest wait for another request's fill; then the request is answered stale, or asks for itself. Default: 2 s.
+    pub wait_max: Duration,
+    /// Longest wait for the origin when a stale copy may be used instead, under the guarded policy; the fill goes on. Default: 150 ms.
+    pub wait_soft: Duration,
+    /// How long a key whose answer could not be stored is not coalesced (hit-for-miss). Default: 120 s.
+    pub hit_for_miss: Duration,
+    /// How long a key whose origin failed is served stale before the origin is tried again. Default: 30 s.
+    pub retry_throttle: Duration,
+    /// How long an entry with validators is kept past its last use. Default: 1 h.
+    pub keep_validators: Duration,
+    /// Keep `Cache-Tag` and the like with stored answers. Default: false.
+    pub keep_tags: bool,
+}
+
+impl Default for TierConfig {
+    fn default() -> Self {
+        Self {
+            wait_max: Duration::from_secs(2),
+            wait_soft: Duration::from_millis(150),
+            hit_for_miss: Duration::from_secs(120),
+            retry_throttle: Duration::from_secs(30),
+            keep_validators: Duration::from_secs(3600),
+            keep_tags: false,
+        }
+    }
+}
+
+/// A cache tier over `St`. All state lives in the layer, so every service that it makes shares one cache (axum makes one a route).
+///
+/// A layer that is [off](Self::off) passes everything through, so that a stack's type does not depend on its configuration.
+#[derive(Clone, Debug)]
+pub struct TierLayer<St> {
+    shared: Option<Arc<Shared<St>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared<St> {
+    pub(super) store: St,
+    pub(super) markers: Arc<Markers>,
+    pub(super) clock: SharedClock,
+    pub(super) rng: SharedRng,
+    pub(super) events: SharedEvents,
+    pub(super) config: TierConfig,
+    pub(super) flights: Flights,
+    /// Keys whose answers could not be stored.
+    pub(super) uncacheable: Notes,
+    /// Keys whose origin just failed.
+    pub(super) failed: Notes,
+    pub(super) tasks: TaskTracker,
+}
+
+impl<St: Store> TierLayer<St> {
+    /// A tier over `store`. Tiers of one stack share `markers`, so that a purge reaches them all.
+    #[must_use]
+    pub fn new(store: St, markers: Arc<Markers>) -> Self {
+        Self::build(
+            store,
+            markers,
+            TierConfig::default(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRng),
+            Arc::new(NoEvents),
+        )
+    }
+
+    /// A tier with everything chosen.
+    #[must_use]
+    pub fn build(
+        store: St,
+        markers: Arc<Markers>,
+        config: TierConfig,
+        clock: SharedClock,
+        rng: SharedRng,
+        events: SharedEvents,
+    ) -> Self {
+        let (uncacheable, failed) = (Notes::new(config.hit_for_miss), Notes::new(config.retry_throttle));
+        let (flights, tasks) = (Flights::default(), TaskTracker::new());
+        Self {
+            shared: Some(Arc::new(Shared {
+                store,
+                markers,
+                clock,
+                rng,
+                events,
+                config,
+                flights,
+                uncacheable,
+                failed,
+                tasks,
+            })),
+        }
+    }
+
+    /// A layer that does nothing.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { shared: None }
+    }
+
+    /// The store, unless the layer is off.
+    #[must_use]
+    pub fn store(&self) -> Option<&St> {
+        self.shared.as_ref().map(|shared| &shared.store)
+    }
+
+    /// Waits until the fills that run now have ended. Bound it by a deadline of your own.
+    pub async fn drain(&self) {
+        if let Some(shared) = &self.shared {
+            shared.tasks.close();
+            shared.tasks.wait().await;
+            shared.tasks.reopen();
+        }
+    }
+}
+
+impl<St: Store, S> Layer<S> for TierLayer<St> {
+    type Service = Tier<St, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Tier { inner, shared: self.shared.clone() }
+    }
+}

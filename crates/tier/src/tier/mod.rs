@@ -1,0 +1,15 @@
+//! One tier: answers from its store, coalesces misses, stores what may be stored.
+
+mod fill;
+mod future;
+mod layer;
+mod lookup;
+mod respond;
+mod service;
+mod slow;
+
+pub use self::{
+    future::ResponseFuture,
+    layer::{TierConfig, TierLayer},
+    service::Tier,
+};

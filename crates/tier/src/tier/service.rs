@@ -1,0 +1,103 @@
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use edge_cache_core::{BoxError, Bypass, Entry, Fwd, Kind, Store, StoreError, marker::Verdict};
+use edge_cache_policy::{
+    conditional::Conditions,
+    request::{Reuse, reuse},
+};
+use http::{Method, Request, Response};
+use http_body::Body;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::{
+    ResponseFuture,
+    layer::Shared,
+    respond::{self, Ask},
+    slow,
+};
+use crate::{Bypassed, Keyed, TierBody};
+
+/// Service made by [`TierLayer`](super::TierLayer).
+#[derive(Clone, Debug)]
+pub struct Tier<St, S> {
+    pub(super) inner: S,
+    pub(super) shared: Option<Arc<Shared<St>>>,
+}
+
+impl<St, S, B, RB> Service<Request<B>> for Tier<St, S>
+where
+    St: Store,
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    type Response = Response<TierBody<RB>>;
+    type Error = S::Error; // a tier's own failures are misses
+    type Future = ResponseFuture<Oneshot<S, Request<B>>, RB, S::Error>;
+
+    /// Always ready: the inner service is driven ready inside a fill, so that a full pool does not stall hits.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut req: Request<B>) -> Self::Future {
+        let Some(shared) = &self.shared else {
+            return ResponseFuture::off(Oneshot::new(self.inner.clone(), req));
+        };
+        let Some(keyed) = req.extensions().get::<Keyed>().cloned() else {
+            let why = req.extensions().get::<Bypassed>().map_or(Bypass::NoKey, |bypassed| bypassed.0);
+            let fwd = if matches!(*req.method(), Method::GET | Method::HEAD) { Fwd::Bypass } else { Fwd::Method };
+            let oneshot = Oneshot::new(self.inner.clone(), req);
+            return ResponseFuture::bypass(oneshot, shared.store.name(), fwd, why);
+        };
+        // Polled once here, so that a hit in memory costs no box and no clone of the inner service.
+        let mut get = shared.store.get(keyed.key());
+        let first = match Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        };
+        if let Some(Ok(Some(entry))) = &first
+            && let Some(response) = shared.quick_hit(entry, &keyed, &mut req)
+        {
+            return ResponseFuture::ready(response);
+        }
+        let first = first.map_or_else(|| slow::First::Asked(get), slow::First::Answered);
+        let inner = self.inner.clone();
+        ResponseFuture::slow(Box::pin(slow::run(Arc::clone(shared), inner, req, keyed, first)))
+    }
+}
+
+impl<St: Store> Shared<St> {
+    /// The answer, when `entry` is a plain fresh hit.
+    fn quick_hit<B, RB>(&self, entry: &Entry, keyed: &Keyed, req: &mut Request<B>) -> Option<Response<TierBody<RB>>> {
+        let now = self.clock.now();
+        let head = entry.head();
+        if head.kind != Kind::Response
+            || self.markers.judge(entry) != Verdict::Live
+            || reuse(&head.freshness, keyed.directives(), now) != (Reuse::Serve { stale: false })
+        {
+            return None;
+        }
+        let conditions = Conditions::take(req.headers_mut());
+        let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers() };
+        Some(respond::hit(self.store.name(), entry, &ask, now, None))
+    }
+
+    /// A store's answer, with its failure counted as the miss it is.
+    pub(super) fn found(&self, result: Result<Option<Entry>, StoreError>) -> Option<Entry> {
+        result.unwrap_or_else(|error| {
+            self.events.store_failed(self.store.name(), "get");
+            tracing::debug!(tier = %self.store.name(), error = &error as &dyn std::error::Error, "lookup failed");
+            None
+        })
+    }
+}
