@@ -1,1 +1,32 @@
-//! Shared helpers of the suites.
+//! Helpers of the suites: the real `cache-proxy` as a child process, a client that sees every header, an origin that does as it is
+//! told, and the metrics.
+//!
+//! Everything listens on a port that the system chose, and is gone with its handle. A broken expectation panics: this is the inside
+//! of tests.
+
+mod answer;
+mod client;
+mod demo;
+mod feed;
+mod gate;
+mod metrics;
+mod origin;
+mod output;
+mod proxy;
+mod reply;
+mod resp;
+mod wait;
+
+pub use self::{
+    answer::Answer,
+    client::{Ask, Client, Opened, raw},
+    demo::Demo,
+    feed::{Feed, Feeder},
+    gate::Gate,
+    metrics::Samples,
+    origin::{Arrived, Origin, Seen},
+    proxy::{Ended, Proxy, ProxyBuilder, allow_files, pooled_database},
+    reply::Reply,
+    resp::Resp,
+    wait::{PATIENCE, eventually},
+};

@@ -32,7 +32,7 @@ mod tag;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub use self::{
-    clock::{Clock, SharedClock, SystemClock, Timestamp},
+    clock::{Clock, SharedClock, SystemClock, Timestamp, monotonic_millis},
     entry::{Entry, Handoff},
     event::{Events, NoEvents, SharedEvents},
     freshness::{Freshness, Judgement},

@@ -53,6 +53,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The tier this store is.
     fn name(&self) -> TierName;
 
+    /// Whether other processes, or earlier runs of this one, put entries here too: their fences are of a shared order of purges.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Largest body in bytes that this store takes.
     fn body_bytes_max(&self) -> u64;
 

@@ -103,9 +103,7 @@ impl Running {
             "" => None,
             at => Some(admin::Admin::bind(at, cache.clone(), database).await?),
         };
-        if let Some(redis) = cache.redis()
-            && let Err(error) = redis.ping().await
-        {
+        if let Err(error) = cache.sync().await {
             let error = &error as &dyn std::error::Error;
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");

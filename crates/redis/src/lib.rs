@@ -5,11 +5,13 @@
 //! is down costs a miss, never a wait.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backplane;
 mod config;
 mod store;
 pub mod wire;
 
 pub use self::{
+    backplane::{BEAT, BackplaneError, LEASE, RedisBackplane},
     config::RedisConfig,
     store::{ConnectError, RedisStore},
 };

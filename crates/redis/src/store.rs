@@ -2,7 +2,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use edge_cache_breaker::{Breaker, BreakerConfig, State};
-use edge_cache_core::{BoxError, CacheKey, Entry, Store, StoreError, TierName};
+use edge_cache_core::{BoxError, CacheKey, Entry, Store, StoreError, TierName, marker::Markers};
 use redis::{
     AsyncCommands, Client, IntoConnectionInfo, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
@@ -10,7 +10,7 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use crate::{RedisConfig, wire};
+use crate::{RedisBackplane, RedisConfig, wire};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;
@@ -87,6 +87,14 @@ impl RedisStore {
         self.0.writes.state()
     }
 
+    /// The backplane over the same server, which keeps `markers` up to date. Spawn its [`follow`](RedisBackplane::follow), or no copy
+    /// in Redis is ever believed.
+    #[must_use]
+    pub fn backplane(&self, markers: Arc<Markers>) -> RedisBackplane {
+        let RedisConfig { key_prefix, write_timeout, .. } = &self.0.config;
+        RedisBackplane::new(self.0.small.clone(), key_prefix, *write_timeout, markers)
+    }
+
     fn key(&self, key: &CacheKey) -> String {
         format!("{}:e:{key}", self.0.config.key_prefix)
     }
@@ -124,6 +132,10 @@ impl Store for RedisStore {
 
     fn name(&self) -> TierName {
         TierName::Redis
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn body_bytes_max(&self) -> u64 {

@@ -1,15 +1,16 @@
 use std::{net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
-    SharedClock, SharedRng, SystemClock, SystemRng,
-    marker::Markers,
+    BoxError, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng,
+    marker::{Markers, Ticket},
     route::{Route, Routes},
 };
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::Mode;
-use edge_cache_redis::{ConnectError, RedisConfig, RedisStore};
+use edge_cache_redis::{ConnectError, RedisBackplane, RedisConfig, RedisStore};
 use edge_cache_telemetry::Metrics;
-use edge_cache_tier::{Keying, Purger, TierConfig, TierLayer};
+use edge_cache_tier::{Backplane, Keying, Purger, TierConfig, TierLayer};
+use futures_util::future::BoxFuture;
 
 use crate::{EdgeCache, Settings, settings::SettingsError};
 
@@ -117,7 +118,8 @@ impl EdgeCacheBuilder {
         self
     }
 
-    /// Builds the cache. With Redis it must be called on a Tokio runtime; the connection is made at the first use.
+    /// Builds the cache. With Redis it must be called on a Tokio runtime; the connection is made at the first use, and the Redis tier
+    /// works once [`EdgeCache::housekeeping`] runs.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -126,25 +128,46 @@ impl EdgeCacheBuilder {
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
         let metrics = Metrics::new();
-        let events: edge_cache_core::SharedEvents = Arc::new(metrics.clone());
-        // Entries of other processes and earlier runs are of another order of purges: they are not believed.
-        let markers = Arc::new(Markers::new(rand::random()));
-        let layer = |markers: &Arc<Markers>| (Arc::clone(markers), tier, Arc::clone(&clock), Arc::clone(&rng));
+        let events: SharedEvents = Arc::new(metrics.clone());
+        let redis = match redis.url.is_empty() {
+            false => Some(RedisStore::new(redis)?),
+            true => None,
+        };
+        // Who shares a tier shares the order of purges; who is alone numbers its own.
+        let markers = Arc::new(match &redis {
+            Some(_) => Markers::shared(),
+            None => Markers::alone(rand::random::<u128>().max(1)),
+        });
+        let backplane = redis.as_ref().map(|store| store.backplane(Arc::clone(&markers)));
         let memory = match memory.enabled {
-            true => {
-                let (markers, tier, clock, rng) = layer(&markers);
-                TierLayer::build(MemoryStore::new(&memory), markers, tier, clock, rng, Arc::clone(&events))
-            }
+            true => layer(MemoryStore::new(&memory), &markers, tier, &clock, &rng, &events),
             false => TierLayer::off(),
         };
-        let redis = match redis.url.is_empty() {
-            false => {
-                let (markers, tier, clock, rng) = layer(&markers);
-                TierLayer::build(RedisStore::new(redis)?, markers, tier, clock, rng, Arc::clone(&events))
-            }
-            true => TierLayer::off(),
-        };
-        let purger = Purger::new(markers, keying.clone(), clock, events);
-        Ok(EdgeCache::new(keying, memory, redis, purger, metrics))
+        let redis = redis.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
+        let carrier = backplane.clone().map(|redis| Arc::new(Carrier(redis)) as Arc<dyn Backplane>);
+        let purger = Purger::new(markers, keying.clone(), clock, events, carrier);
+        Ok(EdgeCache::new(keying, memory, redis, purger, backplane, metrics))
+    }
+}
+
+fn layer<St: Store>(
+    store: St,
+    markers: &Arc<Markers>,
+    tier: TierConfig,
+    clock: &SharedClock,
+    rng: &SharedRng,
+    events: &SharedEvents,
+) -> TierLayer<St> {
+    TierLayer::build(store, Arc::clone(markers), tier, Arc::clone(clock), Arc::clone(rng), Arc::clone(events))
+}
+
+/// Redis as the purger's backplane: neither crate knows the other.
+#[derive(Debug)]
+struct Carrier(RedisBackplane);
+
+impl Backplane for Carrier {
+    fn publish(&self, ticket: &Ticket) -> BoxFuture<'static, Result<(u128, u64), BoxError>> {
+        let (redis, ticket) = (self.0.clone(), ticket.clone());
+        Box::pin(async move { redis.publish(&ticket).await.map_err(Into::into) })
     }
 }

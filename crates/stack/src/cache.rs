@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use edge_cache_core::route::Route;
 use edge_cache_memory::{Eviction, MemoryStore};
-use edge_cache_redis::RedisStore;
+use edge_cache_redis::{BackplaneError, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
 use edge_cache_tier::{Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Purger, Tier, TierLayer};
 use tower_layer::Layer;
@@ -14,6 +14,7 @@ use crate::EdgeCacheBuilder;
 pub struct EdgeCache {
     layer: EdgeCacheLayer,
     purger: Purger,
+    backplane: Option<RedisBackplane>,
     metrics: Metrics,
 }
 
@@ -50,6 +51,7 @@ impl EdgeCache {
         memory: TierLayer<MemoryStore>,
         redis: TierLayer<RedisStore>,
         purger: Purger,
+        backplane: Option<RedisBackplane>,
         metrics: Metrics,
     ) -> Self {
         if let Some(store) = memory.store() {
@@ -65,7 +67,7 @@ impl EdgeCache {
             memory,
             redis,
         };
-        Self { layer, purger, metrics }
+        Self { layer, purger, backplane, metrics }
     }
 
     /// The layer. Every service that it makes shares this cache.
@@ -103,16 +105,33 @@ impl EdgeCache {
         self.layer.redis.store()
     }
 
-    /// Housekeeping without end: spawn it, and drop it to stop. moka tidies up on access; without traffic, expired entries would
-    /// stay.
+    /// Learns the purges of other nodes once, so that what Redis holds can be used from the first request on.
+    ///
+    /// # Errors
+    /// Why Redis did not tell them. [`housekeeping`](Self::housekeeping) goes on asking.
+    pub async fn sync(&self) -> Result<(), BackplaneError> {
+        match &self.backplane {
+            Some(backplane) => backplane.sync().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes every second (without it the Redis
+    /// tier is not used), and drops expired entries from memory where no traffic does.
     pub async fn housekeeping(self) {
-        let mut beat = tokio::time::interval(Duration::from_secs(1));
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            beat.tick().await;
-            if let Some(store) = self.memory() {
-                store.tidy();
+        let tidy = async {
+            let mut beat = tokio::time::interval(Duration::from_secs(1));
+            beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                beat.tick().await;
+                if let Some(store) = self.memory() {
+                    store.tidy();
+                }
             }
+        };
+        match self.backplane.clone() {
+            Some(backplane) => drop(tokio::join!(tidy, backplane.follow())),
+            None => tidy.await,
         }
     }
 

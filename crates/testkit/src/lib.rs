@@ -1,1 +1,7 @@
-//! Clocks, scripted stores and a fault proxy for tests
+//! Clocks, randomness and stores for tests: everything that a test must hold still or break on purpose.
+
+mod clock;
+mod rng;
+mod store;
+
+pub use self::{clock::FakeClock, rng::FixedRng, store::FlakyStore};

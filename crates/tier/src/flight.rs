@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry as Slot};
-use edge_cache_core::{CacheKey, Entry, Head};
+use edge_cache_core::{CacheKey, Entry, Head, marker::Start};
 use tokio::sync::watch;
 
 use crate::shared_body::SharedBody;
@@ -34,6 +34,8 @@ pub(crate) struct Landed {
     pub(crate) variant: Option<(crate::variants::VariantIndex, CacheKey)>,
     /// Whether it is being kept.
     pub(crate) stored: bool,
+    /// Where the node stood when the fill began.
+    pub(crate) start: Start,
 }
 
 /// Its body.

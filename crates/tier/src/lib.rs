@@ -23,6 +23,6 @@ pub use self::{
     invalidate::{Invalidate, InvalidateLayer},
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},
-    purger::{Purge, Purger, Receipt, Target},
+    purger::{Backplane, Purge, Purger, Receipt, Target},
     tier::{Tier, TierConfig, TierLayer},
 };

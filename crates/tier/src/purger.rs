@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use edge_cache_core::{
-    Bypass, SharedClock, SharedEvents, TagHash,
-    marker::{Markers, PurgeKind},
+    BoxError, Bypass, SharedClock, SharedEvents, TagHash,
+    marker::{Markers, PurgeKind, Ticket},
 };
+
+use futures_util::future::BoxFuture;
 
 use crate::Keying;
 
@@ -48,10 +50,17 @@ pub struct Purge {
 /// What became of a purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Its number: entries whose fill began before it are dead.
-    pub seq: u64,
+    /// Its number: entries whose fill began before it are dead. `None` while the backplane cannot be reached: the purge is applied
+    /// on this node and queued for the others.
+    pub seq: Option<u64>,
     /// Markers raised.
     pub tags: usize,
+}
+
+/// Numbers purges for all who share a tier, and keeps them where other nodes and later runs find them.
+pub trait Backplane: std::fmt::Debug + Send + Sync + 'static {
+    /// Publishes the purges of `ticket`; answers with the order they are numbered in and their number.
+    fn publish(&self, ticket: &Ticket) -> BoxFuture<'static, Result<(u128, u64), BoxError>>;
 }
 
 /// Purges every tier of a stack. Cheap to clone.
@@ -61,13 +70,20 @@ pub struct Purger {
     keying: Keying,
     clock: SharedClock,
     events: SharedEvents,
+    backplane: Option<Arc<dyn Backplane>>,
 }
 
 impl Purger {
-    /// A purger over the markers that the tiers of a stack share.
+    /// A purger over the markers that the tiers of a stack share. Without a backplane the node is alone.
     #[must_use]
-    pub fn new(markers: Arc<Markers>, keying: Keying, clock: SharedClock, events: SharedEvents) -> Self {
-        Self { markers, keying, clock, events }
+    pub fn new(
+        markers: Arc<Markers>,
+        keying: Keying,
+        clock: SharedClock,
+        events: SharedEvents,
+        backplane: Option<Arc<dyn Backplane>>,
+    ) -> Self {
+        Self { markers, keying, clock, events, backplane }
     }
 
     /// How this purger, and the stack it belongs to, turns URLs into keys.
@@ -80,15 +96,33 @@ impl Purger {
     ///
     /// # Errors
     /// A URL that has no key, and why; nothing is purged then.
-    pub fn purge(&self, purge: &Purge) -> Result<Receipt, Bypass> {
+    pub async fn purge(&self, purge: &Purge) -> Result<Receipt, Bypass> {
         let tags = purge.targets.iter().map(|target| self.tag(target)).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.purge_tags(purge.kind, &tags))
+        Ok(self.purge_tags(purge.kind, &tags).await)
     }
 
     /// Purges by hashed tags.
-    pub fn purge_tags(&self, kind: PurgeKind, tags: &[TagHash]) -> Receipt {
-        let seq = self.markers.purge(kind, tags, self.clock.now());
+    pub async fn purge_tags(&self, kind: PurgeKind, tags: &[TagHash]) -> Receipt {
         self.events.purged(kind, tags.len());
+        let Some(backplane) = &self.backplane else {
+            return Receipt { seq: Some(self.markers.purge(kind, tags, self.clock.now())), tags: tags.len() };
+        };
+        // At once here; with a number for everybody as soon as it has one.
+        let ticket = self.markers.defer(kind, tags);
+        let seq = match backplane.publish(&ticket).await {
+            Ok((incarnation, seq)) => {
+                self.markers.settle(&ticket, incarnation, seq);
+                Some(seq)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &*error,
+                    tags = tags.len(),
+                    "purge applied here and queued: the backplane is away"
+                );
+                None
+            }
+        };
         Receipt { seq, tags: tags.len() }
     }
 

@@ -39,11 +39,13 @@ pub(super) async fn purge(
     let kind = if body.hard { PurgeKind::Hard } else { PurgeKind::Soft };
     let targets = targets(body).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
     let purge = Purge { targets, kind };
-    let receipt = shared.cache.purger().purge(&purge).map_err(|why| {
+    let receipt = shared.cache.purger().purge(&purge).await.map_err(|why| {
         refuse(StatusCode::BAD_REQUEST, format!("one of the URLs has no cache key: {}", why.as_str()))
     })?;
     tracing::info!(seq = receipt.seq, tags = receipt.tags, kind = kind.as_str(), "purged");
-    Ok((StatusCode::OK, Json(json!({ "purged": receipt.tags, "kind": kind.as_str(), "seq": receipt.seq }))))
+    // Without a number it is applied here and queued for the other nodes: accepted, not done.
+    let status = if receipt.seq.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(json!({ "purged": receipt.tags, "kind": kind.as_str(), "seq": receipt.seq }))))
 }
 
 fn targets(body: Body) -> Result<Vec<Target>, String> {

@@ -75,7 +75,7 @@ where
             let (parts, body) = Oneshot::new(inner, req).await?.into_parts();
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             if parts.status.is_success() || parts.status.is_redirection() {
-                purge(&purger, &target, &parts);
+                purge(&purger, stale_tags(&purger, target.as_ref(), &parts)).await;
             }
             Ok(Response::from_parts(parts, body))
         });
@@ -99,6 +99,13 @@ impl Written {
     /// `reference` resolved against this URI, if it is of the same origin.
     fn same_origin(&self, reference: &str) -> Option<(String, String)> {
         let reference = reference.split('#').next().unwrap_or_default();
+        let whole;
+        let reference = if reference.starts_with("//") {
+            whole = format!("{}:{reference}", self.scheme);
+            &whole
+        } else {
+            reference
+        };
         let uri: Uri = reference.parse().ok()?;
         match (uri.scheme_str(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
@@ -122,7 +129,10 @@ fn path_and_query(uri: &Uri) -> (String, String) {
     (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned())
 }
 
-fn purge(purger: &Purger, target: &Option<Written>, parts: &Parts) {
+/// What an answer makes stale: softly, and hard.
+type Stale = [(PurgeKind, Vec<TagHash>); 2];
+
+fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale {
     let mut tags = [(PurgeKind::Soft, Vec::new()), (PurgeKind::Hard, Vec::new())];
     for group in groups::invalidated(&parts.headers) {
         tags[usize::from(group.kind == PurgeKind::Hard)].1.push(TagHash::user(&group.tag));
@@ -137,8 +147,12 @@ fn purge(purger: &Purger, target: &Option<Written>, parts: &Parts) {
             }
         }
     }
-    for (kind, tags) in tags.iter().filter(|(_, tags)| !tags.is_empty()) {
-        purger.purge_tags(*kind, tags);
+    tags
+}
+
+async fn purge(purger: &Purger, stale: Stale) {
+    for (kind, tags) in stale.iter().filter(|(_, tags)| !tags.is_empty()) {
+        purger.purge_tags(*kind, tags).await;
     }
 }
 
@@ -202,5 +216,6 @@ mod tests {
         assert_eq!(resolved("http://other/x"), None);
         assert_eq!(resolved("https://h:1/x"), None);
         assert_eq!(resolved("//other/x"), None);
+        assert_eq!(resolved("//h:1/x").as_deref(), Some("/x"));
     }
 }

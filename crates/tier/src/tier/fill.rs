@@ -15,7 +15,7 @@ use edge_cache_core::{
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{
-    conditional, groups, hop,
+    conditional, date, groups, hop,
     response::{self, Asked, Plan},
     vary::Vary,
 };
@@ -198,6 +198,11 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         for name in withheld.iter().chain([&header::AGE]) {
             headers.remove(name);
         }
+        if !headers.contains_key(header::DATE) {
+            // A handler's answer has no date until a server gives it one; what is kept needs the date of its birth.
+            let date = HeaderValue::try_from(date::format(received)).expect("a date is a header value");
+            headers.insert(header::DATE, date);
+        }
         let fill_millis = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
         Ok(Arc::new(Head {
             kind: Kind::Response,
@@ -243,7 +248,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             lead.land(Landing::Alone);
         }
         let head = Arc::clone(entry.head());
-        let landed = Landed { head, body: LandedBody::Whole(entry), variant: None, stored: false };
+        let landed = Landed { head, body: LandedBody::Whole(entry), variant: None, stored: false, start: self.start };
         self.tell(Outward::Landed(Arc::new(landed), said));
         drop(self.shared.store.remove(&self.key).await);
     }
@@ -254,10 +259,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let mut keep = pin!(self.keep(entry.clone(), variant.clone()));
         // A store that answers at once has the entry before anyone hears of it: the next request is a hit.
         let pending = keep.as_mut().now_or_never().is_none();
-        self.land(
-            Landed { head: Arc::clone(entry.head()), body: LandedBody::Whole(entry), variant, stored: true },
-            said,
-        );
+        let (head, start) = (Arc::clone(entry.head()), *entry.start());
+        self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored: true, start }, said);
         self.settle(true);
         if pending {
             keep.await;
@@ -299,6 +302,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             body: LandedBody::Growing(Arc::clone(&shared_body)),
             variant: variant.clone(),
             stored: true,
+            start: self.start,
         };
         self.land(landed, said);
         loop {
@@ -397,6 +401,10 @@ async fn keep<St: Store>(
         return;
     }
     let head = entry.head();
+    if shared.store.is_shared() && head.fence.incarnation == 0 {
+        // Filled while the shared order of purges was not known: nobody could judge it.
+        return;
+    }
     let validators = head.headers.get(&header::ETAG).or(head.headers.get(&header::LAST_MODIFIED)).is_some();
     let grace = if validators { shared.config.keep_validators } else { std::time::Duration::ZERO };
     let keep_for = head.freshness.last_use().since(shared.clock.now()) + grace;

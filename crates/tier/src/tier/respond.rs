@@ -84,6 +84,7 @@ pub(super) fn landed<RB>(
     how: Filled,
 ) -> Option<Response<TierBody<RB>>> {
     let head = &landed.head;
+    let inner = how.inner.unwrap_or_default();
     let mut response = match &landed.body {
         LandedBody::Whole(entry) => whole(entry, ask, now),
         LandedBody::Growing(body) => {
@@ -99,7 +100,12 @@ pub(super) fn landed<RB>(
             response
         }
     };
-    let inner = how.inner.unwrap_or_default();
+    let inner_hit =
+        matches!(inner.outcome, Some(Outcome { served: Served::Hit | Served::Stale | Served::Coalesced, .. }));
+    if !how.collapsed && !inner_hit && head.freshness.age(now).is_zero() {
+        // Made for this very request: an `Age` would say it was not (RFC 9111 §5.1).
+        response.headers_mut().remove(header::AGE);
+    }
     for member in inner.status {
         response.headers_mut().append(edge_cache_core::headers::CACHE_STATUS, member);
     }

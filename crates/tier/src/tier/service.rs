@@ -82,6 +82,7 @@ impl<St: Store> Shared<St> {
         let now = self.clock.now();
         let head = entry.head();
         if head.kind != Kind::Response
+            || (self.store.is_shared() && !self.markers.in_step())
             || self.markers.judge(entry) != Verdict::Live
             || reuse(&head.freshness, keyed.directives(), now) != (Reuse::Serve { stale: false })
         {
@@ -94,10 +95,12 @@ impl<St: Store> Shared<St> {
 
     /// A store's answer, with its failure counted as the miss it is.
     pub(super) fn found(&self, result: Result<Option<Entry>, StoreError>) -> Option<Entry> {
-        result.unwrap_or_else(|error| {
+        let found = result.unwrap_or_else(|error| {
             self.events.store_failed(self.store.name(), "get");
             tracing::debug!(tier = %self.store.name(), error = &error as &dyn std::error::Error, "lookup failed");
             None
-        })
+        });
+        // A copy that others made can be judged only by a node that knows their purges.
+        found.filter(|_| !self.store.is_shared() || self.markers.in_step())
     }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Keyed, Refresh, TierBody,
-    flight::{Join, Landed, Landing},
+    flight::{Join, Landed, LandedBody, Landing},
 };
 
 /// The store's first answer, or the question still open.
@@ -312,7 +312,11 @@ impl<St: Store> Trip<'_, St> {
         let head = &landed.head;
         let same_variant =
             landed.variant.as_ref().is_none_or(|(index, key)| index.select(self.keyed.key(), self.ask.headers) == *key);
-        same_variant && self.shared.markers.judge_tags(&head.fence, head.tags.as_slice()) == Verdict::Live
+        let verdict = match &landed.body {
+            LandedBody::Whole(entry) => self.shared.markers.judge(entry),
+            LandedBody::Growing(_) => self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice()),
+        };
+        same_variant && verdict == Verdict::Live
     }
 }
 

@@ -1,0 +1,102 @@
+//! Markers and fences: how a purge is made final without looking anything up.
+//!
+//! A purge raises a numbered *marker* on each of its tags. Every fill carries a *fence*: the highest number this node had applied
+//! before the origin was read. An entry is dead if a marker of one of its tags is higher than its fence. The test is made when an
+//! entry is *read*, in every tier and for every waiter, so no store has to race a purge and nothing is deleted: a purge is O(1)
+//! whatever it covers.
+//!
+//! A node that shares a tier with others takes its numbers from there (a backplane). Until a purge has its number it is *pending*:
+//! it counts against everything whose fill began before it on this node.
+//!
+//! ```
+//! use edge_cache_core::{TagHash, marker::{Markers, PurgeKind}, Timestamp};
+//!
+//! let markers = Markers::alone(1);
+//! let before = markers.start();
+//! let seq = markers.purge(PurgeKind::Soft, &[TagHash::user("pitch-12")], Timestamp::from_secs(1_700_000_000));
+//! assert!(before.fence.seq < seq, "what was read before the purge is dead");
+//! assert!(markers.start().fence.seq >= seq, "what is read from now on is not");
+//! ```
+
+mod markers;
+mod pending;
+mod table;
+
+pub use self::{
+    markers::{Markers, News},
+    pending::Ticket,
+};
+
+/// How far a purge goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PurgeKind {
+    /// The entry may only be revalidated, or served if the origin fails in that very request.
+    #[default]
+    Soft,
+    /// Not even that.
+    Hard,
+}
+
+impl PurgeKind {
+    /// The metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Hard => "hard",
+        }
+    }
+}
+
+/// A place in the order of purges, valid within one incarnation of the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The order that `seq` belongs to; 0 while the node does not know it.
+    pub incarnation: u128,
+    /// The highest purge applied. Only its order matters; it starts near the wall clock in microseconds.
+    pub seq: u64,
+}
+
+/// A node's position when a fill began. Taken before anything inward is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Goes into the entry, and with it into every tier.
+    pub fence: Fence,
+    /// Counts the purges that this node began, numbered or not.
+    local: u64,
+    /// Counts the times that this node lost its order and could not keep what it held.
+    era: u64,
+    /// The entry was found in another tier: its fence is of the node that filled it.
+    promoted: bool,
+}
+
+impl Start {
+    /// The start of an entry found in another tier: its own fence, never this node's of today.
+    #[must_use]
+    pub const fn promoted(fence: Fence) -> Self {
+        Self { fence, local: 0, era: 0, promoted: true }
+    }
+}
+
+/// Whether an entry may be used, as far as purges go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No purge since its fill began.
+    Live,
+    /// Purged softly: good for its validators, and to serve if the origin fails in this request.
+    Soft,
+    /// Purged: not to be used at all.
+    Gone,
+}
+
+impl Verdict {
+    fn of(kind: PurgeKind) -> Self {
+        match kind {
+            PurgeKind::Soft => Self::Soft,
+            PurgeKind::Hard => Self::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

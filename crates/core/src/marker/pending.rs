@@ -1,0 +1,99 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{PurgeKind, Verdict};
+use crate::TagHash;
+
+/// Most tags that wait for a number; more become one purge of everything.
+const TAGS_MAX: usize = 1024;
+
+/// Purges without a number yet.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// How many tags wait: read on every hit, so that the empty case costs one load.
+    waiting: AtomicU64,
+    /// Purges begun on this node.
+    begun: AtomicU64,
+    tags: RwLock<HashMap<TagHash, Waiting>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    kind: PurgeKind,
+    begun: u64,
+}
+
+/// Purges that wait for a number, to be settled once they have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// How far they go.
+    pub kind: PurgeKind,
+    /// What they purge.
+    pub tags: Vec<TagHash>,
+    begun: u64,
+}
+
+const POISONED: &str = "no code panics while it holds the pending purges";
+
+impl Pending {
+    /// How many purges this node has begun: goes into a fill's start.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn add(&self, kind: PurgeKind, tags: &[TagHash]) -> Ticket {
+        let mut waiting = self.tags.write().expect(POISONED);
+        let begun = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut tags = tags.to_vec();
+        if waiting.len() + tags.len() > TAGS_MAX {
+            waiting.clear();
+            tags = vec![TagHash::all()];
+        }
+        for tag in &tags {
+            let slot = waiting.entry(*tag).or_insert(Waiting { kind, begun });
+            *slot = Waiting { kind: slot.kind.max(kind), begun };
+        }
+        self.waiting.store(waiting.len() as u64, Ordering::Release);
+        Ticket { kind, tags, begun }
+    }
+
+    /// Forgets what `ticket` named, unless a later purge named it too.
+    pub(super) fn remove(&self, ticket: &Ticket) {
+        let mut waiting = self.tags.write().expect(POISONED);
+        for tag in &ticket.tags {
+            if waiting.get(tag).is_some_and(|w| w.begun <= ticket.begun) {
+                waiting.remove(tag);
+            }
+        }
+        self.waiting.store(waiting.len() as u64, Ordering::Release);
+    }
+
+    /// Everything that waits, as one ticket a kind.
+    pub(super) fn tickets(&self) -> Vec<Ticket> {
+        let waiting = self.tags.read().expect(POISONED);
+        let begun = self.begun();
+        [PurgeKind::Soft, PurgeKind::Hard]
+            .into_iter()
+            .map(|kind| {
+                let tags = waiting.iter().filter(|(_, w)| w.kind == kind).map(|(tag, _)| *tag).collect();
+                Ticket { kind, tags, begun }
+            })
+            .filter(|ticket| !ticket.tags.is_empty())
+            .collect()
+    }
+
+    /// Judges a fill that began when `begun` purges had.
+    pub(super) fn judge(&self, begun: u64, tags: &[TagHash]) -> Verdict {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return Verdict::Live;
+        }
+        let waiting = self.tags.read().expect(POISONED);
+        let hit = tags.iter().filter_map(|tag| waiting.get(tag)).filter(|w| w.begun > begun).map(|w| w.kind).max();
+        hit.map_or(Verdict::Live, Verdict::of)
+    }
+}

@@ -1,0 +1,178 @@
+use std::{sync::Arc, thread, time::Duration};
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::*;
+use crate::{Entry, Freshness, Head, Kind, PackedHeaders, TagHash, TagSet, Timestamp, monotonic_millis};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+const LEASE: Duration = Duration::from_secs(3600);
+
+fn entry(start: Start, tags: &[&str]) -> Entry {
+    let head = Head {
+        kind: Kind::Response,
+        status: StatusCode::OK,
+        headers: PackedHeaders::default(),
+        freshness: Freshness {
+            born: NOW,
+            stored: NOW,
+            fresh_until: NOW,
+            revalidate_until: NOW,
+            error_until: NOW,
+            stale_allowed: true,
+        },
+        fence: start.fence,
+        tags: tags_of(tags),
+        fill_millis: 0,
+    };
+    Entry::new(Arc::new(head), Bytes::new(), start)
+}
+
+fn tags_of(tags: &[&str]) -> TagSet {
+    TagSet::from_hashes(tags.iter().map(|tag| TagHash::user(tag)).collect())
+}
+
+fn news(incarnation: u128, base: u64, seq: u64, markers: &[(PurgeKind, &str, u64)]) -> News {
+    let markers = markers.iter().map(|(kind, tag, seq)| (*kind, TagHash::user(tag), *seq)).collect();
+    News { incarnation, base, seq, floor: 0, markers, complete: true }
+}
+
+fn following() -> Markers {
+    let markers = Markers::shared();
+    markers.apply(&news(5, 100, 100, &[]), monotonic_millis(), LEASE);
+    markers
+}
+
+#[test]
+fn a_purge_kills_what_began_before_it_and_nothing_else() {
+    let markers = Markers::alone(7);
+    let (old, other) = (entry(markers.start(), &["a", "b"]), entry(markers.start(), &["c"]));
+    assert_eq!(markers.judge(&old), Verdict::Live);
+    markers.purge(PurgeKind::Soft, &[TagHash::user("b")], NOW);
+    assert_eq!(markers.judge(&old), Verdict::Soft);
+    assert_eq!(markers.judge(&other), Verdict::Live);
+    assert_eq!(markers.judge(&entry(markers.start(), &["a", "b"])), Verdict::Live);
+    markers.purge(PurgeKind::Hard, &[TagHash::user("a")], NOW);
+    assert_eq!(markers.judge(&old), Verdict::Gone);
+}
+
+#[test]
+fn numbers_rise_even_when_the_clock_does_not() {
+    let markers = Markers::alone(7);
+    let seqs: Vec<_> = [NOW, NOW, Timestamp::EPOCH]
+        .into_iter()
+        .map(|now| markers.purge(PurgeKind::Soft, &[TagHash::all()], now))
+        .collect();
+    assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
+}
+
+#[test]
+fn a_copy_of_another_order_is_dead_and_one_of_the_same_is_judged_by_its_own_fence() {
+    let markers = following();
+    let copy = |incarnation, seq| entry(Start::promoted(Fence { incarnation, seq }), &["a"]);
+    assert_eq!(markers.judge(&copy(6, 100)), Verdict::Gone);
+    assert_eq!(markers.judge(&copy(0, 100)), Verdict::Gone);
+    assert_eq!(markers.judge(&copy(5, 100)), Verdict::Live);
+    markers.apply(&news(5, 100, 120, &[(PurgeKind::Soft, "a", 110)]), monotonic_millis(), LEASE);
+    assert_eq!(markers.judge(&copy(5, 109)), Verdict::Soft);
+    assert_eq!(markers.judge(&copy(5, 110)), Verdict::Live);
+    assert_eq!(Markers::shared().judge(&copy(0, 0)), Verdict::Gone, "a node that knows no order trusts no copy");
+}
+
+#[test]
+fn a_purge_counts_at_once_and_after_it_has_its_number() {
+    let markers = following();
+    let old = entry(markers.start(), &["a"]);
+    let copy = || entry(Start::promoted(Fence { incarnation: 5, seq: 100 }), &["a"]);
+    let ticket = markers.defer(PurgeKind::Hard, &[TagHash::user("a")]);
+    assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
+    let new = entry(markers.start(), &["a"]);
+    assert_eq!(markers.judge(&new), Verdict::Live, "its fill began after the purge");
+    assert_eq!(markers.waiting(), [ticket.clone()]);
+    markers.settle(&ticket, 5, 130);
+    assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
+    assert_eq!(markers.waiting(), []);
+    assert_eq!(markers.start().fence.seq, 130);
+    assert_eq!(markers.follows().1, 100, "markers of others below 130 are still to be asked for");
+}
+
+#[test]
+fn too_many_waiting_purges_become_one_of_everything() {
+    let markers = following();
+    let old = entry(markers.start(), &["untouched"]);
+    let everything = Entry::new(
+        Arc::new(Head { tags: TagSet::from_hashes(vec![TagHash::all()]), ..Head::clone(old.head()) }),
+        Bytes::new(),
+        *old.start(),
+    );
+    for n in 0..2000 {
+        markers.defer(PurgeKind::Soft, &[TagHash::user(&format!("tag-{n}"))]);
+    }
+    assert!(markers.waiting().iter().map(|ticket| ticket.tags.len()).sum::<usize>() <= 1024);
+    assert_eq!(markers.judge(&everything), Verdict::Soft);
+}
+
+#[test]
+fn what_is_held_survives_a_new_order_that_begins_above_it_and_only_then() {
+    let markers = following();
+    let held = entry(markers.start(), &["a"]);
+    markers.apply(&news(6, 200, 200, &[]), monotonic_millis(), LEASE);
+    assert_eq!(markers.judge(&held), Verdict::Live);
+    markers.apply(&news(7, 150, 150, &[]), monotonic_millis(), LEASE);
+    assert_eq!(markers.judge(&held), Verdict::Gone, "a purge to come could get a number below its fence");
+    assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
+}
+
+#[test]
+fn forgotten_markers_kill_what_is_as_old_as_they() {
+    let markers = following();
+    let held = entry(markers.start(), &["a"]);
+    let floor = News { floor: 101, ..news(5, 100, 140, &[]) };
+    markers.apply(&floor, monotonic_millis(), LEASE);
+    assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
+    assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::Gone);
+}
+
+#[test]
+fn being_in_step_lasts_from_the_moment_of_asking() {
+    let markers = Markers::shared();
+    assert!(!markers.in_step());
+    markers.apply(&news(5, 100, 100, &[]), monotonic_millis(), LEASE);
+    assert!(markers.in_step());
+    markers.apply(&news(5, 100, 100, &[]), 0, Duration::ZERO);
+    assert!(!markers.in_step());
+    assert!(Markers::alone(1).in_step());
+}
+
+#[test]
+fn a_part_of_the_news_puts_nobody_in_step() {
+    let markers = Markers::shared();
+    let part = News { complete: false, ..news(5, 100, 300, &[(PurgeKind::Soft, "a", 250)]) };
+    markers.apply(&part, monotonic_millis(), LEASE);
+    assert!(!markers.in_step());
+    assert_eq!(markers.start().fence.incarnation, 0);
+}
+
+#[test]
+fn a_purge_that_returned_is_seen_by_every_thread() {
+    let markers = Markers::alone(7);
+    for round in 0..200 {
+        let tag = format!("round-{round}");
+        let old = entry(markers.start(), &[&tag]);
+        thread::scope(|scope| {
+            let purger = scope.spawn(|| markers.purge(PurgeKind::Hard, &[TagHash::user(&tag)], NOW));
+            scope.spawn(|| while markers.judge(&old) == Verdict::Live {});
+            purger.join().unwrap();
+            assert_eq!(markers.judge(&old), Verdict::Gone);
+        });
+    }
+}
+
+#[test]
+fn a_collision_only_kills_more() {
+    let markers = Markers::new(7, u64::MAX, 1);
+    let old = entry(markers.start(), &["a"]);
+    markers.purge(PurgeKind::Soft, &[TagHash::user("unrelated")], NOW);
+    assert_eq!(markers.judge(&old), Verdict::Soft);
+}

@@ -1,0 +1,34 @@
+-- Numbers a purge and keeps its markers. Answers its number, or 'lost' when this Redis has lost the order of purges.
+-- KEYS: meta, marks. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, tags.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor')
+if meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~') then
+  return 'lost'
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local seq = string.format('%.0f', math.max(tonumber(meta[3]) + 1, now))
+for at = 5, #ARGV do
+  redis.call('ZADD', KEYS[2], 'GT', seq, ARGV[2] .. ARGV[at])
+  if ARGV[2] == 'h' then
+    redis.call('ZREM', KEYS[2], 's' .. ARGV[at])
+  end
+end
+-- What is forgotten raises the floor, and entries below the floor are dead: forgetting only kills more.
+local old = redis.call('ZRANGE', KEYS[2], string.format('(%.0f', now - tonumber(ARGV[4])), '(0', 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
+local surplus = redis.call('ZCARD', KEYS[2]) - 1 - tonumber(ARGV[3])
+local floor = tonumber(meta[4])
+if #old > 0 then
+  floor = math.max(floor, tonumber(old[2]))
+end
+if surplus > 0 then
+  local last = redis.call('ZRANGE', KEYS[2], surplus + math.floor(ARGV[3] / 100), surplus + math.floor(ARGV[3] / 100), 'WITHSCORES')
+  if #last > 0 then
+    floor = math.max(floor, tonumber(last[2]))
+  end
+end
+if floor > tonumber(meta[4]) then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '(0', string.format('%.0f', floor))
+end
+redis.call('HSET', KEYS[1], 'seq', seq, 'floor', string.format('%.0f', floor))
+return seq

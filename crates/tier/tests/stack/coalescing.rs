@@ -1,0 +1,243 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use edge_cache_core::Served;
+use edge_cache_policy::Mode;
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
+use http::Response;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::sync::{Notify, mpsc};
+use tower::{Layer, Service, ServiceExt};
+
+use crate::origin::{Bench, Body, Origin, answer, ask, get};
+
+const MINUTE: &[(&str, &str)] = &[("cache-control", "max-age=60")];
+
+/// An origin that answers only when told to.
+fn held(headers: &'static [(&'static str, &'static str)]) -> (Origin, Arc<Notify>) {
+    let gate = Arc::new(Notify::new());
+    let wait = Arc::clone(&gate);
+    let origin = Origin::new(move |n, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            answer(200, headers, format!("body {n}"))
+        }
+    });
+    (origin, gate)
+}
+
+/// An origin whose first body comes in pieces from a channel.
+fn streamed(
+    headers: &'static [(&'static str, &'static str)],
+) -> (Origin, mpsc::UnboundedSender<Result<Bytes, &'static str>>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let receiver = std::sync::Mutex::new(Some(receiver));
+    let origin = Origin::new(move |n, _| {
+        let receiver = receiver.lock().unwrap().take();
+        async move {
+            let Some(receiver) = receiver else { return answer(200, headers, format!("body {n}")) };
+            let frames = stream::unfold(receiver, |mut receiver| async move {
+                let piece: Result<Bytes, &str> = receiver.recv().await?;
+                Some((piece.map(Frame::data).map_err(Into::into), receiver))
+            });
+            let body: Body = BodyExt::boxed_unsync(StreamBody::new(frames.boxed()));
+            let mut response = Response::new(body);
+            for (name, value) in headers {
+                response.headers_mut().insert(*name, value.parse().unwrap());
+            }
+            response
+        }
+    });
+    (origin, sender)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_clients_on_a_cold_key_are_one_fill() {
+    let (origin, gate) = held(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let clients = join_all((0..1000).map(|_| ask(&stack, get("/a"))));
+    let release = async {
+        tokio::task::yield_now().await;
+        gate.notify_waiters();
+        gate.notify_one();
+    };
+    let (answers, ()) = tokio::join!(clients, release);
+    assert_eq!(origin.calls(), 1);
+    assert!(answers.iter().all(|got| got.text == "body 0"));
+    let served = |what| answers.iter().filter(|got| got.outcome.unwrap().served == what).count();
+    assert_eq!((served(Served::Miss), served(Served::Coalesced)), (1, 999));
+    assert!(answers[999].cache_status().contains("collapsed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_leaves_loses_neither_the_waiters_nor_the_entry() {
+    let (origin, gate) = held(MINUTE);
+    let bench = Bench::new(Mode::Guarded);
+    let tier = bench.memory();
+    let stack = bench.outside(tier.layer(origin.clone()));
+    let mut leader = Box::pin(ask(&stack, get("/a")));
+    assert!(leader.as_mut().now_or_never().is_none());
+    let mut waiter = Box::pin(ask(&stack, get("/a")));
+    assert!(waiter.as_mut().now_or_never().is_none());
+    drop(leader);
+    gate.notify_one();
+    assert_eq!(waiter.await.text, "body 0");
+    tier.drain().await;
+    assert_eq!(ask(&stack, get("/a")).await.cache_status(), "edge-memory; hit; ttl=60");
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_panics_wakes_everybody() {
+    let gate = Arc::new(Notify::new());
+    let wait = Arc::clone(&gate);
+    let origin = Origin::new(move |_, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            panic!("the origin's own fault")
+        }
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let clients = join_all((0..3).map(|_| ask(&stack, get("/a"))));
+    let release = async {
+        tokio::task::yield_now().await;
+        gate.notify_one();
+    };
+    let (answers, ()) = tokio::join!(clients, release);
+    assert!(answers.iter().all(|got| got.status == 503 && got.header("retry-after").is_some()));
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_of_an_answer_that_cannot_be_shared_ask_for_themselves() {
+    let (origin, gate) = held(&[("cache-control", "max-age=60"), ("set-cookie", "a=1")]);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let clients = join_all((0..5).map(|_| ask(&stack, get("/a"))));
+    let release = async {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+            gate.notify_waiters();
+        }
+    };
+    let (answers, ()) = tokio::join!(clients, release);
+    let mut texts: Vec<_> = answers.iter().map(|got| got.text.as_str()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["body 0", "body 1", "body 2", "body 3", "body 4"], "no cookie is shared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_leader_does_not_send_its_waiters_to_the_origin() {
+    let gate = Arc::new(Notify::new());
+    let wait = Arc::clone(&gate);
+    let origin = Origin::new(move |_, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            answer(503, &[], "down")
+        }
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let clients = join_all((0..50).map(|_| ask(&stack, get("/a"))));
+    let release = async {
+        tokio::task::yield_now().await;
+        gate.notify_one();
+    };
+    let (answers, ()) = tokio::join!(clients, release);
+    assert!(answers.iter().all(|got| got.status == 503));
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_waits_no_longer_than_its_limit() {
+    let slow = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&slow);
+    let origin = Origin::new(move |n, _| {
+        let count = Arc::clone(&count);
+        async move {
+            if n == 0 {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+            }
+            answer(200, MINUTE, format!("body {n}"))
+        }
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let mut leader = Box::pin(ask(&stack, get("/a")));
+    assert!(leader.as_mut().now_or_never().is_none());
+    let began = tokio::time::Instant::now();
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 1");
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+    assert_eq!(slow.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_reaches_its_readers_as_it_grows() {
+    let (origin, pieces) = streamed(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let open = || async {
+        stack.clone().oneshot(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body()
+    };
+    let mut leader = open().await;
+    pieces.send(Ok("one ".into())).unwrap();
+    assert_eq!(leader.frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
+    let mut waiter = open().await;
+    assert_eq!(waiter.frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
+    pieces.send(Ok("two".into())).unwrap();
+    assert_eq!(waiter.frame().await.unwrap().unwrap().into_data().unwrap(), "two");
+    drop(pieces);
+    assert!(waiter.frame().await.is_none());
+    assert_eq!(ask(&stack, get("/a")).await.text, "one two");
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_ends_early_is_an_error_and_is_not_stored() {
+    let (origin, pieces) = streamed(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let mut service = stack.clone();
+    let mut body = service.call(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body();
+    pieces.send(Ok("half".into())).unwrap();
+    assert!(body.frame().await.unwrap().is_ok());
+    pieces.send(Err("connection reset")).unwrap();
+    assert!(body.frame().await.unwrap().is_err());
+    let next = ask(&stack, get("/a")).await;
+    assert_eq!(
+        (next.text.as_str(), next.cache_status().as_str()),
+        ("body 1", "edge-memory; fwd=uri-miss; ttl=60; stored")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_too_large_to_keep_streams_on_unstored() {
+    let (origin, pieces) = streamed(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let chunk = Bytes::from(vec![b'x'; 300 << 10]);
+    let feed = async {
+        for _ in 0..10 {
+            pieces.send(Ok(chunk.clone())).unwrap();
+            tokio::task::yield_now().await;
+        }
+        drop(pieces);
+    };
+    let (got, ()) = tokio::join!(ask(&stack, get("/a")), feed);
+    assert_eq!(got.text.len(), 10 * (300 << 10));
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_inner_service_is_driven_ready_by_the_fill_alone() {
+    let bench = Bench::new(Mode::Guarded);
+    let (inner, mut handle) = tower_test::mock::pair::<http::Request<http_body_util::Full<Bytes>>, Response<Body>>();
+    let mut tier = bench.memory().layer(inner);
+    handle.allow(0);
+    assert!(futures_util::future::poll_fn(|cx| tier.poll_ready(cx)).now_or_never().is_some(), "always ready");
+}

@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use edge_cache_core::route::{PathPattern, Route};
+use edge_cache_policy::Mode;
+use tokio::time::advance;
+
+use crate::origin::{Bench, Origin, answer, ask, get};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn age_grows_and_ends_in_a_revalidation() {
+    let origin = Origin::new(|n, req| async move {
+        match req.headers().get("if-none-match") {
+            Some(tag) if tag == "\"v\"" => answer(304, &[("cache-control", "max-age=20"), ("x-round", "two")], ""),
+            _ => answer(200, &[("cache-control", "max-age=10"), ("etag", "\"v\""), ("x-round", "one")], format!("{n}")),
+        }
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(9 * SECOND).await;
+    let aged = ask(&stack, get("/a")).await;
+    assert_eq!((aged.header("age"), aged.cache_status().as_str()), (Some("9"), "edge-memory; hit; ttl=1"));
+    advance(SECOND).await;
+    let renewed = ask(&stack, get("/a")).await;
+    assert_eq!((renewed.status.as_u16(), renewed.text.as_str(), renewed.header("x-round")), (200, "0", Some("two")));
+    assert_eq!(renewed.cache_status(), "edge-memory; fwd=stale; ttl=20; stored");
+    advance(19 * SECOND).await;
+    assert_eq!(ask(&stack, get("/a")).await.cache_status(), "edge-memory; hit; ttl=1");
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_answers_at_once_and_refreshes_once() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=10, stale-while-revalidate=30")]);
+    let bench = Bench::new(Mode::Rfc);
+    let tier = bench.memory();
+    let stack = bench.outside(tower::Layer::layer(&tier, origin.clone()));
+    ask(&stack, get("/a")).await;
+    advance(15 * SECOND).await;
+    for _ in 0..5 {
+        let stale = ask(&stack, get("/a")).await;
+        assert_eq!(stale.text, "body 0");
+        assert_eq!(stale.cache_status(), "edge-memory; hit; ttl=-5; detail=stale-while-revalidate");
+    }
+    tier.drain().await;
+    assert_eq!(origin.calls(), 2, "one refresh for five stale answers");
+    let fresh = ask(&stack, get("/a")).await;
+    assert_eq!((fresh.text.as_str(), fresh.cache_status().as_str()), ("body 1", "edge-memory; hit; ttl=10"));
+}
+
+/// Good first, then failing with this status.
+fn failing_later(status: u16) -> Origin {
+    Origin::new(move |n, _| async move {
+        match n {
+            0 => answer(200, &[("cache-control", "max-age=10, stale-if-error=600")], "good"),
+            _ => answer(status, &[("cache-control", "no-store")], "bad"),
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_origin_is_hidden_by_the_stale_answer_within_its_limit() {
+    let origin = failing_later(503);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(60 * SECOND).await;
+    let stale = ask(&stack, get("/a")).await;
+    assert_eq!((stale.status.as_u16(), stale.text.as_str()), (200, "good"));
+    assert_eq!(stale.cache_status(), "edge-memory; fwd=stale; ttl=-50; detail=stale-if-error");
+    advance(600 * SECOND).await;
+    assert_eq!(ask(&stack, get("/a")).await.status, 503, "past its limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_key_is_tried_again_after_the_throttle_only() {
+    let origin = failing_later(500);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(60 * SECOND).await;
+    for _ in 0..4 {
+        assert_eq!(ask(&stack, get("/a")).await.text, "good");
+    }
+    assert_eq!(origin.calls(), 2);
+    advance(31 * SECOND).await;
+    ask(&stack, get("/a")).await;
+    assert_eq!(origin.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_404_is_no_failure() {
+    let origin = failing_later(404);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(60 * SECOND).await;
+    assert_eq!(ask(&stack, get("/a")).await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_origin_is_not_waited_for_when_a_stale_copy_will_do() {
+    let origin = Origin::new(|n, _| async move {
+        if n > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        answer(200, &[("cache-control", "max-age=10, stale-if-error=600")], format!("{n}"))
+    });
+    let bench = Bench::new(Mode::Guarded);
+    let tier = bench.memory();
+    let stack = bench.outside(tower::Layer::layer(&tier, origin.clone()));
+    ask(&stack, get("/a")).await;
+    advance(60 * SECOND).await;
+    let stale = ask(&stack, get("/a")).await;
+    assert_eq!(
+        (stale.text.as_str(), stale.cache_status().as_str()),
+        ("0", "edge-memory; fwd=stale; ttl=-51; detail=soft-timeout")
+    );
+    tier.drain().await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "1", "the fill went on and was stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn must_revalidate_is_never_served_stale() {
+    let origin = Origin::new(|n, _| async move {
+        match n {
+            0 => answer(200, &[("cache-control", "max-age=10, must-revalidate, stale-if-error=600")], "good"),
+            _ => answer(503, &[], "bad"),
+        }
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(11 * SECOND).await;
+    assert_eq!(ask(&stack, get("/a")).await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_s_defaults_count_under_guarded_only() {
+    let route = || Route {
+        ttl: Some(100 * SECOND),
+        stale_if_error: Some(100 * SECOND),
+        ..Route::new("all", PathPattern::any())
+    };
+    let origin = Origin::fixed(&[]);
+    let guarded = Bench::with_routes(Mode::Guarded, [route()]).over(&origin);
+    ask(&guarded, get("/a")).await;
+    assert_eq!(
+        ask(&guarded, get("/a")).await.cache_status(),
+        "edge-memory; hit; ttl=90",
+        "with the least jitter drawn"
+    );
+    let rfc = Bench::with_routes(Mode::Rfc, [route()]).over(&origin);
+    assert!(ask(&rfc, get("/a")).await.cache_status().ends_with("detail=no-freshness"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_304_that_forbids_storing_answers_this_once() {
+    let origin = Origin::new(|n, req| async move {
+        match (n, req.headers().contains_key("if-none-match")) {
+            (1, true) => answer(304, &[("cache-control", "no-store")], ""),
+            _ => answer(200, &[("cache-control", "max-age=10"), ("etag", "\"v\"")], format!("{n}")),
+        }
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(11 * SECOND).await;
+    let confirmed = ask(&stack, get("/a")).await;
+    assert_eq!((confirmed.status.as_u16(), confirmed.text.as_str()), (200, "0"));
+    assert_eq!(ask(&stack, get("/a")).await.text, "2", "and is kept no longer");
+}

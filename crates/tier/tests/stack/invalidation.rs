@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use edge_cache_policy::Mode;
+use futures_util::FutureExt;
+use http::Request;
+use tokio::sync::Notify;
+
+use crate::origin::{Bench, Origin, answer, ask, get};
+
+fn post(path: &str) -> http::request::Builder {
+    Request::post(path).header("host", "h.example")
+}
+
+/// Reads are kept for a minute under the tag `t`; a write is answered like this.
+fn writing(status: u16, headers: &'static [(&'static str, &'static str)]) -> Origin {
+    Origin::new(move |n, req| async move {
+        match req.method().as_str() {
+            "GET" => {
+                answer(200, &[("cache-control", "max-age=60, stale-if-error=60"), ("cache-tag", "t")], format!("{n}"))
+            }
+            _ => answer(status, headers, "written"),
+        }
+    })
+}
+
+/// Whether `read` is still a hit after `write`.
+async fn survives(origin: &Origin, read: &str, write: &str) -> bool {
+    let stack = Bench::new(Mode::Guarded).over(origin);
+    ask(&stack, get(read)).await;
+    let written = ask(&stack, post(write)).await;
+    assert_eq!(written.cache_status(), "edge-memory; fwd=method");
+    assert_eq!(written.header("cache-group-invalidation"), None, "that is for us");
+    ask(&stack, get(read)).await.cache_status().contains("hit")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_purges_its_own_uri_and_what_it_points_to() {
+    assert!(!survives(&writing(204, &[]), "/a", "/a").await);
+    assert!(survives(&writing(204, &[]), "/b", "/a").await);
+    assert!(!survives(&writing(201, &[("location", "/b")]), "/b", "/a").await);
+    assert!(!survives(&writing(200, &[("content-location", "http://h.example/b")]), "/b", "/a").await);
+    assert!(survives(&writing(201, &[("location", "http://other.example/b")]), "/b", "/a").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_purges_nothing() {
+    for status in [400, 409, 500] {
+        let headers = &[("cache-group-invalidation", "\"t\""), ("location", "/a")];
+        assert!(survives(&writing(status, headers), "/a", "/a").await, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_purges_the_groups_it_names() {
+    assert!(!survives(&writing(200, &[("cache-group-invalidation", "\"x\", \"t\";hard")]), "/a", "/w").await);
+    assert!(survives(&writing(200, &[("cache-group-invalidation", "\"x\"")]), "/a", "/w").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_runs_once_and_to_its_end_though_its_client_leaves() {
+    let gate = Arc::new(Notify::new());
+    let (wait, done) = (Arc::clone(&gate), Arc::new(Notify::new()));
+    let ended = Arc::clone(&done);
+    let origin = Origin::new(move |n, req| {
+        let (wait, ended) = (Arc::clone(&wait), Arc::clone(&ended));
+        async move {
+            if req.method() == "POST" {
+                wait.notified().await;
+                ended.notify_one();
+                return answer(200, &[("cache-group-invalidation", "\"t\"")], "written");
+            }
+            answer(200, &[("cache-control", "max-age=60"), ("cache-tag", "t")], format!("{n}"))
+        }
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    ask(&stack, get("/a")).await;
+    let mut client = Box::pin(ask(&stack, post("/w")));
+    assert!(client.as_mut().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    drop(client);
+    gate.notify_one();
+    done.notified().await;
+    tokio::task::yield_now().await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "2", "the write was purged for all the same");
+    assert_eq!(origin.calls(), 3);
+}

@@ -1,0 +1,10 @@
+//! The layers over a scripted origin, with time held still.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod coalescing;
+mod freshness;
+mod invalidation;
+mod origin;
+mod purging;
+mod reuse;
+mod tiers;

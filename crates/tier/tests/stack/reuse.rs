@@ -1,0 +1,164 @@
+use edge_cache_core::{Served, TierName};
+use edge_cache_policy::Mode;
+
+use crate::origin::{Bench, Origin, answer, ask, get};
+
+const HOUR: &[(&str, &str)] = &[("cache-control", "max-age=3600"), ("etag", "\"v1\"")];
+
+#[tokio::test(start_paused = true)]
+async fn the_second_answer_is_a_hit_with_the_same_bytes() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let (first, second) = (ask(&stack, get("/a")).await, ask(&stack, get("/a")).await);
+    assert_eq!(first.cache_status(), "edge-memory; fwd=uri-miss; ttl=3600; stored");
+    assert_eq!(first.header("age"), None, "made for this request");
+    assert_eq!(second.cache_status(), "edge-memory; hit; ttl=3600");
+    assert_eq!(second.header("age"), Some("0"));
+    assert_eq!((first.text.as_str(), second.text.as_str()), ("body 0", "body 0"));
+    assert_eq!(first.header("date"), second.header("date"));
+    let outcome = second.outcome.unwrap();
+    assert_eq!((outcome.served, outcome.tier), (Served::Hit, Some(TierName::Memory)));
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_and_queries_are_different_questions() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for (path, host) in [("/a", "one"), ("/a", "two"), ("/a?x=1", "one"), ("/b", "one")] {
+        let req = http::Request::get(path).header("host", host);
+        assert!(ask(&stack, req).await.cache_status().contains("uri-miss"), "{path} {host}");
+    }
+    assert_eq!(origin.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_host_is_not_for_the_cache() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for _ in 0..2 {
+        let got = ask(&stack, http::Request::get("/a")).await;
+        assert_eq!(got.cache_status(), "edge-memory; fwd=bypass; detail=no-key");
+    }
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_is_answered_from_a_stored_get_and_never_becomes_one() {
+    let origin = Origin::new(|_, req| async move {
+        let text = if req.method() == "HEAD" { "" } else { "twelve bytes" };
+        answer(200, HOUR, text)
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let head = || http::Request::head("/a").header("host", "h.example");
+    assert_eq!(ask(&stack, head()).await.cache_status(), "edge-memory; fwd=uri-miss; detail=head");
+    assert_eq!(ask(&stack, get("/a")).await.text, "twelve bytes");
+    let got = ask(&stack, head()).await;
+    assert_eq!((got.text.as_str(), got.header("content-length")), ("", Some("12")));
+    assert_eq!(got.cache_status(), "edge-memory; hit; ttl=3600");
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_holds_the_answer_gets_a_304() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for round in ["miss", "hit"] {
+        let got = ask(&stack, get("/a").header("if-none-match", "W/\"v1\"")).await;
+        assert_eq!((got.status.as_u16(), got.text.as_str()), (304, ""), "{round}");
+        assert_eq!(got.header("etag"), Some("\"v1\""));
+        assert_eq!(got.header("content-length"), None);
+    }
+    assert_eq!(origin.last_header("if-none-match"), None, "the whole answer was asked for");
+    assert_eq!(ask(&stack, get("/a").header("if-none-match", "\"v2\"")).await.text, "body 0");
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_come_from_the_stored_whole() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let range = |value| get("/a").header("range", value);
+    assert_eq!(ask(&stack, range("bytes=0-3")).await.cache_status(), "edge-memory; fwd=uri-miss; detail=range");
+    assert_eq!(origin.last_header("range").as_deref(), Some("bytes=0-3"));
+    ask(&stack, get("/a")).await;
+    let part = ask(&stack, range("bytes=2-3")).await;
+    assert_eq!((part.status.as_u16(), part.text.as_str()), (206, "dy"));
+    assert_eq!(part.header("content-range"), Some("bytes 2-3/6"));
+    assert_eq!(ask(&stack, range("bytes=9-")).await.status, 416);
+}
+
+#[tokio::test(start_paused = true)]
+async fn variants_are_kept_apart_and_spellings_together() {
+    let origin = Origin::new(|n, req| async move {
+        let language = req.headers()["accept-language"].to_str().unwrap().to_owned();
+        let headers = [("cache-control", "max-age=3600"), ("vary", "Accept-Language")];
+        answer(200, &headers, format!("{n}: {language}"))
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let speak = |language| get("/a").header("accept-language", language);
+    assert_eq!(ask(&stack, speak("en")).await.text, "0: en");
+    let other = ask(&stack, speak("de")).await;
+    assert_eq!(
+        (other.text.as_str(), other.cache_status().as_str()),
+        ("1: de", "edge-memory; fwd=vary-miss; ttl=3600; stored")
+    );
+    assert_eq!(ask(&stack, speak("EN")).await.cache_status(), "edge-memory; hit; ttl=3600");
+    assert_eq!(ask(&stack, speak("de")).await.text, "1: de");
+    for n in 0..40 {
+        ask(&stack, speak(Box::leak(format!("x-{n}").into_boxed_str()))).await;
+    }
+    assert_eq!(ask(&stack, speak("x-39")).await.cache_status(), "edge-memory; hit; ttl=3600");
+    let pushed_out = ask(&stack, speak("en")).await;
+    assert_eq!(pushed_out.cache_status(), "edge-memory; fwd=vary-miss; ttl=3600; stored", "at most sixteen are kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_stored_passes_and_is_not_queued_for() {
+    let origin = Origin::fixed(&[("cache-control", "no-store")]);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for n in 0..3 {
+        let got = ask(&stack, get("/a")).await;
+        assert_eq!(got.cache_status(), "edge-memory; fwd=uri-miss; detail=no-store");
+        assert_eq!(got.text, format!("body {n}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_if_cached_never_asks_the_origin() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let only = || get("/a").header("cache-control", "only-if-cached");
+    assert_eq!(ask(&stack, only()).await.status, 504);
+    assert_eq!(origin.calls(), 0);
+    ask(&stack, get("/a")).await;
+    assert_eq!(ask(&stack, only()).await.text, "body 0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_are_for_the_cache_and_not_for_clients() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=9"), ("cache-tag", "a,b"), ("surrogate-key", "c")]);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for _ in 0..2 {
+        let got = ask(&stack, get("/a")).await;
+        assert_eq!((got.header("cache-tag"), got.header("surrogate-key")), (None, None));
+    }
+    let mut bench = Bench::new(Mode::Guarded);
+    (bench.keying.expose_tags, bench.config.keep_tags) = (true, true);
+    let stack = bench.over(&origin);
+    for _ in 0..2 {
+        assert_eq!(ask(&stack, get("/a")).await.header("cache-tag"), Some("a,b"), "unless asked for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_more_tags_than_can_be_kept_is_not_stored() {
+    let tags: Vec<String> = (0..200).map(|n| format!("t{n}")).collect();
+    let tags: &'static str = tags.join(",").leak();
+    let origin = Origin::new(move |n, _| async move {
+        answer(200, &[("cache-control", "max-age=9"), ("cache-tag", tags)], format!("{n}"))
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    assert!(ask(&stack, get("/a")).await.cache_status().ends_with("detail=tags"));
+    assert_eq!(ask(&stack, get("/a")).await.text, "1");
+}

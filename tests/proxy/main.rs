@@ -1,0 +1,12 @@
+//! `cache-proxy serve` in front of HTTP origins: a third party's, and one that does as the test says.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod coalescing;
+mod passing;
+mod process;
+mod purging;
+mod python;
+mod stale;
+mod storing;
+mod streaming;
+mod unsafe_methods;

@@ -1,0 +1,164 @@
+use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{PATIENCE, Reply};
+
+/// A request as the origin saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+/// A request to be answered.
+#[derive(Debug)]
+pub struct Arrived {
+    /// What was seen of it.
+    pub seen: Seen,
+    /// How many requests came for this target before it.
+    pub earlier: usize,
+    body: Incoming,
+}
+
+impl Seen {
+    /// The header's first value; empty where there is none.
+    ///
+    /// # Panics
+    /// When it is not visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("the header is text"))
+    }
+}
+
+impl Arrived {
+    /// The next piece of the body; `None` at its end, also at one that breaks off.
+    pub async fn piece(&mut self) -> Option<Bytes> {
+        loop {
+            if let Ok(data) = self.body.frame().await?.ok()?.into_data() {
+                return Some(data);
+            }
+        }
+    }
+
+    /// The rest of the body.
+    pub async fn whole(&mut self) -> Bytes {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.piece().await {
+            all.extend_from_slice(&piece);
+        }
+        all.freeze()
+    }
+}
+
+/// An HTTP/1.1 server in this process that notes every request and answers as its script says.
+pub struct Origin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    seen: Arc<watch::Sender<Vec<Seen>>>,
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start<F>(script: impl Fn(Arrived) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let seen = Arc::new(watch::Sender::new(Vec::new()));
+        let (script, noted) = (Arc::new(script), Arc::clone(&seen));
+        let task = tokio::spawn(async move {
+            // Dropped with this task: then every connection is gone too.
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&noted)));
+            }
+        });
+        Self { address, seen, task: Some(AbortOnDropHandle::new(task)) }
+    }
+
+    /// `http://ADDRESS:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.borrow().clone()
+    }
+
+    /// Requests so far for `target`.
+    #[must_use]
+    pub fn count(&self, target: &str) -> usize {
+        self.seen.borrow().iter().filter(|seen| seen.target == target).count()
+    }
+
+    /// Waits until `count` requests for `target` have come.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub async fn arrived(&self, target: &str, count: usize) {
+        let mut seen = self.seen.subscribe();
+        let enough = seen.wait_for(|all| all.iter().filter(|seen| seen.target == target).count() >= count);
+        let came = timeout(PATIENCE, enough).await;
+        assert!(came.is_ok(), "{count} requests for {target} did not come");
+    }
+
+    /// Closes the port and every connection.
+    pub async fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            drop(task.await);
+        }
+    }
+}
+
+async fn serve<S, F>(stream: TcpStream, script: Arc<S>, noted: Arc<watch::Sender<Vec<Seen>>>)
+where
+    S: Fn(Arrived) -> F,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let service = service_fn(|req: Request<Incoming>| {
+        let (parts, body) = req.into_parts();
+        let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
+        let seen = Seen { method: parts.method.to_string(), target, headers: parts.headers };
+        let mut earlier = 0;
+        noted.send_modify(|all| {
+            earlier = all.iter().filter(|before| before.target == seen.target).count();
+            all.push(seen.clone());
+        });
+        let answer = script(Arrived { seen, earlier, body });
+        async { Ok::<_, Infallible>(answer.await.0) }
+    });
+    // A client that leaves, or a body that the script cuts, is part of the script.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}

@@ -1,0 +1,266 @@
+use std::{
+    env,
+    ffi::OsString,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use edge_cache_origin::database::{Database, DatabaseConfig};
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+use crate::{Client, Samples, eventually, output::Output};
+
+/// How `cache-proxy` is to be started.
+#[derive(Debug)]
+#[must_use = "nothing runs before `start` or `to_end`"]
+pub struct ProxyBuilder {
+    command: Command,
+    admin: bool,
+    folder: Option<TempDir>,
+}
+
+/// A running `cache-proxy`, killed when dropped. After a panic it shows what the process logged.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    admin: Option<SocketAddr>,
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+    _folder: Option<TempDir>,
+}
+
+/// A `cache-proxy` that has ended by itself.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// The binary beside this test's.
+fn program() -> PathBuf {
+    let own = env::current_exe().expect("this test is a file");
+    let folder = own.parent().and_then(|deps| deps.parent()).expect("tests stand in a folder of the target folder");
+    let program = folder.join("cache-proxy");
+    assert!(program.is_file(), "{} is missing: `cargo build -p cache-proxy` makes it", program.display());
+    program
+}
+
+impl ProxyBuilder {
+    fn new() -> Self {
+        let mut command = Command::new(program());
+        for (name, _) in env::vars_os().filter(|(name, _)| is_foreign(name)) {
+            command.env_remove(name);
+        }
+        Self { command, admin: false, folder: None }
+    }
+
+    /// `cache-proxy ARGS`, without listeners.
+    pub fn bare(args: &[&str]) -> Self {
+        Self::new().args(args)
+    }
+
+    /// `cache-proxy demo` on free ports.
+    pub fn demo() -> Self {
+        Self::bare(&["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).with_admin()
+    }
+
+    /// `cache-proxy serve --origin URL` on free ports.
+    pub fn serve(origin: &str) -> Self {
+        let args = ["serve", "--origin", origin, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::bare(&args).with_admin()
+    }
+
+    /// `cache-proxy serve --config FILE` with `toml`, on free ports.
+    ///
+    /// # Panics
+    /// When there is no place for the file.
+    pub fn config(toml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("cache-proxy.toml");
+        std::fs::write(&file, toml).expect("the folder takes files");
+        let file = file.to_str().expect("a path of plain letters");
+        let args = ["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let mut this = Self::bare(&args).with_admin();
+        this.folder = Some(folder);
+        this
+    }
+
+    fn with_admin(mut self) -> Self {
+        self.admin = true;
+        self
+    }
+
+    /// Further arguments.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not; with what it said.
+    pub async fn start(mut self) -> Proxy {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the program can be run");
+        let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
+        let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
+        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
+        // From here on it is killed whatever goes wrong.
+        let mut proxy = Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder };
+        proxy.address = proxy.announced("listening http://").await;
+        if self.admin {
+            proxy.admin = Some(proxy.announced("admin http://").await);
+        }
+        proxy
+    }
+
+    /// Starts it and waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn to_end(mut self) -> Ended {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the program can be run");
+        let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
+        let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
+        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
+        let proxy = Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder };
+        proxy.ended().await
+    }
+}
+
+/// Whether a variable would steer the child: it is to run as the test says and not as the shell around says.
+fn is_foreign(name: &OsString) -> bool {
+    name.to_str().is_none_or(|name| name.starts_with("CACHE_PROXY") || name == "RUST_LOG" || name == "DATABASE_URL")
+}
+
+impl Proxy {
+    async fn announced(&self, start: &str) -> SocketAddr {
+        let line = self.stdout.line(|line| line.starts_with(start)).await;
+        let line = line.unwrap_or_else(|| panic!("no `{start}…` but: {}", self.stderr.text()));
+        line[start.len()..].parse().expect("an address follows")
+    }
+
+    /// A client.
+    #[must_use]
+    pub const fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// A GET, answered.
+    pub async fn get(&self, target: &str) -> crate::Answer {
+        self.client().get(target).send().await
+    }
+
+    /// A client of the admin listener.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        Client::new(self.admin.expect("it was started with an admin listener"))
+    }
+
+    /// The metrics as they are now.
+    ///
+    /// # Panics
+    /// When there is no admin listener.
+    pub async fn metrics(&self) -> Samples {
+        Samples::scrape(self.admin.expect("it was started with an admin listener")).await
+    }
+
+    /// Purges as `body` says.
+    ///
+    /// # Panics
+    /// When the purge is refused.
+    pub async fn purge(&self, body: serde_json::Value) {
+        let answer = self.admin().post("/purge", &body).send().await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
+    /// What it has printed.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Waits for a line of its log that contains `text`.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub async fn logged(&self, text: &str) -> String {
+        let line = self.stderr.line(|line| line.contains(text)).await;
+        line.unwrap_or_else(|| panic!("it ended without logging `{text}`"))
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn terminate(&self) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
+        kill(pid, Signal::SIGTERM).expect("it runs");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ended(mut self) -> Ended {
+        let status =
+            eventually("the process ends", async || self.child.try_wait().expect("it is a child of ours")).await;
+        Ended { code: status.code(), stdout: self.stdout.all().await, stderr: self.stderr.all().await }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // One that has ended already needs no killing.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- cache-proxy {} logged:\n{}", self.child.id(), self.stderr.text());
+        }
+    }
+}
+
+/// Lets this process open as many files as it may: each client of a crowd needs one.
+///
+/// # Panics
+/// When the limit cannot be read or raised.
+pub fn allow_files() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit can be read");
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("a soft limit can be raised");
+    }
+}
+
+/// A connection of the test's own to `url`.
+///
+/// # Panics
+/// When the database does not answer.
+pub async fn pooled_database(url: &str) -> Database {
+    let config = DatabaseConfig { url: url.to_owned(), connections_max: 2, ..DatabaseConfig::default() };
+    Database::connect(config).await.expect("the database answers")
+}
