@@ -107,9 +107,11 @@ pub fn freshen(stored: &PackedHeaders, not_modified: &HeaderMap) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    // An age that the 304 does not repeat was that of the old answer.
-    if !update.contains_key(header::AGE) {
-        headers.remove(header::AGE);
+    // An age or date that the 304 does not repeat was that of the old answer.
+    for name in [header::AGE, header::DATE] {
+        if !update.contains_key(&name) {
+            headers.remove(name);
+        }
     }
     headers
 }

@@ -65,6 +65,9 @@ async fn a_fill_that_began_before_the_purge_is_not_served_after_it() {
     assert!(leader.as_mut().now_or_never().is_none());
     let mut waiter = Box::pin(ask(&stack, get("/a")));
     assert!(waiter.as_mut().now_or_never().is_none());
+    while origin.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
     bench.purger.purge(&tag(PurgeKind::Soft)).await.unwrap();
     gate.notify_one();
     assert_eq!(leader.await.text, "row 0", "its own reader asked before the purge");
