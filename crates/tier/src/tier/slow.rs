@@ -279,10 +279,11 @@ impl<St: Store> Trip<'_, St> {
         if self.lookup.entry.is_some() || self.refresh {
             return None;
         }
-        let entry = self.shared.found(self.shared.store.get(&self.lookup.key).now_or_never()?)?;
+        let (base, headers) = (self.keyed.key(), self.ask.headers);
+        let first = self.shared.store.get(base).now_or_never()?;
+        let (entry, verdict) = self.shared.look_up(base, first, headers).now_or_never()?.entry?;
         let now = self.now();
-        let fits = entry.head().kind == edge_cache_core::Kind::Response
-            && self.shared.markers.judge(&entry) == Verdict::Live
+        let fits = verdict == Verdict::Live
             && reuse(&entry.head().freshness, self.keyed.directives(), now) == (Reuse::Serve { stale: false });
         fits.then(|| respond::hit(self.shared.store.name(), &entry, &self.ask, now, None))
     }
