@@ -40,7 +40,10 @@ async fn every_spelling_of_a_question_is_one_key() {
             "/api/pitches/browse?genre=Sci-Fi&limit=24",
             &["/api/pitches/browse?tab=trending&genre=scifi", "/api/pitches/browse?limit=24&genre=SCIFI&_t=17"][..],
         ),
-        ("/api/pitches/search?q=Night", &["/api/pitches/search?q=%20night%20", "/api/pitches/search?page=1&q=NIGHT"][..]),
+        (
+            "/api/pitches/search?q=Night",
+            &["/api/pitches/search?q=%20night%20", "/api/pitches/search?page=1&q=NIGHT"][..],
+        ),
     ] {
         let first = demo.get(question).await;
         assert_eq!(first.status, StatusCode::OK, "{question} {first:?}");
@@ -108,7 +111,8 @@ async fn clients_never_see_tags() {
         }
     }
     let id = demo.draft("The Tagless").await;
-    let published = demo.write("creator", "POST", &format!("/api/pitches/{id}/publish"), &serde_json::Value::Null).await;
+    let published =
+        demo.write("creator", "POST", &format!("/api/pitches/{id}/publish"), &serde_json::Value::Null).await;
     assert!(!published.headers.contains_key("cache-tag"), "{published:?}");
 }
 

@@ -67,7 +67,8 @@ async fn likes_saves_and_follows_show_to_their_viewer_at_once() {
 async fn an_agreement_opens_the_closed_fields_until_it_is_revoked() {
     let demo = Demo::start().await;
     let act = async |who: &str, target: &str| demo.write(who, "POST", target, &Value::Null).await;
-    let shows = async || demo.get_as("investor", "/api/pitches/1").await.json()["data"].get("budget_breakdown").is_some();
+    let shows =
+        async || demo.get_as("investor", "/api/pitches/1").await.json()["data"].get("budget_breakdown").is_some();
     let asked = act("investor", "/api/pitches/1/nda").await;
     assert_eq!(asked.status, StatusCode::CREATED);
     let nda = asked.header("location").to_owned();

@@ -38,8 +38,12 @@ async fn an_archive_is_gone_from_the_detail_and_every_list_on_the_next_read() {
     let id = demo.published("A Loud Harbour").await;
     let by_slug = "/api/pitches/a-loud-harbour".to_owned();
     let details = [format!("/api/pitches/{id}"), by_slug];
-    let lists =
-        ["/api/pitches/new", "/api/pitches/public", "/api/pitches/browse?tab=new&limit=100", "/api/pitches/search?q=loud+harbour"];
+    let lists = [
+        "/api/pitches/new",
+        "/api/pitches/public",
+        "/api/pitches/browse?tab=new&limit=100",
+        "/api/pitches/search?q=loud+harbour",
+    ];
     for detail in &details {
         assert_eq!(demo.get(detail).await.status, StatusCode::OK, "{detail}");
     }

@@ -88,7 +88,8 @@ async fn variants_do_not_wait_for_one_another_in_vain() {
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let ask = |language: &'static str| tokio::spawn(proxy.client().get("/").header("accept-language", language).send());
-    let crowd: Vec<_> = ["de", "en", "de", "en", "de", "en"].into_iter().map(|language| (language, ask(language))).collect();
+    let crowd: Vec<_> =
+        ["de", "en", "de", "en", "de", "en"].into_iter().map(|language| (language, ask(language))).collect();
     origin.arrived("/", 1).await;
     gate.open();
     for (language, asked) in crowd {

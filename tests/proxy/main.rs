@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod coalescing;
+mod directives;
 mod passing;
 mod process;
 mod purging;

@@ -63,7 +63,11 @@ async fn statuses_and_headers_pass_in_both_directions() {
 #[tokio::test]
 async fn what_belongs_to_one_connection_ends_with_it() {
     let origin = Origin::start(|_| async {
-        Reply::new(200).header("connection", "x-mine").header("x-mine", "1").header("keep-alive", "timeout=5").body("ok")
+        Reply::new(200)
+            .header("connection", "x-mine")
+            .header("x-mine", "1")
+            .header("keep-alive", "timeout=5")
+            .body("ok")
     })
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
@@ -80,10 +84,11 @@ async fn what_belongs_to_one_connection_ends_with_it() {
 
 #[tokio::test]
 async fn the_clients_host_reaches_the_origin_and_splits_the_key() {
-    let origin = Origin::start(|request| async move {
-        Reply::cached("max-age=60", format!("for {}", request.seen.header("host")))
-    })
-    .await;
+    let origin =
+        Origin::start(
+            |request| async move { Reply::cached("max-age=60", format!("for {}", request.seen.header("host"))) },
+        )
+        .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     for host in ["a.example", "b.example", "a.example:81"] {
         let ask = || proxy.client().get("/").header("host", host).send();
@@ -99,10 +104,11 @@ async fn the_clients_host_reaches_the_origin_and_splits_the_key() {
 
 #[tokio::test]
 async fn without_preserve_host_the_origin_sees_its_own_and_keys_stay_split() {
-    let origin = Origin::start(|request| async move {
-        Reply::cached("max-age=60", format!("for {}", request.seen.header("host")))
-    })
-    .await;
+    let origin =
+        Origin::start(
+            |request| async move { Reply::cached("max-age=60", format!("for {}", request.seen.header("host"))) },
+        )
+        .await;
     let toml = format!("[origin]\nurl = \"{}\"\npreserve_host = false\n", origin.url());
     let proxy = ProxyBuilder::config(&toml).start().await;
     for host in ["a.example", "b.example"] {

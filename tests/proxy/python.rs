@@ -67,7 +67,8 @@ fn untouched(through: &Answer, direct: &Answer) {
         assert_eq!(all(through), all(direct), "{name}");
     }
     let added = through.headers.keys().filter(|name| !direct.headers.contains_key(*name));
-    let added: Vec<_> = added.map(|name| name.as_str()).filter(|name| !["age", "cache-status"].contains(name)).collect();
+    let added: Vec<_> =
+        added.map(|name| name.as_str()).filter(|name| !["age", "cache-status"].contains(name)).collect();
     assert!(added.is_empty(), "{added:?}");
 }
 
@@ -79,7 +80,10 @@ async fn files_are_cached_by_their_age_and_arrive_untouched() {
         let direct = python.client.get(target).send().await;
         assert_eq!(direct.status, StatusCode::OK);
         let miss = proxy.get(target).await;
-        assert!(miss.said_by("memory").contains("fwd=uri-miss") && miss.said_by("memory").contains("stored"), "{miss:?}");
+        assert!(
+            miss.said_by("memory").contains("fwd=uri-miss") && miss.said_by("memory").contains("stored"),
+            "{miss:?}"
+        );
         untouched(&miss, &direct);
         let hit = proxy.get(target).await;
         assert!(hit.is_hit_of("memory"), "{hit:?}");

@@ -1,9 +1,17 @@
 //! A stale answer where it is allowed, and only there. The origin makes its answers stale itself, by an `Age` beyond their lifetime:
 //! no test waits for a clock.
 
-use edge_cache_tests::{Gate, Origin, ProxyBuilder, Reply, eventually};
+use edge_cache_tests::{Gate, Origin, Proxy, ProxyBuilder, Reply, eventually};
 use futures_util::future::join_all;
 use http::StatusCode;
+
+/// Waits until `count` fills are over: who comes while one still settles may share its answer.
+async fn settled(proxy: &Proxy, count: f64) {
+    eventually("the fills have settled", async || {
+        (proxy.metrics().await.sum("edge_cache_fills_total", &[]) >= count).then_some(())
+    })
+    .await;
+}
 
 /// An answer that is stale as it comes.
 fn old(more: &str) -> Reply {
@@ -27,6 +35,7 @@ async fn a_stale_answer_comes_at_once_while_exactly_one_request_fetches_a_new_on
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     assert_eq!(proxy.get("/").await.text(), "old");
+    settled(&proxy, 1.0).await;
     let crowd: Vec<_> = (0..20).map(|_| tokio::spawn(proxy.client().get("/").send())).collect();
     for answer in join_all(crowd).await {
         let answer = answer.unwrap();
@@ -53,12 +62,9 @@ async fn a_refresh_that_fails_keeps_the_old_answer() {
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     assert_eq!(proxy.get("/").await.text(), "old");
-    // Whoever comes while the first fill still settles is no reason for a refresh.
-    eventually("a refresh begins", async || {
-        assert_eq!(proxy.get("/").await.text(), "old");
-        (origin.count("/") == 2).then_some(())
-    })
-    .await;
+    settled(&proxy, 1.0).await;
+    assert_eq!(proxy.get("/").await.text(), "old");
+    origin.arrived("/", 2).await;
     eventually("the failure is counted", async || {
         (proxy.metrics().await.sum("edge_cache_fill_failures_total", &[]) >= 1.0).then_some(())
     })
@@ -75,6 +81,7 @@ async fn when_the_origin_is_gone_the_stale_copy_serves_and_says_so() {
     let mut origin = Origin::start(|_| async { old("stale-if-error=600").header("etag", "\"1\"") }).await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     assert_eq!(proxy.get("/").await.text(), "old");
+    settled(&proxy, 1.0).await;
     origin.stop().await;
     for _ in 0..3 {
         let answer = proxy.get("/").await;
@@ -98,8 +105,12 @@ async fn a_server_error_is_hidden_behind_a_copy_only_where_that_is_allowed() {
     })
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
-    for (target, status, text) in [("/allowed", 200, "old"), ("/strict", 503, "away"), ("/silent", 503, "away")] {
+    let cases = [("/allowed", 200, "old"), ("/strict", 503, "away"), ("/silent", 503, "away")];
+    for (target, ..) in cases {
         assert_eq!(proxy.get(target).await.text(), "old");
+    }
+    settled(&proxy, 3.0).await;
+    for (target, status, text) in cases {
         let answer = proxy.get(target).await;
         assert_eq!((answer.status.as_u16(), answer.text()), (status, text), "{target}: {answer:?}");
     }
@@ -126,8 +137,9 @@ async fn a_slow_origin_is_504_without_a_copy_and_its_late_answer_stored_with_one
     assert_eq!((late.status, late.header("retry-after")), (StatusCode::GATEWAY_TIMEOUT, "1"));
 
     let patient = ProxyBuilder::serve(&origin.url()).start().await;
-    let first = patient.client().get("/copied").send().await;
+    let first = patient.get("/copied").await;
     assert_eq!(first.text(), "old");
+    settled(&patient, 1.0).await;
     let instead = patient.get("/copied").await;
     assert_eq!(instead.text(), "old");
     assert!(instead.said_by("memory").contains("detail=soft-timeout"), "{instead:?}");
@@ -144,13 +156,16 @@ async fn a_slow_origin_is_504_without_a_copy_and_its_late_answer_stored_with_one
 async fn a_304_of_the_origin_refreshes_the_stored_answer() {
     let origin = Origin::start(|request| async move {
         match request.seen.header("if-none-match") {
-            "\"1\"" => Reply::new(304).header("etag", "\"1\"").header("cache-control", "max-age=60").header("x-new", "1"),
+            "\"1\"" => {
+                Reply::new(304).header("etag", "\"1\"").header("cache-control", "max-age=60").header("x-new", "1")
+            }
             _ => old("x").header("etag", "\"1\"").header("x-new", "0"),
         }
     })
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     assert_eq!(proxy.get("/").await.header("x-new"), "0");
+    settled(&proxy, 1.0).await;
     for _ in 0..3 {
         let answer = proxy.get("/").await;
         assert_eq!((answer.status, answer.text(), answer.header("x-new")), (StatusCode::OK, "old", "1"));

@@ -27,7 +27,7 @@ impl TagHash {
         Self::of(b'*', &[])
     }
 
-    /// A tag that the origin named, in `Cache-Tag` or `Cache-Groups`.
+    /// A tag that the origin named, in `Cache-Tag` or `Surrogate-Key`. One name space for the whole cache.
     #[must_use]
     pub fn user(tag: &str) -> Self {
         Self::of(b't', &[tag.as_bytes()])

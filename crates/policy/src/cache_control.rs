@@ -125,8 +125,9 @@ impl CacheControl {
 
 /// The union of what was said so far and one more occurrence.
 fn widen(scope: &mut Scope, value: Option<&[u8]>) {
-    let fields: Option<Vec<_>> = value.filter(|v| !v.trim_ascii().is_empty()).map(|list| {
-        list.split(|b| *b == b',').filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+    // A list with a name that is none is taken for the whole: the stricter reading.
+    let fields: Option<Vec<_>> = value.and_then(|list| {
+        list.split(|b| *b == b',').map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
     });
     match (fields, &mut *scope) {
         (Some(new), Scope::None) => *scope = Scope::Fields(new),
@@ -208,6 +209,7 @@ mod tests {
         );
         assert_eq!(cc("private=\"x\", private").private, Scope::All);
         assert_eq!(cc("no-cache=\"\"").no_cache, Scope::All);
+        assert_eq!(cc("private=\"@@\"").private, Scope::All);
     }
 
     #[test]

@@ -58,17 +58,22 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
         Some(lifetime) => (lifetime, true),
         None => (default_lifetime(asked, status, headers, &cc), false),
     };
+    // What is not there has a lifetime of its own, which the route's does not stretch (rule 12).
+    let negative = !declared && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
     let no_cache = cc.no_cache == Scope::All;
     let mut lifetime = if no_cache { Duration::ZERO } else { lifetime };
     if guarded && !lifetime.is_zero() {
-        lifetime = jittered(clamped(lifetime, asked.route), declared, asked.unit);
+        lifetime = jittered(lifetime, declared, asked.unit);
+        if !negative {
+            lifetime = clamped(lifetime, asked.route);
+        }
     }
 
     let strict = cc.must_revalidate || cc.proxy_revalidate || no_cache;
     let window = |explicit: Option<u64>, route: Option<Duration>| match explicit.map(Duration::from_secs) {
         _ if strict => Duration::ZERO,
         Some(window) => window,
-        None if guarded && cc.s_maxage.is_none() => route.unwrap_or_default(),
+        None if guarded && !negative && cc.s_maxage.is_none() => route.unwrap_or_default(),
         None => Duration::ZERO,
     };
     let while_revalidate = window(cc.stale_while_revalidate, asked.route.stale_while_revalidate);

@@ -97,10 +97,12 @@ impl Collector for Gauges {
                     Source::Gauge(read) => ConstGauge::new(read()).encode(encoder),
                     Source::Counter(read) => ConstCounter::new(read()).encode(encoder),
                 };
-                match &reading.label {
-                    Some(label) => encode(metric.encode_family(&[*label])?)?,
-                    None => encode(metric.encode_family(&[] as &[(&str, &str); 0])?)?,
-                }
+                let Some(label) = reading.label else {
+                    // Without a label there is one of its name.
+                    encode(metric)?;
+                    break;
+                };
+                encode(metric.encode_family(&[label])?)?;
             }
         }
         Ok(())

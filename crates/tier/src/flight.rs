@@ -10,7 +10,9 @@ use crate::shared_body::SharedBody;
 
 /// The fills that run now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flights(Arc<DashMap<CacheKey, watch::Sender<Landing>>>);
+pub(crate) struct Flights(Arc<DashMap<CacheKey, Sender>>);
+
+type Sender = watch::Sender<Landing>;
 
 /// How a fill came out, for those who wait.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub(crate) enum Landing {
     Shared(Arc<Landed>),
     /// With an answer for its leader only: each must ask for itself.
     Alone,
+    /// With nothing that says anything of the others: look and join again.
+    Again,
     /// With no answer.
     Failed,
 }
@@ -52,14 +56,37 @@ pub(crate) enum Join {
     /// The caller runs the fill.
     Lead(Lead),
     /// Another does.
-    Wait(watch::Receiver<Landing>),
+    Wait(Waiting),
+}
+
+/// A waiter's place.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    flight: Sender,
+    landing: watch::Receiver<Landing>,
+}
+
+impl Waiting {
+    /// How the flight came out.
+    pub(crate) async fn landed(&mut self) -> Landing {
+        let landing = self.landing.wait_for(|landing| !matches!(landing, Landing::Pending)).await;
+        landing.map_or(Landing::Failed, |landing| landing.clone())
+    }
 }
 
 impl Flights {
+    /// Nobody joins the flight that `waiting` waited for any more: its answer is of no use to those who come now.
+    pub(crate) fn forget(&self, key: &CacheKey, waiting: &Waiting) {
+        self.0.remove_if(key, |_, sender| sender.same_channel(&waiting.flight));
+    }
+
     /// Joins the flight of `key`, or starts it.
     pub(crate) fn join(&self, key: &CacheKey) -> Join {
         match self.0.entry(key.clone()) {
-            Slot::Occupied(flight) => Join::Wait(flight.get().subscribe()),
+            Slot::Occupied(flight) => {
+                let flight = flight.get().clone();
+                Join::Wait(Waiting { landing: flight.subscribe(), flight })
+            }
             Slot::Vacant(free) => {
                 let (sender, _) = watch::channel(Landing::Pending);
                 free.insert(sender.clone());
@@ -82,7 +109,7 @@ impl Flights {
 pub(crate) struct Lead {
     flights: Flights,
     key: CacheKey,
-    sender: watch::Sender<Landing>,
+    sender: Sender,
     open: bool,
 }
 
@@ -130,7 +157,7 @@ mod tests {
         let lead = flights.try_lead(&key()).unwrap();
         let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
         lead.land(Landing::Alone);
-        assert!(matches!(*waiter.wait_for(|l| !matches!(l, Landing::Pending)).await.unwrap(), Landing::Alone));
+        assert!(matches!(waiter.landed().await, Landing::Alone));
         drop(lead);
         assert!(flights.try_lead(&key()).is_some(), "the flight has ended");
     }
@@ -141,7 +168,7 @@ mod tests {
         let lead = flights.try_lead(&key()).unwrap();
         let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
         drop(lead);
-        assert!(matches!(*waiter.wait_for(|l| !matches!(l, Landing::Pending)).await.unwrap(), Landing::Failed));
+        assert!(matches!(waiter.landed().await, Landing::Failed));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the key layer knows of a request, handed inward by request extensions.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
     Bypass, CacheKey, KeyParts,
@@ -97,11 +97,7 @@ impl Keying {
     /// Why it has none.
     pub fn locate(&self, scheme: &str, authority: &str, path: &str, query: &str) -> Result<Located, Bypass> {
         let guarded = self.mode == Mode::Guarded;
-        let key_path = match normalize::path(path) {
-            Ok(canonical) if guarded => canonical,
-            Err(normalize::Ambiguous) if guarded => return Err(Bypass::Path),
-            _ => path.into(),
-        };
+        let key_path = self.key_path(path)?;
         let route = self.routes.find(&key_path);
         if guarded && !route.content_types.is_empty() && normalize::looks_static(&key_path) {
             return Err(Bypass::Path);
@@ -129,12 +125,22 @@ impl Keying {
         Ok(Located { key, route: Arc::clone(route), canonical_query })
     }
 
+    /// A path as keys carry it.
+    pub(crate) fn key_path<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, Bypass> {
+        match self.mode {
+            Mode::Guarded => normalize::path(path).map_err(|normalize::Ambiguous| Bypass::Path),
+            Mode::Rfc => Ok(path.into()),
+        }
+    }
+
     /// Scheme and authority of a request: from an absolute URI, else `http` and `Host`.
     #[must_use]
     pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<(&'a str, &'a str)> {
         let scheme = uri.scheme_str().unwrap_or("http");
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
+            // Two Host lines name two hosts, to whoever reads them differently (RFC 9112 §3.2).
+            None if headers.get_all(header::HOST).iter().nth(1).is_some() => return None,
             None => headers.get(header::HOST)?.to_str().ok()?,
         };
         (!authority.is_empty()).then_some((scheme, authority))

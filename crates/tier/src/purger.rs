@@ -133,7 +133,8 @@ impl Purger {
                 TagHash::key(&self.keying.locate(scheme, authority, path, query)?.key.parts())
             }
             Target::Prefix { authority, prefix } => {
-                TagHash::covering_prefix(&authority.to_ascii_lowercase(), &self.keying.tenant, prefix)
+                let prefix = self.keying.key_path(prefix)?;
+                TagHash::covering_prefix(&authority.to_ascii_lowercase(), &self.keying.tenant, &prefix)
             }
             Target::All => TagHash::all(),
         })

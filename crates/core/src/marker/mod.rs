@@ -76,6 +76,12 @@ impl Start {
     pub const fn promoted(fence: Fence) -> Self {
         Self { fence, local: 0, era: 0, promoted: true }
     }
+
+    /// Whether the entry was found in another tier.
+    #[must_use]
+    pub const fn is_promoted(&self) -> bool {
+        self.promoted
+    }
 }
 
 /// Whether an entry may be used, as far as purges go.

@@ -1,4 +1,4 @@
-//! What is settled before any tier: the length of the target, and who the client is.
+//! What is settled before any tier: the length of the target, one host, and who the client is.
 
 use std::{
     convert::Infallible,
@@ -45,7 +45,14 @@ where
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if target > self.uri_bytes_max {
-            return Either::Left(ready(Ok(too_long(target, self.uri_bytes_max))));
+            let max = self.uri_bytes_max;
+            let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
+            return Either::Left(ready(Ok(refusal(StatusCode::URI_TOO_LONG, text))));
+        }
+        if req.headers().get_all(header::HOST).iter().nth(1).is_some() {
+            // Whoever reads them differently answers for another host (RFC 9112 §3.2).
+            let text = "more than one Host header\n".to_owned();
+            return Either::Left(ready(Ok(refusal(StatusCode::BAD_REQUEST, text))));
         }
         if self.trusted {
             req.extensions_mut().insert(Trusted);
@@ -55,10 +62,9 @@ where
     }
 }
 
-fn too_long<RB>(target: usize, max: usize) -> Response<EitherBody<RB, Full<Bytes>>> {
-    let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
+fn refusal<RB>(status: StatusCode, text: String) -> Response<EitherBody<RB, Full<Bytes>>> {
     let mut response = Response::new(EitherBody::Right(Full::from(text)));
-    *response.status_mut() = StatusCode::URI_TOO_LONG;
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -53,11 +53,14 @@ pub struct CacheSettings {
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub keep_validators: Duration,
+    /// Longest silence within an origin's body. Default: 30 s.
+    #[serde(with = "humantime_serde")]
+    pub body_idle_max: Duration,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        let TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, keep_tags } =
+        let TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, body_idle_max, keep_tags } =
             TierConfig::default();
         Self {
             policy: Policy::default(),
@@ -69,6 +72,7 @@ impl Default for CacheSettings {
             hit_for_miss,
             retry_throttle,
             keep_validators,
+            body_idle_max,
         }
     }
 }
@@ -77,8 +81,18 @@ impl CacheSettings {
     /// As the tiers take it.
     #[must_use]
     pub fn tier(&self) -> TierConfig {
-        let Self { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, expose_tags, .. } = *self;
-        TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, keep_tags: expose_tags }
+        let Self {
+            wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, body_idle_max, expose_tags, ..
+        } = *self;
+        TierConfig {
+            wait_max,
+            wait_soft,
+            hit_for_miss,
+            retry_throttle,
+            keep_validators,
+            body_idle_max,
+            keep_tags: expose_tags,
+        }
     }
 
     pub(super) fn validate(&self) -> Result<(), SettingsError> {

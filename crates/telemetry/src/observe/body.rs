@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::Outcome;
+use edge_cache_core::{Outcome, Served};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -67,9 +67,13 @@ impl<B: Body> Body for ObserveBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        if frame.is_none()
-            && let Some(record) = this.record.0.take()
+        if !matches!(frame, Some(Ok(_)))
+            && let Some(mut record) = this.record.0.take()
         {
+            if frame.is_some() {
+                // A body that breaks off is no answer, however fast it broke.
+                record.outcome = Outcome { served: Served::Error, tier: None };
+            }
             record.done();
         }
         Poll::Ready(frame)

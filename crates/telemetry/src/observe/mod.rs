@@ -1,4 +1,6 @@
-//! Counts every request once, by what its tiers say was done, and times it to the last byte.
+//! Counts every answered request once, by what its tiers say was done, and times it to the last byte.
+//!
+//! A client that leaves before the head of its answer got none, and is not counted.
 
 mod body;
 mod future;

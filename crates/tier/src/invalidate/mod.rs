@@ -7,12 +7,13 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use edge_cache_core::{TagHash, marker::PurgeKind};
 use edge_cache_policy::{groups, request};
-use http::{HeaderMap, Request, Response, Uri, header, response::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header, response::Parts};
+use tokio::task::JoinError;
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -74,7 +75,10 @@ where
         let task = tokio::spawn(async move {
             let (parts, body) = Oneshot::new(inner, req).await?.into_parts();
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
-            if parts.status.is_success() || parts.status.is_redirection() {
+            let changed = parts.status.is_success() || parts.status.is_redirection();
+            // A gateway that got no reply cannot tell: the write may have happened.
+            let unknown = matches!(parts.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+            if changed || unknown {
                 purge(&purger, stale_tags(&purger, target.as_ref(), &parts)).await;
             }
             Ok(Response::from_parts(parts, body))
@@ -106,22 +110,35 @@ impl Written {
         } else {
             reference
         };
-        let uri: Uri = reference.parse().ok()?;
-        match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme), Some(authority)) => {
-                let same = scheme.eq_ignore_ascii_case(&self.scheme)
-                    && authority.as_str().eq_ignore_ascii_case(&self.authority);
+        match reference.parse::<Uri>().ok() {
+            Some(uri) if uri.scheme().is_some() => {
+                let same = uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case(&self.scheme))
+                    && uri.authority().is_some_and(|a| a.as_str().eq_ignore_ascii_case(&self.authority));
                 same.then(|| path_and_query(&uri))
             }
-            (None, None) if reference.starts_with('/') => Some(path_and_query(&uri)),
-            // `a/b` beside the target's last segment.
-            _ if !reference.contains("//") && !reference.is_empty() => {
-                let directory = self.uri.path().rsplit_once('/').map_or("", |(directory, _)| directory);
-                let joined: Uri = format!("{directory}/{reference}").parse().ok()?;
-                Some(path_and_query(&joined))
-            }
-            _ => None,
+            Some(uri) if reference.starts_with('/') => Some(path_and_query(&uri)),
+            _ => self.relative(reference),
         }
+    }
+
+    /// A reference relative to the target's path, or to the target itself where it is a query alone.
+    fn relative(&self, reference: &str) -> Option<(String, String)> {
+        let path = self.uri.path();
+        let joined = match reference.strip_prefix('?') {
+            Some(_) => format!("{path}{reference}"),
+            None if reference.is_empty() || reference.contains("//") || reference.contains(':') => return None,
+            None => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(directory, _)| directory)),
+        };
+        let uri: Uri = joined.parse().ok()?;
+        let mut segments: Vec<&str> = Vec::new();
+        for segment in uri.path().split('/').skip(1) {
+            match segment {
+                "." => {}
+                ".." => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
+        }
+        Some((format!("/{}", segments.join("/")), uri.query().unwrap_or_default().to_owned()))
     }
 }
 
@@ -186,11 +203,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.project().kind.project() {
             KindProj::Safe { inner } => inner.poll(cx),
-            KindProj::Unsafe { task } => Pin::new(task).poll(cx).map(|joined| match joined {
-                Ok(result) => result,
-                // The task is never aborted, so it panicked: go on as if the handler had panicked here.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }),
+            KindProj::Unsafe { task } => match ready!(Pin::new(task).poll(cx)).map_err(JoinError::try_into_panic) {
+                Ok(result) => Poll::Ready(result),
+                // The handler panicked: go on as if it had panicked here.
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                // Cancelled with the runtime that is shutting down: nobody will poll again.
+                Err(Err(_)) => Poll::Pending,
+            },
         }
     }
 }
@@ -212,7 +231,11 @@ mod tests {
         let resolved = |reference: &str| written.same_origin(reference).map(|(path, _)| path);
         assert_eq!(resolved("/x?y#z").as_deref(), Some("/x"));
         assert_eq!(resolved("http://H:1/x").as_deref(), Some("/x"));
-        assert_eq!(resolved("8").as_deref(), Some("/api/pitches/8"));
+        for (reference, path) in
+            [("8", "/api/pitches/8"), ("8/x", "/api/pitches/8/x"), ("../x", "/api/x"), ("?x=1", "/api/pitches/7")]
+        {
+            assert_eq!(resolved(reference).as_deref(), Some(path), "{reference}");
+        }
         assert_eq!(resolved("http://other/x"), None);
         assert_eq!(resolved("https://h:1/x"), None);
         assert_eq!(resolved("//other/x"), None);

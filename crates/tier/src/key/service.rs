@@ -75,7 +75,7 @@ impl<S> Key<S> {
         let directives = request::directives(&parts.headers, mode, trusted);
         if let Some(query) = located.canonical_query {
             // The origin is asked the canonical question: what is stored under a key is the answer to that key.
-            parts.uri = with_query(&parts.uri, &query);
+            parts.uri = with_query(&parts.uri, &query).ok_or(Bypass::Query)?;
         }
         Ok(Keyed::new(Inner { key: located.key, route: located.route, mode, directives, authorization }))
     }
@@ -85,9 +85,10 @@ fn identity(headers: &mut HeaderMap, identity: &Identity, keying: &Keying) -> Re
     request::identity(headers, identity, keying.mode)
 }
 
-fn with_query(uri: &Uri, query: &str) -> Uri {
+/// `None` where the query grew beyond what a URI may hold.
+fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
     let target = if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) };
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(target).expect("a canonical query is percent-encoded"));
-    Uri::from_parts(parts).expect("only the query changed")
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
 }

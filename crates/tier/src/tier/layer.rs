@@ -20,6 +20,8 @@ pub struct TierConfig {
     pub retry_throttle: Duration,
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     pub keep_validators: Duration,
+    /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
+    pub body_idle_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
     pub keep_tags: bool,
 }
@@ -32,6 +34,7 @@ impl Default for TierConfig {
             hit_for_miss: Duration::from_secs(120),
             retry_throttle: Duration::from_secs(30),
             keep_validators: Duration::from_secs(3600),
+            body_idle_max: Duration::from_secs(30),
             keep_tags: false,
         }
     }

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use crate::{
     TierBody,
     flight::{Landed, LandedBody},
+    shared_body::Reader,
 };
 
 /// What of a request shapes its answer.
@@ -20,6 +21,8 @@ pub(super) struct Ask<'a> {
     pub(super) head: bool,
     pub(super) conditions: &'a Conditions,
     pub(super) headers: &'a HeaderMap,
+    /// The asker is an outer tier that wants a newer answer: a 304 to it must come with what it confirms.
+    pub(super) refresh: bool,
 }
 
 /// A fresh hit, or a stale one for the reason in `detail`.
@@ -73,6 +76,8 @@ pub(super) struct Filled {
 pub(super) struct Inner {
     pub(super) status: Vec<HeaderValue>,
     pub(super) outcome: Option<Outcome>,
+    /// Fields that may not be stored, and so are the leader's alone.
+    pub(super) withheld: HeaderMap,
 }
 
 /// The answer of a fill, to its leader or a waiter. `None` when the body's beginning is gone.
@@ -82,6 +87,7 @@ pub(super) fn landed<RB>(
     ask: &Ask<'_>,
     now: Timestamp,
     how: Filled,
+    reader: Option<Reader>,
 ) -> Option<Response<TierBody<RB>>> {
     let head = &landed.head;
     let inner = how.inner.unwrap_or_default();
@@ -89,12 +95,13 @@ pub(super) fn landed<RB>(
         LandedBody::Whole(entry) => whole(entry, ask, now),
         LandedBody::Growing(body) => {
             let headers = head.headers.unpack();
-            let mut response = if ask.conditions.hold(head.status, &headers) {
+            let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers) {
                 not_modified(headers)
             } else if ask.head {
                 with(head.status, headers, TierBody::empty())
             } else {
-                with(head.status, headers, TierBody::growing(body.reader()?))
+                let reader = reader.or_else(|| body.reader())?;
+                with(head.status, headers, TierBody::growing(reader))
             };
             stamp_age(response.headers_mut(), head.freshness.age(now));
             response
@@ -106,6 +113,7 @@ pub(super) fn landed<RB>(
         // Made for this very request: an `Age` would say it was not (RFC 9111 §5.1).
         response.headers_mut().remove(header::AGE);
     }
+    response.headers_mut().extend(inner.withheld);
     for member in inner.status {
         response.headers_mut().append(edge_cache_core::headers::CACHE_STATUS, member);
     }
@@ -128,6 +136,11 @@ pub(super) fn landed<RB>(
         LandedBody::Whole(entry) => Some(entry),
         LandedBody::Growing(_) => None,
     };
+    if !landed.stored {
+        // Not for an outer tier to keep either: it plans by what the answer itself says.
+        response.extensions_mut().insert(Outcome { served, tier: from });
+        return Some(response);
+    }
     Some(finish(response, served, from, head, entry))
 }
 

@@ -89,7 +89,8 @@ impl<St: Store> Shared<St> {
             return None;
         }
         let conditions = Conditions::take(req.headers_mut());
-        let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers() };
+        let ask =
+            Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers(), refresh: false };
         Some(respond::hit(self.store.name(), entry, &ask, now, None))
     }
 

@@ -1,6 +1,6 @@
 //! Everything but the plain hit: forward, wait, or serve stale.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use edge_cache_core::{BoxError, Entry, Fwd, Outcome, Served, Store, StoreError, Timestamp, marker::Verdict};
@@ -12,10 +12,7 @@ use edge_cache_policy::{
 };
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use tokio::{
-    sync::{oneshot, watch},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -27,7 +24,7 @@ use super::{
 };
 use crate::{
     Keyed, Refresh, TierBody,
-    flight::{Join, Landed, LandedBody, Landing},
+    flight::{Join, Landed, LandedBody, Landing, Waiting},
 };
 
 /// The store's first answer, or the question still open.
@@ -45,8 +42,6 @@ struct Trip<'a, St> {
     keyed: &'a Keyed,
     ask: Ask<'a>,
     lookup: Lookup,
-    /// The purpose is a newer answer, so stale copies are for the outer tier to serve.
-    refresh: bool,
 }
 
 pub(super) async fn run<St, S, B, RB>(
@@ -72,9 +67,9 @@ where
     let lookup = shared.look_up(keyed.key(), first, req.headers()).await;
     let conditions = Conditions::take(req.headers_mut());
     let headers = req.headers().clone();
-    let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers };
     let refresh = req.extensions().get::<Refresh>().is_some();
-    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup, refresh };
+    let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
+    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup };
 
     match trip.from_store() {
         Some(Answer::Final(response)) => return Ok(response),
@@ -118,7 +113,7 @@ impl<St: Store> Trip<'_, St> {
             Reuse::Serve { stale } => {
                 return Some(Answer::Final(respond::hit(tier, entry, &self.ask, now, stale.then_some("max-stale"))));
             }
-            Reuse::ServeAndRefresh if !self.refresh => {
+            Reuse::ServeAndRefresh if !self.ask.refresh => {
                 let detail = Some("stale-while-revalidate");
                 return Some(Answer::Refreshing(respond::hit(tier, entry, &self.ask, now, detail)));
             }
@@ -127,22 +122,38 @@ impl<St: Store> Trip<'_, St> {
         }
         // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own.
         let throttled = *verdict == Verdict::Live && self.shared.failed.has(&self.lookup.key, now);
-        let entry = self.fallback(now).filter(|_| throttled)?;
+        let (entry, _) = self.fallback(now).filter(|_| throttled)?;
         Some(Answer::Final(respond::stale(tier, entry, &self.ask, now, "retry-throttle")))
     }
 
-    /// The entry that may be served because the origin failed in this request.
-    fn fallback(&self, now: Timestamp) -> Option<&Entry> {
-        let (entry, verdict) = self.lookup.entry.as_ref()?;
-        let allowed = !self.refresh && *verdict != Verdict::Gone && entry.head().freshness.serves_errors(now);
-        // Asked for again by the client itself, a fresh entry is better than a failure too.
-        allowed.then_some(entry)
+    /// The entry that may be served because the origin failed in this request. Stale copies are for the outer tier to serve when the
+    /// purpose is a newer answer.
+    fn fallback(&self, now: Timestamp) -> Option<(&Entry, Verdict)> {
+        let (entry, _) = self.lookup.entry.as_ref()?;
+        // Judged again: time has passed since it was looked up.
+        let verdict = self.shared.markers.judge(entry);
+        let allowed = !self.ask.refresh && verdict != Verdict::Gone && entry.head().freshness.serves_errors(now);
+        allowed.then_some((entry, verdict))
     }
 
+    /// The stale entry because the origin failed.
     fn stale<RB>(&self, detail: &'static str) -> Option<Response<TierBody<RB>>> {
         let now = self.now();
-        let entry = self.fallback(now)?;
+        let (entry, _) = self.fallback(now)?;
         Some(respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+    }
+
+    /// The stale entry though the origin may yet answer: not one that was purged.
+    fn stale_unpurged<RB>(&self, detail: &'static str) -> Option<Response<TierBody<RB>>> {
+        let (_, verdict) = self.fallback(self.now())?;
+        (verdict == Verdict::Live).then(|| self.stale(detail))?
+    }
+
+    /// How long to wait for the origin: shorter where a stale copy will do instead (rule 26).
+    fn patience(&self) -> Option<Duration> {
+        let guarded = self.keyed.mode() == Mode::Guarded;
+        let live = matches!(self.fallback(self.now()), Some((_, Verdict::Live)));
+        (guarded && live && self.lookup.fwd != Fwd::Request).then_some(self.shared.config.wait_soft)
     }
 
     /// Past the tier: for a HEAD or a range of which nothing whole is stored.
@@ -151,8 +162,13 @@ impl<St: Store> Trip<'_, St> {
         S: Service<Request<B>, Response = Response<RB>>,
     {
         let detail = if self.ask.head { "head" } else { "range" };
-        let response = Oneshot::new(inner, req).await?;
-        Ok(self.through(response, detail))
+        match Oneshot::new(inner, req).await {
+            Ok(response) if response.status().is_server_error() => {
+                Ok(self.stale("stale-if-error").unwrap_or_else(|| self.through(response, detail)))
+            }
+            Ok(response) => Ok(self.through(response, detail)),
+            Err(error) => self.stale("stale-if-error").ok_or(error),
+        }
     }
 
     fn through<RB>(&self, response: Response<RB>, detail: &'static str) -> Response<TierBody<RB>> {
@@ -172,8 +188,11 @@ impl<St: Store> Trip<'_, St> {
             detail: Some(detail),
         };
         cache_status::append(&mut parts.headers, self.shared.store.name(), member);
-        let served = if parts.status.is_server_error() { Served::Error } else { Served::Miss };
-        parts.extensions.insert(Outcome { served, tier: None });
+        let answered_further_in = parts.extensions.get::<Outcome>().is_some_and(|outcome| outcome.tier.is_some());
+        if !answered_further_in {
+            let served = if parts.status.is_server_error() { Served::Error } else { Served::Miss };
+            parts.extensions.insert(Outcome { served, tier: None });
+        }
         Response::from_parts(parts, body)
     }
 
@@ -219,44 +238,45 @@ impl<St: Store> Trip<'_, St> {
         RB::Error: Into<BoxError>,
     {
         let mut lead = None;
-        if !self.shared.uncacheable.has(&self.lookup.key, self.now()) {
-            for _ in 0..JOINS_MAX {
-                match self.shared.flights.join(&self.lookup.key) {
-                    Join::Lead(new) => {
-                        // Between our look-up and now another flight may have landed and stored.
+        let alone = self.keyed.directives().no_store || self.shared.uncacheable.has(&self.lookup.key, self.now());
+        for last in (0..JOINS_MAX).map(|n| n + 1 == JOINS_MAX).take_while(|_| !alone) {
+            match self.shared.flights.join(&self.lookup.key) {
+                Join::Lead(new) => {
+                    // Between our look-up and now another flight may have landed and stored.
+                    if let Some(response) = self.look_again() {
+                        new.land(Landing::Again);
+                        return Ok(response);
+                    }
+                    lead = Some(new);
+                    break;
+                }
+                Join::Wait(flight) => match self.wait(flight).await {
+                    Waited::Answer(response) => return Ok(response),
+                    // One leader's failure may be its own: one more tries for all.
+                    Waited::Failed if last => return Ok(self.unanswered()),
+                    Waited::Failed => {}
+                    Waited::Again => {
                         if let Some(response) = self.look_again() {
                             return Ok(response);
                         }
-                        lead = Some(new);
-                        break;
                     }
-                    Join::Wait(flight) => match self.wait(flight).await {
-                        Waited::Answer(response) => return Ok(response),
-                        Waited::NotForUs => {}
-                        Waited::Alone => break,
-                    },
-                }
+                    Waited::Alone => break,
+                },
             }
         }
         let (sender, receiver) = oneshot::channel();
         self.shared.tasks.spawn(fill::run(self.fill(inner, req, lead), Some(sender)));
-        let guarded = self.keyed.mode() == Mode::Guarded;
-        let live = matches!(self.lookup.entry, Some((_, Verdict::Live)));
-        let outward = if guarded && live && self.fallback(self.now()).is_some() {
-            match timeout(self.shared.config.wait_soft, receiver).await {
+        let outward = match self.patience() {
+            None => receiver.await,
+            Some(limit) => match timeout(limit, receiver).await {
                 Ok(outward) => outward,
-                Err(_) => match self.stale("soft-timeout") {
-                    Some(response) => return Ok(response),
-                    None => return Ok(self.unanswered()),
-                },
-            }
-        } else {
-            receiver.await
+                Err(_) => return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered())),
+            },
         };
         match outward {
-            Ok(Outward::Landed(landed, said)) => {
+            Ok(Outward::Landed(landed, said, reader)) => {
                 let how = Filled { fwd: self.lookup.fwd, collapsed: false, inner: Some(said) };
-                let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how);
+                let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how, reader);
                 Ok(response.unwrap_or_else(|| self.unanswered()))
             }
             Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
@@ -276,7 +296,7 @@ impl<St: Store> Trip<'_, St> {
     /// A second look into a store that answers at once.
     fn look_again<RB>(&self) -> Option<Response<TierBody<RB>>> {
         use futures_util::FutureExt;
-        if self.lookup.entry.is_some() || self.refresh {
+        if self.shared.store.is_shared() || self.ask.refresh {
             return None;
         }
         let (base, headers) = (self.keyed.key(), self.ask.headers);
@@ -288,41 +308,55 @@ impl<St: Store> Trip<'_, St> {
         fits.then(|| respond::hit(self.shared.store.name(), &entry, &self.ask, now, None))
     }
 
-    async fn wait<RB>(&self, mut flight: watch::Receiver<Landing>) -> Waited<RB> {
-        let landing = timeout(self.shared.config.wait_max, flight.wait_for(|l| !matches!(l, Landing::Pending))).await;
-        let landing = match landing {
-            Ok(Ok(landing)) => landing.clone(),
-            // The sender lands before it goes, so a closed channel is a failed flight too.
-            Ok(Err(_)) => Landing::Failed,
-            Err(_) => return self.stale("wait-timeout").map_or(Waited::Alone, Waited::Answer),
+    async fn wait<RB>(&mut self, mut flight: Waiting) -> Waited<RB> {
+        let soft = self.patience();
+        let limit = soft.unwrap_or(self.shared.config.wait_max);
+        let Ok(landing) = timeout(limit, flight.landed()).await else {
+            let detail = if soft.is_some() { "soft-timeout" } else { "wait-timeout" };
+            return self.stale_unpurged(detail).map_or(Waited::Alone, Waited::Answer);
         };
         match landing {
-            Landing::Shared(landed) if self.is_for_us(&landed) => {
-                let how = Filled { fwd: self.lookup.fwd, collapsed: true, inner: None };
-                let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how);
-                response.map_or(Waited::Alone, Waited::Answer)
-            }
-            Landing::Shared(_) => Waited::NotForUs,
+            Landing::Shared(landed) => self.shared_with_us(&landed, &flight),
             Landing::Alone | Landing::Pending => Waited::Alone,
-            Landing::Failed => Waited::Answer(self.stale("stale-if-error").unwrap_or_else(|| self.unanswered())),
+            Landing::Again => Waited::Again,
+            Landing::Failed => self.stale("stale-if-error").map_or(Waited::Failed, Waited::Answer),
         }
     }
 
-    /// A waiter treats a flight's answer as a hit: not purged meanwhile, and of its own variant.
-    fn is_for_us(&self, landed: &Landed) -> bool {
-        let head = &landed.head;
-        let same_variant =
-            landed.variant.as_ref().is_none_or(|(index, key)| index.select(self.keyed.key(), self.ask.headers) == *key);
+    /// A waiter treats a flight's answer as a hit: of its own variant, not purged meanwhile, and good enough for its directives.
+    fn shared_with_us<RB>(&mut self, landed: &Landed, flight: &Waiting) -> Waited<RB> {
+        let (head, now) = (&landed.head, self.now());
+        if let Some((index, key)) = &landed.variant {
+            let ours = index.select(self.keyed.key(), self.ask.headers);
+            if ours != *key {
+                // Ours is another variant's flight.
+                self.lookup.key = ours;
+                return Waited::Again;
+            }
+        }
         let verdict = match &landed.body {
             LandedBody::Whole(entry) => self.shared.markers.judge(entry),
             LandedBody::Growing(_) => self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice()),
         };
-        same_variant && verdict == Verdict::Live
+        if verdict != Verdict::Live {
+            self.shared.flights.forget(&self.lookup.key, flight);
+            return Waited::Again;
+        }
+        if reuse(&head.freshness, self.keyed.directives(), now) == (Reuse::Validate { by_request: true }) {
+            return Waited::Alone;
+        }
+        let how = Filled { fwd: self.lookup.fwd, collapsed: true, inner: None };
+        let response = respond::landed(self.shared.store.name(), landed, &self.ask, now, how, None);
+        response.map_or(Waited::Alone, Waited::Answer)
     }
 }
 
 enum Waited<RB> {
     Answer(Response<TierBody<RB>>),
-    NotForUs,
+    /// The flight said nothing of us: look and join again.
+    Again,
+    /// The flight failed, and nothing stale will do.
+    Failed,
+    /// Each must ask for itself.
     Alone,
 }

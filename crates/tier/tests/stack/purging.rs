@@ -155,3 +155,95 @@ async fn every_variant_of_a_url_is_purged_with_it() {
     assert_eq!(ask(&stack, accept("a")).await.text, "body 2");
     assert_eq!(ask(&stack, accept("b")).await.text, "body 3");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_purged_copy_is_not_served_because_a_wait_was_long() {
+    let origin = Origin::new(|n, _| async move {
+        if n > 0 {
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+        }
+        answer(200, TAGGED, format!("row {n}"))
+    });
+    let bench = Bench::new(Mode::Guarded);
+    let stack = bench.over(&origin);
+    ask(&stack, get("/a")).await;
+    bench.purger.purge(&tag(PurgeKind::Soft)).await.unwrap();
+    let answers = futures_util::future::join_all((0..3).map(|_| ask(&stack, get("/a")))).await;
+    assert!(answers.iter().all(|got| got.text != "row 0"), "{answers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_body_does_not_return_under_a_new_fence() {
+    // The memory tier holds a purged body and validates it inward; the inner tier fetches a new one whose date does not differ.
+    let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let origin = Origin::new(move |n, _| async move {
+        let chunks: Vec<Result<_, edge_cache_core::BoxError>> =
+            vec![Ok(http_body::Frame::data(format!("row {n}").into()))];
+        let slow = futures_util::StreamExt::then(futures_util::stream::iter(chunks), |chunk| async move {
+            tokio::task::yield_now().await;
+            chunk
+        });
+        let mut response =
+            http::Response::new(http_body_util::BodyExt::boxed_unsync(http_body_util::StreamBody::new(slow)));
+        for (name, value) in [("cache-control", "max-age=60"), ("cache-tag", "pitch-1"), modified] {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        response
+    });
+    let bench = Bench::new(Mode::Rfc);
+    let far = edge_cache_testkit::FlakyStore::new(
+        edge_cache_memory::MemoryStore::new(&edge_cache_memory::MemoryConfig::default()),
+        edge_cache_core::TierName::Redis,
+    );
+    let stack = bench.outside(bench.memory().layer(bench.tier(far).layer(origin.clone())));
+    assert_eq!(ask(&stack, get("/a")).await.text, "row 0");
+    bench.purger.purge(&tag(PurgeKind::Soft)).await.unwrap();
+    assert_eq!(ask(&stack, get("/a")).await.text, "row 1");
+    assert_eq!(ask(&stack, get("/a")).await.text, "row 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_under_a_streaming_fill_starts_one_new_fill() {
+    let gate = Arc::new(Notify::new());
+    let wait = Arc::clone(&gate);
+    let origin = Origin::new(move |n, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            let late = async_stream(n, wait);
+            let mut response = http::Response::new(late);
+            for (name, value) in TAGGED {
+                response.headers_mut().insert(*name, value.parse().unwrap());
+            }
+            response
+        }
+    });
+    let bench = Bench::new(Mode::Guarded);
+    let stack = bench.over(&origin);
+    let mut leader = Box::pin(ask(&stack, get("/a")));
+    assert!(leader.as_mut().now_or_never().is_none());
+    while origin.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::task::yield_now().await;
+    bench.purger.purge(&tag(PurgeKind::Soft)).await.unwrap();
+    let others = futures_util::future::join_all((0..100).map(|_| ask(&stack, get("/a"))));
+    let release = async {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+            gate.notify_waiters();
+        }
+    };
+    let (leader, others, ()) = tokio::join!(leader, others, release);
+    assert_eq!(leader.text, "row 0");
+    assert!(others.iter().all(|got| got.text == "row 1"));
+    assert_eq!(origin.calls(), 2);
+}
+
+/// A body whose only piece comes when the gate opens.
+fn async_stream(n: usize, gate: Arc<Notify>) -> crate::origin::Body {
+    let piece = futures_util::stream::once(async move {
+        gate.notified().await;
+        Ok::<_, edge_cache_core::BoxError>(http_body::Frame::data(format!("row {n}").into()))
+    });
+    http_body_util::BodyExt::boxed_unsync(http_body_util::StreamBody::new(piece))
+}

@@ -126,3 +126,33 @@ async fn all_services_of_one_layer_are_one_cache() {
     assert_eq!(ask(&other, get("/a")).await.cache_status(), "edge-memory; hit; ttl=100");
     drop(Arc::new(one));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_inner_tier_may_not_keep_the_outer_one_does_not_keep_either() {
+    let origin = Origin::new(|n, req| async move {
+        match req.headers().contains_key("if-none-match") {
+            true => answer(304, &[("set-cookie", "session-of=alice")], ""),
+            false => answer(200, &[("cache-control", "max-age=10"), ("etag", "\"v\"")], format!("{n}")),
+        }
+    });
+    let (bench, far) = (Bench::new(Mode::Guarded), far());
+    let inner = bench.tier(far);
+    let stack = bench.outside(bench.memory().layer(inner.layer(origin.clone())));
+    ask(&stack, get("/a")).await;
+    inner.drain().await;
+    advance(11 * SECOND).await;
+    let elsewhere = bench.outside(bench.memory().layer(inner.layer(origin.clone())));
+    let alice = ask(&elsewhere, get("/a")).await;
+    assert_eq!(alice.header("set-cookie"), Some("session-of=alice"));
+    let bob = ask(&elsewhere, get("/a")).await;
+    assert!(!bob.cache_status().contains("hit"), "{}", bob.cache_status());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_that_may_not_be_stored_reach_the_leader_alone() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=60, no-cache=\"x-once\""), ("x-once", "yes")]);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    assert_eq!(ask(&stack, get("/a")).await.header("x-once"), Some("yes"));
+    let hit = ask(&stack, get("/a")).await;
+    assert_eq!((hit.text.as_str(), hit.header("x-once")), ("body 0", None));
+}

@@ -1,0 +1,120 @@
+//! A body that is passed on while it is stored.
+
+use std::{pin::pin, sync::Arc, task::Poll};
+
+use bytes::{Bytes, BytesMut};
+use edge_cache_core::{Entry, Head, Store};
+use futures_util::FutureExt;
+use http::header;
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::{Pad, reading::Reading};
+use crate::{
+    flight::{Landed, LandedBody},
+    shared_body::SharedBody,
+    tier::respond::Inner,
+};
+
+impl<St: Store, RB, E> Pad<St, RB, E> {
+    /// Reads the body once for everybody, and stores it if it ends well and is not too large.
+    pub(super) async fn stream(mut self, head: Arc<Head>, body: RB, said: Inner)
+    where
+        RB: Body<Data = Bytes>,
+    {
+        let mut body = pin!(body);
+        let len_expected = body.size_hint().exact();
+        let shared_body = SharedBody::new(len_expected);
+        let max = self.shared.store.body_bytes_max();
+        let mut reading = Reading { max, said: content_length(&head), ..Reading::default() };
+
+        // What is there already is taken before anyone is told: most handlers' bodies are whole at once.
+        let early = std::future::poll_fn(|cx| {
+            while !reading.ended() {
+                match body.as_mut().poll_frame(cx) {
+                    Poll::Ready(frame) => reading.take(frame, body.is_end_stream()),
+                    Poll::Pending => return Poll::Ready(false),
+                }
+                if reading.over() {
+                    return Poll::Ready(false);
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await;
+        if early && reading.is_complete() && reading.trailers.is_none() {
+            let entry = Entry::new(head, reading.drain(), self.start);
+            return self.whole(entry, said).await;
+        }
+
+        let variant = self.variant(&head);
+        let landed = Landed {
+            head: Arc::clone(&head),
+            body: LandedBody::Growing(Arc::clone(&shared_body)),
+            variant: variant.clone(),
+            stored: true,
+            start: self.start,
+        };
+        // The leader's place is taken before the body can move on: past the limit nobody can join any more.
+        let reader = self.to_leader.is_some().then(|| shared_body.reader()).flatten();
+        self.land(landed, said, reader);
+        loop {
+            if reading.over() && !reading.passing {
+                // Too large after all: it streams on to those who read it, unstored.
+                reading.passing = true;
+                if let Some(mut lead) = self.lead.take() {
+                    lead.close();
+                }
+                self.shared.uncacheable.add(&self.key, self.shared.clock.now());
+            }
+            if reading.ended() {
+                break;
+            }
+            for chunk in reading.chunks.drain(..) {
+                shared_body.push(chunk);
+            }
+            if reading.passing {
+                shared_body.keep_window();
+            }
+            if !std::future::poll_fn(|cx| shared_body.poll_room(cx)).await {
+                break;
+            }
+            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+            match timeout(self.shared.config.body_idle_max, frame).await {
+                Ok(frame) => reading.take(frame, body.is_end_stream()),
+                // An origin that stalls must not hold the key for ever.
+                Err(_) => break,
+            }
+        }
+        if !reading.is_complete() {
+            shared_body.cut();
+            self.shared.events.fill_failed(self.shared.store.name());
+            return;
+        }
+        // The entry is stored before the last bytes go out, so that a client that has them all finds a hit.
+        let stored = !reading.passing;
+        let mut pending = None;
+        if stored {
+            let mut all = BytesMut::from(&shared_body.bytes()[..]);
+            reading.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
+            let entry = Entry::new(head, all.freeze(), self.start);
+            let mut keep = Box::pin(self.keep(entry, variant));
+            if keep.as_mut().now_or_never().is_none() {
+                pending = Some(keep);
+            }
+        }
+        for chunk in reading.chunks.drain(..) {
+            shared_body.push(chunk);
+        }
+        shared_body.finish(reading.trailers.take());
+        if let Some(keep) = pending {
+            keep.await;
+        }
+        self.settle(stored);
+    }
+}
+
+/// `Content-Length`, where it is one number.
+pub(super) fn content_length(head: &Head) -> Option<u64> {
+    std::str::from_utf8(head.headers.get(&header::CONTENT_LENGTH)?).ok()?.parse().ok()
+}
