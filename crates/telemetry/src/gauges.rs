@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry,
 };
@@ -23,6 +23,15 @@ pub enum Unit {
 enum Source {
     Gauge(Arc<dyn Fn() -> f64 + Send + Sync>),
     Counter(Arc<dyn Fn() -> u64 + Send + Sync>),
+}
+
+impl Source {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Gauge(read) => ConstGauge::new(read()).encode(encoder),
+            Self::Counter(read) => ConstCounter::new(read()).encode(encoder),
+        }
+    }
 }
 
 /// A value that is read when Prometheus asks.
@@ -92,17 +101,15 @@ impl Collector for Gauges {
                 Source::Counter(_) => MetricType::Counter,
             };
             let mut metric = encoder.encode_descriptor(first.name, first.help, unit.as_ref(), kind)?;
+            if first.label.is_none() {
+                // Without a label there is one of its name.
+                first.source.encode(metric)?;
+                continue;
+            }
             for reading in group {
-                let encode = |encoder| match &reading.source {
-                    Source::Gauge(read) => ConstGauge::new(read()).encode(encoder),
-                    Source::Counter(read) => ConstCounter::new(read()).encode(encoder),
-                };
-                let Some(label) = reading.label else {
-                    // Without a label there is one of its name.
-                    encode(metric)?;
-                    break;
-                };
-                encode(metric.encode_family(&[label])?)?;
+                if let Some(label) = &reading.label {
+                    reading.source.encode(metric.encode_family(&[*label])?)?;
+                }
             }
         }
         Ok(())
