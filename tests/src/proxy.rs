@@ -24,7 +24,7 @@ use crate::{Client, Samples, eventually, output::Output};
 pub struct ProxyBuilder {
     command: Command,
     admin: bool,
-    folder: Option<TempDir>,
+    folder: TempDir,
 }
 
 /// A running `cache-proxy`, killed when dropped. After a panic it shows what the process logged.
@@ -36,7 +36,7 @@ pub struct Proxy {
     child: Child,
     stdout: Output,
     stderr: Output,
-    _folder: Option<TempDir>,
+    _folder: TempDir,
 }
 
 /// A `cache-proxy` that has ended by itself.
@@ -65,7 +65,10 @@ impl ProxyBuilder {
         for (name, _) in env::vars_os().filter(|(name, _)| is_foreign(name)) {
             command.env_remove(name);
         }
-        Self { command, admin: false, folder: None }
+        // Killed, it cannot tidy up: what it leaves behind goes with this folder.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        command.env("TMPDIR", folder.path());
+        Self { command, admin: false, folder }
     }
 
     /// `cache-proxy ARGS`, without listeners.
@@ -89,14 +92,11 @@ impl ProxyBuilder {
     /// # Panics
     /// When there is no place for the file.
     pub fn config(toml: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("cache-proxy.toml");
+        let this = Self::new().with_admin();
+        let file = this.folder.path().join("cache-proxy.toml");
         std::fs::write(&file, toml).expect("the folder takes files");
         let file = file.to_str().expect("a path of plain letters");
-        let args = ["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let mut this = Self::bare(&args).with_admin();
-        this.folder = Some(folder);
-        this
+        this.args(&["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
     }
 
     fn with_admin(mut self) -> Self {
