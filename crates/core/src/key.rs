@@ -119,7 +119,6 @@ impl Eq for CacheKey {}
 impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // The low half is uniform already; `IdentityHasher`-style hashers can use it as it is.
-        #[expect(clippy::cast_possible_truncation, reason = "half of a uniform digest is uniform")]
         state.write_u64(self.digest as u64);
     }
 }

@@ -25,6 +25,7 @@ pub mod normalize;
 pub mod range;
 pub mod request;
 pub mod response;
+pub mod steering;
 pub mod vary;
 
 pub use self::cache_control::{CacheControl, Scope};

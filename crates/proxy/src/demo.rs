@@ -4,16 +4,17 @@ use anyhow::Context;
 use edge_cache::{
     EdgeCache, Settings,
     core::{Clock, SystemClock},
-    settings::{LogSettings, OriginKind},
+    settings::OriginKind,
 };
-use edge_cache_origin::database::{Database, DatabaseConfig};
+use edge_cache_origin::database::Database;
 use edge_cache_pitchey::{MigrateError, SeedOptions, is_seeded, migrate, migrate_beside, routes, seed, tokens};
 
 use crate::{
     cli::DemoArgs,
-    exit::UsageError,
+    exit::{UsageError, say},
     origin,
     serve::{Running, start_logs},
+    shutdown::Signals,
 };
 
 /// Seed of the demo's data: the same everywhere, so that a token printed once stays good.
@@ -21,29 +22,45 @@ const SEED: u64 = 1;
 
 /// `cache-proxy demo`. It never reads `DATABASE_URL`: a stranger's database is not for demos.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    start_logs(&LogSettings { filter: "warn".to_owned(), ..LogSettings::default() })?;
+    let settings = settings(&args)?;
+    start_logs(&settings.log)?;
+    let mut signals = Signals::listen()?;
     let state = State::open(args.state.clone())?;
-    let url = match &args.database {
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => url.clone(),
-        Some(_) => {
-            return Err(UsageError("--database: must be postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()).into());
-        }
-        None => format!("sqlite:{}", state.path().join("pitchey.db").display()),
+    let running = tokio::select! {
+        running = prepare(&args, &settings, &state) => running?,
+        // The temporary folder goes with `state`.
+        () = signals.next() => return Ok(()),
     };
-    let database = Database::connect(DatabaseConfig { url, ..DatabaseConfig::default() }).await?;
-    fill(&database, &args).await?;
+    say(welcome(&running));
+    running.until_stopped(signals).await
+}
 
+fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
     let mut settings = Settings::default();
+    settings.log.filter = "warn".to_owned();
     settings.origin.kind = OriginKind::Pitchey;
     settings.listen.address.clone_from(&args.listen);
     settings.listen.admin.clone_from(&args.admin);
-    settings.redis.url = args.redis.unwrap_or_default();
+    settings.redis.url = args.redis.clone().unwrap_or_default();
+    settings.database.url = args.database.clone().unwrap_or_default();
+    let postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if args.database.as_deref().is_some_and(|url| !postgres(url)) {
+        return Err(UsageError("--database: must be postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()).into());
+    }
     settings.validate()?;
-    let cache = EdgeCache::builder().settings(&settings)?.routes(routes()).build()?;
+    Ok(settings)
+}
+
+async fn prepare(args: &DemoArgs, settings: &Settings, state: &State) -> anyhow::Result<Running> {
+    let mut config = settings.database.clone();
+    if config.url.is_empty() {
+        config.url = format!("sqlite:{}", state.path().join("pitchey.db").display());
+    }
+    let database = Database::connect(config).await?;
+    fill(&database, args).await?;
+    let cache = EdgeCache::builder().settings(settings)?.routes(routes()).build()?;
     let handlers = origin::pitchey(database.clone(), Vec::new(), Arc::new(SystemClock));
-    let running = Running::start(&settings, cache, handlers, Some(database)).await?;
-    println!("{}", welcome(&running));
-    running.until_stopped().await
+    Running::start(settings, cache, handlers, Some(database)).await
 }
 
 async fn fill(database: &Database, args: &DemoArgs) -> anyhow::Result<()> {

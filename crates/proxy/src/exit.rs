@@ -6,6 +6,12 @@ use edge_cache::SettingsError;
 
 pub(crate) const USAGE: u8 = 64;
 
+/// Prints a line to standard output. Whoever closed it does not want to know, and is no reason to stop.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    use std::io::Write;
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
 /// A command line that cannot be carried out.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
@@ -32,6 +38,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         }
     }
     eprintln!("cache-proxy: {line}");
-    let usage = error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<UsageError>());
+    let usage = error.is::<UsageError>()
+        || error.is::<SettingsError>()
+        || error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<UsageError>());
     if usage { USAGE.into() } else { ExitCode::FAILURE }
 }

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use tokio::net::{TcpListener, lookup_host};
 
+use crate::exit::UsageError;
+
 /// Binds `address` (`HOST:PORT`, port 0 for a free one); `key` names the setting in errors.
 pub(crate) async fn bind(key: &str, address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let wrong = || format!("{key} = {address}: expected ADDRESS:PORT");
+    let wrong = || UsageError(format!("{key} = {address}: must be ADDRESS:PORT"));
     let resolved = lookup_host(address).await.with_context(wrong)?.next().with_context(wrong)?;
     let listener = TcpListener::bind(resolved).await.with_context(|| format!("cannot listen on {address} ({key})"))?;
     let bound = listener.local_addr().context("a bound socket has an address")?;

@@ -38,7 +38,7 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<(Origin, Opti
 
 fn http(settings: &Settings, clock: SharedClock) -> anyhow::Result<Origin> {
     let upstream = Upstream::new(&settings.origin.upstream(), clock)?;
-    let boxed = upstream.map_response(|response: Response<_>| response.map(|body| BodyExt::boxed_unsync(body)));
+    let boxed = upstream.map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync));
     Ok(BoxCloneSyncService::new(boxed))
 }
 

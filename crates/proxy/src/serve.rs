@@ -11,16 +11,18 @@ use crate::{
     admin,
     check::runnable,
     cli::{PolicyArg, ServeArgs},
-    exit::UsageError,
+    exit::{UsageError, say},
     listener,
     origin::{self, Origin},
-    server, shutdown,
+    server,
+    shutdown::Signals,
 };
 
 /// `cache-proxy serve`.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     start_logs(&settings.log)?;
+    let signals = Signals::listen()?;
     let (origin, database) = origin::connect(&settings).await?;
     // What the handlers declare, they declare themselves.
     let own = match settings.origin.kind {
@@ -28,7 +30,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         OriginKind::Http => Vec::new(),
     };
     let cache = EdgeCache::builder().settings(&settings)?.routes(own).build()?;
-    Running::start(&settings, cache, origin, database).await?.until_stopped().await
+    Running::start(&settings, cache, origin, database).await?.until_stopped(signals).await
 }
 
 fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
@@ -112,24 +114,22 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
-    pub(crate) async fn until_stopped(self) -> anyhow::Result<()> {
+    pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
         let Self { settings, cache, origin, listener, address, admin } = self;
-        let stop = shutdown::signalled()?;
-        println!("listening http://{address}");
+        say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
-            println!("admin http://{}", admin.address);
+            say(format_args!("admin http://{}", admin.address));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
-        let stop = async move {
-            stop.await;
+        let stopping = move || {
             if let Some(readiness) = readiness {
                 readiness.draining();
             }
-            tracing::info!("stopping: requests in flight are finished first");
+            tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        server::run(listener, &cache, origin, &settings, stop).await;
+        server::run(listener, &cache, origin, &settings, &mut signals, stopping).await;
         housekeeping.abort();
         if let Some(operators) = operators {
             operators.abort();

@@ -1,5 +1,6 @@
 //! The client side: accepts connections, bounds them, and drains them at shutdown.
 
+mod first_bytes;
 mod front;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -21,31 +22,32 @@ use tokio::{
 };
 use tower::Layer;
 
-use self::front::Front;
-use crate::origin::Origin;
+use self::{first_bytes::FirstBytes, front::Front};
+use crate::{origin::Origin, shutdown::Signals};
 
-/// Serves `cache` over `origin` on `listener` until `stop` resolves, then drains.
+/// Serves `cache` over `origin` on `listener` until a signal, tells `stopping`, then drains until a second one.
 pub(crate) async fn run(
     listener: TcpListener,
     cache: &EdgeCache,
     origin: Origin,
     settings: &Settings,
-    stop: impl Future<Output = ()>,
+    signals: &mut Signals,
+    stopping: impl FnOnce(),
 ) {
     let service = cache.layer().layer(origin);
     let http = builder(&settings.limits);
     let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
     let places = Arc::new(Semaphore::new(settings.limits.connections_max));
     let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
     loop {
         let place = Arc::clone(&places).acquire_owned();
         let (stream, place) = tokio::select! {
             accepted = accept(&listener, place) => accepted,
-            () = &mut stop => break,
+            () = signals.next() => break,
         };
-        let trusted = stream.peer_addr().is_ok_and(|peer| trusted.contains(&peer.ip()));
+        let trusted = stream.peer_addr().is_ok_and(|peer| trusted.contains(&peer.ip().to_canonical()));
         let front = Front::new(service.clone(), settings.limits.uri_bytes_max, trusted);
+        let stream = FirstBytes::within(settings.limits.head_timeout, stream);
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
         // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.
         tokio::spawn(graceful.watch(connection).map(move |ended| {
@@ -55,8 +57,12 @@ pub(crate) async fn run(
             drop(place);
         }));
     }
+    stopping();
     drop(listener);
-    drain(graceful, cache, settings.listen.drain_timeout).await;
+    tokio::select! {
+        () = drain(graceful, cache, settings.listen.drain_timeout) => {}
+        () = signals.next() => tracing::warn!("stopped at once by a second signal"),
+    }
 }
 
 /// The next connection, once there is a place for it. Running out of descriptors passes: it waits instead of spinning.
@@ -89,7 +95,9 @@ fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(limits.head_timeout))
+        .keep_alive_timeout(limits.head_timeout);
     builder
 }
 

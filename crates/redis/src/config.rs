@@ -1,6 +1,9 @@
 use std::{fmt, time::Duration};
 
+use redis::IntoConnectionInfo;
 use serde::{Deserialize, Serialize};
+
+use crate::store::ConnectError;
 
 /// `[redis]`: the Redis tier.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +39,29 @@ impl Default for RedisConfig {
 }
 
 impl RedisConfig {
-    /// The URL with its password hidden, for logs.
+    /// The URL without user, password and query, for logs. Of a shape that is not known, nothing is shown.
     #[must_use]
     pub fn url_redacted(&self) -> String {
-        match self.url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-            Some((scheme, host)) => format!("{scheme}://***@{host}"),
-            None => self.url.clone(),
+        let Some((scheme, rest)) = self.url.split_once("://") else {
+            return if self.url.is_empty() { String::new() } else { "***".to_owned() };
+        };
+        let rest = rest.split('?').next().unwrap_or_default();
+        match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}"),
+            None => format!("{scheme}://{rest}"),
         }
+    }
+
+    /// Checks the URL without connecting.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn validate(&self) -> Result<(), ConnectError> {
+        if self.url.is_empty() {
+            return Ok(());
+        }
+        let info = self.url.as_str().into_connection_info();
+        info.map(drop).map_err(|source| ConnectError { url: self.url_redacted(), source })
     }
 }
 
@@ -68,5 +87,9 @@ mod tests {
         let config = RedisConfig { url: "redis://me:s3cr3t@h:1/0".into(), ..RedisConfig::default() };
         assert!(!format!("{config:?}").contains("s3cr3t"));
         assert_eq!(config.url_redacted(), "redis://***@h:1/0");
+        for url in ["me:s3cr3t@h:1", "redis+unix:///run/r.sock?pass=s3cr3t"] {
+            let config = RedisConfig { url: url.into(), ..RedisConfig::default() };
+            assert!(!config.url_redacted().contains("s3cr3t"));
+        }
     }
 }

@@ -36,10 +36,10 @@ impl fmt::Debug for RedisStore {
 
 /// Why a Redis URL cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("redis.url = {url}: not a Redis URL, expected redis://host:port/database")]
+#[error("redis.url = {url}: must be redis://HOST:PORT/DATABASE, or empty for no Redis tier")]
 pub struct ConnectError {
-    url: String,
-    source: RedisError,
+    pub(crate) url: String,
+    pub(crate) source: RedisError,
 }
 
 impl RedisStore {

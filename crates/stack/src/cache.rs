@@ -135,17 +135,20 @@ impl EdgeCache {
         }
     }
 
-    /// Waits until the fills that run now have ended and their answers are kept. Bound it by a deadline of your own.
+    /// Waits until the writes that run now have ended and are purged for, and the fills have ended and are kept. Bound it by a
+    /// deadline of your own.
     pub async fn drain(&self) {
+        self.layer.invalidate.drain().await;
         self.layer.memory.drain().await;
         self.layer.redis.drain().await;
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
 fn watch_memory(metrics: &Metrics, store: &MemoryStore) {
     let (entries, bytes) = (store.clone(), store.clone());
     metrics.read_at_scrape(Reading::gauge("memory_entries", "Entries in the memory tier", Unit::None, move || {
+        // moka counts at its housekeeping; the figure is of now.
+        entries.tidy();
         entries.entries() as f64
     }));
     metrics.read_at_scrape(Reading::gauge(

@@ -11,7 +11,7 @@ pub mod observe;
 
 pub use self::{
     gauges::{Reading, Unit},
-    logs::{LogFormat, init_logs},
+    logs::{LogFormat, check_filter, init_logs},
     metrics::Metrics,
     observe::{Observe, ObserveLayer},
 };

@@ -25,3 +25,11 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), Box<dyn std::err
         LogFormat::Json => logs.json().try_init(),
     }
 }
+
+/// Checks a filter without using it.
+///
+/// # Errors
+/// Where it is none.
+pub fn check_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(filter).map(drop)
+}

@@ -153,10 +153,10 @@ impl Metrics {
     /// The media type of [`render`](Self::render).
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    pub(crate) fn request(&self, route: &Cow<'static, str>, served: Served, tier: Option<TierName>, took: Duration) {
+    pub(crate) fn request(&self, route: Cow<'static, str>, served: Served, tier: Option<TierName>, took: Duration) {
         let (result, tier) = (served.as_str(), tier.map_or("origin", TierName::as_str));
         self.0.requests.get_or_create(&RequestLabels { route: route.clone(), result, tier }).inc();
-        self.0.durations.get_or_create(&RouteResult { route: route.clone(), result }).observe(took.as_secs_f64());
+        self.0.durations.get_or_create(&RouteResult { route, result }).observe(took.as_secs_f64());
     }
 }
 
@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn what_happened_is_in_the_text() {
         let metrics = Metrics::new();
-        metrics.request(&"trending".into(), Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
-        metrics.request(&"trending".into(), Served::Miss, None, Duration::from_secs(9));
+        metrics.request("trending".into(), Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
+        metrics.request("trending".into(), Served::Miss, None, Duration::from_secs(9));
         metrics.filled(TierName::Redis, Duration::from_millis(3), true);
         metrics.store_failed(TierName::Redis, "get");
         metrics.purged(PurgeKind::Hard, 3);

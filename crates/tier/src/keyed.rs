@@ -60,6 +60,10 @@ pub struct Bypassed(pub Bypass);
 #[derive(Clone, Copy, Debug)]
 pub struct Refresh;
 
+/// The tiers whose fills a request is part of: a tier that meets its own mark would wait for itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Within(pub(crate) Vec<usize>);
+
 /// Marks a request from a client whose directives count under the guarded policy. Set by the server, never by the network.
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;

@@ -28,7 +28,7 @@ impl Notes {
         Self { slots: std::iter::repeat_with(Slot::default).take(SLOTS).collect(), lasts }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "two halves of a uniform digest: one places, one identifies")]
+    // Two halves of a uniform digest: one places, one identifies.
     fn slot(&self, key: &CacheKey) -> (&Slot, u64) {
         (&self.slots[key.digest() as usize % SLOTS], (key.digest() >> 64) as u64)
     }

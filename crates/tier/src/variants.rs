@@ -67,7 +67,7 @@ impl VariantIndex {
         });
         let names = names.collect::<Option<Vec<_>>>()?;
         let rest = bytes.slice(at..);
-        if rest.len() % 16 != 0 {
+        if !rest.len().is_multiple_of(16) {
             return None;
         }
         let variants = (0..rest.len() / 16).map(|n| rest.slice(n * 16..(n + 1) * 16)).collect();

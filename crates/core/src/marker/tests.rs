@@ -89,7 +89,7 @@ fn a_purge_counts_at_once_and_after_it_has_its_number() {
     assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
     let new = entry(markers.start(), &["a"]);
     assert_eq!(markers.judge(&new), Verdict::Live, "its fill began after the purge");
-    assert_eq!(markers.waiting(), [ticket.clone()]);
+    assert_eq!(markers.waiting(), std::slice::from_ref(&ticket));
     markers.settle(&ticket, 5, 130);
     assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
     assert_eq!(markers.waiting(), []);

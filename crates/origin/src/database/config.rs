@@ -163,7 +163,10 @@ impl DatabaseConfig {
 
 /// `url` with whatever could hold a password replaced: between the first `:` of the user part and the last `@`, and the query.
 fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // Of a shape that is not known, nobody can tell what is secret.
+        return if url.is_empty() || url.starts_with("sqlite:") { url.to_owned() } else { "***".to_owned() };
+    };
     let rest = match rest.split_once('?') {
         Some((head, query)) if query.to_ascii_lowercase().contains("password") => format!("{head}?***"),
         _ => rest.to_owned(),

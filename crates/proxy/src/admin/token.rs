@@ -29,6 +29,10 @@ impl Access {
     /// The status and the reason to answer with.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
         match self {
+            // A page that rebinds its own name to this address is of the same origin; its Host tells.
+            Self::Loopback if !names_this_machine(headers) => {
+                Err((StatusCode::FORBIDDEN, "ask for it by address or as localhost\n".to_owned()))
+            }
             Self::Loopback => Ok(()),
             Self::Nobody => {
                 Err((StatusCode::FORBIDDEN, format!("off loopback this needs a token: start with {VARIABLE} set\n")))
@@ -41,6 +45,15 @@ impl Access {
             }
         }
     }
+}
+
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host: Option<http::uri::Authority> = host.parse().ok();
+    host.is_some_and(|authority| {
+        let host = authority.host();
+        host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    })
 }
 
 /// Compares in a time that depends on the lengths only.
@@ -71,8 +84,15 @@ mod tests {
 
     #[test]
     fn without_a_token_only_loopback_may() {
-        let check = |access: Access| access.check(&HeaderMap::new()).map_err(|(status, _)| status);
-        assert_eq!(check(Access::Loopback), Ok(()));
-        assert_eq!(check(Access::Nobody), Err(StatusCode::FORBIDDEN));
+        let check = |access: Access, host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            access.check(&headers).map_err(|(status, _)| status)
+        };
+        for host in ["localhost:9901", "127.0.0.1:9901", "[::1]:9901"] {
+            assert_eq!(check(Access::Loopback, host), Ok(()), "{host}");
+        }
+        assert_eq!(check(Access::Loopback, "rebound.example:9901"), Err(StatusCode::FORBIDDEN));
+        assert_eq!(check(Access::Nobody, "localhost"), Err(StatusCode::FORBIDDEN));
     }
 }

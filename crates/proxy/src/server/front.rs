@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use edge_cache::tier::Trusted;
 use futures_util::future::{Either, FutureExt, Map};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{Either as EitherBody, Full};
 use tower::Service;
 
@@ -49,9 +49,10 @@ where
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Either::Left(ready(Ok(refusal(StatusCode::URI_TOO_LONG, text))));
         }
-        if req.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        let hosts = req.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && req.version() == Version::HTTP_11) {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
-            let text = "more than one Host header\n".to_owned();
+            let text = format!("{hosts} Host headers, one is needed\n");
             return Either::Left(ready(Ok(refusal(StatusCode::BAD_REQUEST, text))));
         }
         if self.trusted {

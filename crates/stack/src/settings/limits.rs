@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
 
+/// Longest wait that makes sense anywhere.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 /// `[limits]`: of connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,16 +38,26 @@ impl Default for LimitSettings {
 
 impl LimitSettings {
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
-        if self.connections_max == 0 {
-            return Err(SettingsError::rule("limits.connections_max", 0, "must be at least 1"));
+        let ranges = [
+            // A connection costs a descriptor; the system's limit is far below.
+            ("limits.connections_max", self.connections_max, 1, 1 << 20),
+            // A place in a table per request; what is sent is bounded by head_bytes_max too.
+            ("limits.headers_max", self.headers_max, 1, 4096),
+            // The smallest buffer the server reads into.
+            ("limits.head_bytes_max", self.head_bytes_max, 8 << 10, 16 << 20),
+        ];
+        for (key, value, min, max) in ranges {
+            if value < min || value > max {
+                return Err(SettingsError::rule(key, value, format!("must be from {min} to {max}")));
+            }
         }
-        if self.head_bytes_max < 8 << 10 {
-            let rule = "must be at least 8192, the smallest buffer the server reads into";
-            return Err(SettingsError::rule("limits.head_bytes_max", self.head_bytes_max, rule));
-        }
-        if self.uri_bytes_max > self.head_bytes_max {
-            let rule = format!("must be at most limits.head_bytes_max ({})", self.head_bytes_max);
+        if self.uri_bytes_max == 0 || self.uri_bytes_max > self.head_bytes_max {
+            let rule = format!("must be from 1 to limits.head_bytes_max ({})", self.head_bytes_max);
             return Err(SettingsError::rule("limits.uri_bytes_max", self.uri_bytes_max, rule));
+        }
+        if self.head_timeout.is_zero() || self.head_timeout > DAY {
+            let value = format!("{:?}", self.head_timeout);
+            return Err(SettingsError::rule("limits.head_timeout", value, "must be above zero and at most 24h"));
         }
         Ok(())
     }

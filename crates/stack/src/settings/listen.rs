@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{SettingsError, limits::DAY};
+
 /// `[listen]`: where clients and operators connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,5 +20,22 @@ pub struct ListenSettings {
 impl Default for ListenSettings {
     fn default() -> Self {
         Self { address: "127.0.0.1:8080".to_owned(), admin: String::new(), drain_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl ListenSettings {
+    pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        for (key, address) in [("listen.address", &self.address), ("listen.admin", &self.admin)] {
+            let optional = key == "listen.admin" && address.is_empty();
+            let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+            if !optional && port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+                return Err(SettingsError::rule(key, format!("\"{address}\""), "must be ADDRESS:PORT"));
+            }
+        }
+        if self.drain_timeout > DAY {
+            let drain = format!("{:?}", self.drain_timeout);
+            return Err(SettingsError::rule("listen.drain_timeout", drain, "must be at most 24h"));
+        }
+        Ok(())
     }
 }

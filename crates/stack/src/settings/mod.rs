@@ -67,16 +67,17 @@ impl Settings {
             let rule = "must be below 4 GiB, which is what the wire format can say";
             return Err(SettingsError::rule("redis.body_bytes_max", self.redis.body_bytes_max, rule));
         }
-        if !self.redis.url.is_empty() && !self.redis.url.contains("://") {
-            let rule = "must be redis://HOST:PORT/DATABASE, or empty for no Redis tier";
-            return Err(SettingsError::rule("redis.url", self.redis.url_redacted(), rule));
-        }
+        self.redis.validate().map_err(|error| SettingsError::other(error.to_string()))?;
         for (key, wait) in
             [("redis.read_timeout", self.redis.read_timeout), ("redis.write_timeout", self.redis.write_timeout)]
         {
             if wait.is_zero() {
                 return Err(SettingsError::rule(key, "0s", "must be above zero"));
             }
+        }
+        self.listen.validate()?;
+        if let Err(error) = edge_cache_telemetry::check_filter(&self.log.filter) {
+            return Err(SettingsError::rule("log.filter", format!("\"{}\"", self.log.filter), error));
         }
         self.cache.validate()?;
         self.limits.validate()?;

@@ -22,7 +22,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn done(self) {
-        self.metrics.request(&self.route, self.outcome.served, self.outcome.tier, self.began.elapsed());
+        self.metrics.request(self.route, self.outcome.served, self.outcome.tier, self.began.elapsed());
     }
 }
 

@@ -14,6 +14,7 @@ use edge_cache_core::{TagHash, marker::PurgeKind};
 use edge_cache_policy::{groups, request};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header, response::Parts};
 use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,13 +25,21 @@ use crate::{Keying, Purger};
 #[derive(Clone, Debug)]
 pub struct InvalidateLayer {
     purger: Purger,
+    tasks: TaskTracker,
 }
 
 impl InvalidateLayer {
     /// A layer that purges through `purger`.
     #[must_use]
-    pub const fn new(purger: Purger) -> Self {
-        Self { purger }
+    pub fn new(purger: Purger) -> Self {
+        Self { purger, tasks: TaskTracker::new() }
+    }
+
+    /// Waits until the writes that run now have ended and are purged for. Bound it by a deadline of your own.
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
     }
 }
 
@@ -38,7 +47,7 @@ impl<S> Layer<S> for InvalidateLayer {
     type Service = Invalidate<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Invalidate { inner, purger: self.purger.clone() }
+        Invalidate { inner, purger: self.purger.clone(), tasks: self.tasks.clone() }
     }
 }
 
@@ -47,6 +56,7 @@ impl<S> Layer<S> for InvalidateLayer {
 pub struct Invalidate<S> {
     inner: S,
     purger: Purger,
+    tasks: TaskTracker,
 }
 
 impl<S, B, RB> Service<Request<B>> for Invalidate<S>
@@ -72,7 +82,7 @@ where
         }
         let (inner, purger) = (self.inner.clone(), self.purger.clone());
         let target = Written::of(&req);
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let (parts, body) = Oneshot::new(inner, req).await?.into_parts();
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             let changed = parts.status.is_success() || parts.status.is_redirection();

@@ -3,9 +3,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use edge_cache_core::{Bypass, route::Identity};
-use edge_cache_policy::{conditional, request};
-use http::{HeaderMap, Method, Request, Response, Uri, header, uri::PathAndQuery};
+use edge_cache_core::Bypass;
+use edge_cache_policy::{Mode, conditional, request, steering};
+use http::{Method, Request, Response, Uri, header, uri::PathAndQuery};
 use tower_service::Service;
 
 use super::ResponseFuture;
@@ -70,7 +70,10 @@ impl<S> Key<S> {
         if located.route.uncacheable {
             return Err(Bypass::Route);
         }
-        let authorization = identity(&mut parts.headers, &located.route.identity, &self.keying)?;
+        let authorization = request::identity(&mut parts.headers, &located.route.identity, mode)?;
+        if mode == Mode::Guarded {
+            steering::strip(&mut parts.headers);
+        }
         let trusted = parts.extensions.get::<Trusted>().is_some();
         let directives = request::directives(&parts.headers, mode, trusted);
         if let Some(query) = located.canonical_query {
@@ -79,10 +82,6 @@ impl<S> Key<S> {
         }
         Ok(Keyed::new(Inner { key: located.key, route: located.route, mode, directives, authorization }))
     }
-}
-
-fn identity(headers: &mut HeaderMap, identity: &Identity, keying: &Keying) -> Result<bool, Bypass> {
-    request::identity(headers, identity, keying.mode)
 }
 
 /// `None` where the query grew beyond what a URI may hold.

@@ -31,6 +31,7 @@ use super::{layer::Shared, respond::Inner};
 use crate::{
     Keyed, Refresh,
     flight::{Landed, LandedBody, Landing, Lead},
+    keyed::Within,
     shared_body::Reader,
     variants::VariantIndex,
 };
@@ -84,6 +85,9 @@ where
         validating = conditional::validate(req.headers_mut(), &entry.head().headers);
         req.extensions_mut().insert(Refresh);
     }
+    let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
+    within.0.push(shared.id());
+    req.extensions_mut().insert(within);
     let landing = Pad { shared, keyed, key, selecting, lead, start, began, to_leader };
 
     let response = match Oneshot::new(inner, req).await {
@@ -143,7 +147,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         }
     }
 
-    fn land(&mut self, landed: Landed, said: Inner, reader: Option<Reader>) {
+    /// Tells the waiters; tell the leader after.
+    fn land(&self, landed: Landed) -> Arc<Landed> {
         let landed = Arc::new(landed);
         // An answer that must be validated before each use is its leader's alone (RFC 9111 §5.2.2.4). One that an inner tier held is
         // stale by leave of its own.
@@ -155,7 +160,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
                 false => Landing::Alone,
             });
         }
-        self.tell(Outward::Landed(landed, said, reader));
+        landed
     }
 
     fn failed(mut self, outward: Outward<RB, E>) {
@@ -239,7 +244,6 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     }
 
     /// A 304 to our validators: the body stands, the head is new (RFC 9111 §4.3.4).
-    #[expect(clippy::too_many_arguments, reason = "a step of `run`, split off for its length")]
     async fn validated(
         self,
         held: &Entry,
@@ -291,12 +295,17 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let pending = keep.as_mut().now_or_never().is_none();
         let (head, start) = (Arc::clone(entry.head()), *entry.start());
         let stored = entry.body().len() as u64 <= self.shared.store.body_bytes_max();
-        self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored, start }, said, None);
+        let landed = self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored, start });
         if pending {
             // Until it is stored, who comes joins this flight.
+            self.tell(Outward::Landed(landed, said, None));
             keep.await;
+            self.settle(stored);
+        } else {
+            // The flight is over before its leader hears of it: a request on the heels of this one finds the entry.
+            self.settle(stored);
+            self.tell(Outward::Landed(landed, said, None));
         }
-        self.settle(stored);
     }
 
     /// The fill is over: who comes now looks in the store.

@@ -64,6 +64,13 @@ pub(super) struct Shared<St> {
     pub(super) tasks: TaskTracker,
 }
 
+impl<St> Shared<St> {
+    /// Tells this tier from every other that lives.
+    pub(super) fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+}
+
 impl<St: Store> TierLayer<St> {
     /// A tier over `store`. Tiers of one stack share `markers`, so that a purge reaches them all.
     #[must_use]

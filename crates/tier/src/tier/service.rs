@@ -21,7 +21,7 @@ use super::{
     respond::{self, Ask},
     slow,
 };
-use crate::{Bypassed, Keyed, TierBody};
+use crate::{Bypassed, Keyed, TierBody, keyed::Within};
 
 /// Service made by [`TierLayer`](super::TierLayer).
 #[derive(Clone, Debug)]
@@ -53,6 +53,10 @@ where
         let Some(shared) = &self.shared else {
             return ResponseFuture::off(Oneshot::new(self.inner.clone(), req));
         };
+        if req.extensions().get::<Within>().is_some_and(|within| within.0.contains(&shared.id())) {
+            // One cache layered inside itself: the outer one is filling.
+            return ResponseFuture::off(Oneshot::new(self.inner.clone(), req));
+        }
         let Some(keyed) = req.extensions().get::<Keyed>().cloned() else {
             let why = req.extensions().get::<Bypassed>().map_or(Bypass::NoKey, |bypassed| bypassed.0);
             let fwd = if matches!(*req.method(), Method::GET | Method::HEAD) { Fwd::Bypass } else { Fwd::Method };

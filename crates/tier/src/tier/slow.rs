@@ -71,7 +71,7 @@ where
     let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
     let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup };
 
-    match trip.from_store() {
+    match trip.stored_answer() {
         Some(Answer::Final(response)) => return Ok(response),
         Some(Answer::Refreshing(response)) => {
             trip.refresh_behind(inner, req);
@@ -101,7 +101,7 @@ impl<St: Store> Trip<'_, St> {
     }
 
     /// The answer, if what is stored will do. Else notes why the request goes forward.
-    fn from_store<RB>(&mut self) -> Option<Answer<RB>> {
+    fn stored_answer<RB>(&mut self) -> Option<Answer<RB>> {
         let now = self.now();
         let (entry, verdict) = self.lookup.entry.as_ref()?;
         let tier = self.shared.store.name();

@@ -156,3 +156,14 @@ async fn fields_that_may_not_be_stored_reach_the_leader_alone() {
     let hit = ask(&stack, get("/a")).await;
     assert_eq!((hit.text.as_str(), hit.header("x-once")), ("body 0", None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_inside_itself_does_not_wait_for_itself() {
+    let (bench, origin) = (Bench::new(Mode::Rfc), Origin::fixed(&[("cache-control", "max-age=100")]));
+    let tier = bench.memory();
+    let stack = bench.outside(tier.layer(bench.outside(tier.layer(origin.clone()))));
+    let began = tokio::time::Instant::now();
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 0");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(ask(&stack, get("/a")).await.cache_status().ends_with("edge-memory; hit; ttl=100"));
+}

@@ -9,7 +9,7 @@ use http::header;
 use http_body::Body;
 use tokio::time::timeout;
 
-use super::{Pad, reading::Reading};
+use super::{Outward, Pad, reading::Reading};
 use crate::{
     flight::{Landed, LandedBody},
     shared_body::SharedBody,
@@ -57,7 +57,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         };
         // The leader's place is taken before the body can move on: past the limit nobody can join any more.
         let reader = self.to_leader.is_some().then(|| shared_body.reader()).flatten();
-        self.land(landed, said, reader);
+        let landed = self.land(landed);
+        self.tell(Outward::Landed(landed, said, reader));
         loop {
             if reading.over() && !reading.passing {
                 // Too large after all: it streams on to those who read it, unstored.
