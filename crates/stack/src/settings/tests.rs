@@ -87,7 +87,7 @@ fn a_bad_variable_is_named_with_its_key() {
             ("CACHE_PROXY__MEMORY__CAPACITY_BYTES", "lots"),
             "memory.capacity_bytes = \"lots\": must be a whole number, not below zero",
         ),
-        (("CACHE_PROXY__LIMITS__CONNECTIONS_MAX", "0"), "limits.connections_max = 0: must be at least 1"),
+        (("CACHE_PROXY__LIMITS__CONNECTIONS_MAX", "0"), "limits.connections_max = 0: must be from 1 to 1048576"),
         (("CACHE_PROXY__CACHE__TRUSTED", "::1,here"), "cache.trusted[1] = \"here\": must be an IP address"),
         (
             ("CACHE_PROXY__MEMORY__CAPCITY_BYTES", "1"),
