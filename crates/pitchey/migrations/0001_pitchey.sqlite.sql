@@ -122,7 +122,8 @@ CREATE TABLE pitch_views (
     session_id text,
     viewed_at integer NOT NULL
 );
-CREATE UNIQUE INDEX pitch_views_viewer_key ON pitch_views (pitch_id, viewer_id) WHERE viewer_id IS NOT NULL;
+-- Whole, not partial: deleting a pitch finds its views by it.
+CREATE UNIQUE INDEX pitch_views_viewer_key ON pitch_views (pitch_id, viewer_id);
 CREATE INDEX pitch_views_session_idx ON pitch_views (session_id, pitch_id, viewed_at) WHERE viewer_id IS NULL;
 CREATE INDEX pitch_views_user_idx ON pitch_views (viewer_id) WHERE viewer_id IS NOT NULL;
 

@@ -96,6 +96,9 @@ pub async fn seed(db: &Database, options: SeedOptions, now: Timestamp) -> Result
     }
     let plan = Arc::new(Plan::new(options, now));
     let mut tx = db.begin_long().await?;
+    if let Some(prepare) = dialect::prepare(db.dialect()) {
+        tx.batch(prepare).await?;
+    }
     let users = people::insert_users(&mut tx, &plan).await?;
     let tokens = tokens(options.seed);
     insert_sessions(&mut tx, &tokens, now).await?;

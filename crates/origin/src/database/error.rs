@@ -143,6 +143,8 @@ impl From<tokio_postgres::Error> for DbError {
             "57014" => Self::Timeout { source: error.into() },
             "40001" | "40P01" | "55P03" => Self::Contention { source: error.into() },
             _ if code.starts_with("08") || code.starts_with("57P") => Self::unavailable(Unavailable::Broken, error),
+            // Read only: a failover left this connection on a standby.
+            "25006" => Self::unavailable(Unavailable::Broken, error),
             _ if code.starts_with("53") => Self::unavailable(Unavailable::Resources, error),
             _ if code.starts_with("23") => Self::Constraint { kind, name, source: error.into() },
             _ => Self::Query { source: error.into() },

@@ -17,12 +17,14 @@ use tokio_postgres::{Client, NoTls};
 
 use super::copy_text;
 use super::error::ConnectTimeout;
-use super::{ConnectError, DatabaseConfig, DbError, Pooling, Row, Value};
+use super::{ConnectError, DatabaseConfig, DbError, Pooling, Row, Unavailable, Value};
 
 /// Bytes of COPY data gathered before they are sent.
 const COPY_CHUNK_BYTES: usize = 64 << 10;
 /// How long a cancelled statement may take to stop before its connection is dropped as it is.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
+/// How much longer than the server's own limit an answer is waited for.
+const PATIENCE_BEYOND: Duration = Duration::from_millis(500);
 
 /// bb8-postgres's manager with three things added: a true bound on server connections, a bound on connecting, and statements that
 /// nobody waits for any more are cancelled on the server instead of blocking the next user of their connection.
@@ -30,6 +32,7 @@ pub(super) struct PostgresManager {
     inner: PostgresConnectionManager<NoTls>,
     place: String,
     connect_timeout: Duration,
+    patience: Duration,
     /// One permit for each server connection, held until it is really gone. None: connections are not bounded.
     permits: Option<Arc<Semaphore>>,
 }
@@ -41,6 +44,10 @@ pub(super) struct Link {
     busy: bool,
     /// Between BEGIN and the end of COMMIT or ROLLBACK.
     pub(super) in_transaction: bool,
+    /// In a transaction whose statements may take as long as they like.
+    pub(super) unlimited: bool,
+    /// How long an answer may take. The server's own limit is shorter; this one holds when the server itself does not answer.
+    patience: Duration,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -50,6 +57,7 @@ impl PostgresManager {
         Self {
             place: place(&postgres),
             connect_timeout: config.connect_timeout,
+            patience: config.statement_timeout + PATIENCE_BEYOND,
             permits: (config.pooling == Pooling::Pooled).then(|| Arc::new(Semaphore::new(bound))),
             inner: PostgresConnectionManager::new(postgres, NoTls),
         }
@@ -61,8 +69,23 @@ impl PostgresManager {
             None => None,
         };
         let client = self.inner.connect().await?;
-        Ok(Link { client: Some(client), busy: false, in_transaction: false, permit })
+        let patience = self.patience;
+        Ok(Link { client: Some(client), busy: false, in_transaction: false, unlimited: false, patience, permit })
     }
+}
+
+/// No answer came in time, not even the server's own refusal.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+struct Stalled(Duration);
+
+/// The answer of `call`, if it comes within `limit`. Else the link stays busy, so that the pool drops it.
+async fn bounded<T>(
+    limit: Option<Duration>,
+    call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<Result<T, tokio_postgres::Error>, DbError> {
+    let Some(limit) = limit else { return Ok(call.await) };
+    timeout(limit, call).await.map_err(|_| DbError::unavailable(Unavailable::Broken, Stalled(limit)))
 }
 
 /// Where the server is, in words: `postgres at 127.0.0.1:5432, database pitchey`.
@@ -141,11 +164,15 @@ impl Link {
         });
     }
 
+    fn limit(&self) -> Option<Duration> {
+        (!self.unlimited).then_some(self.patience)
+    }
+
     pub(super) async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
         let params: Vec<Param<'_>> = params.iter().map(Param).collect();
         let typed = typed(&params);
         self.busy = true;
-        let answer = self.client().query_typed(sql, &typed).await;
+        let answer = bounded(self.limit(), self.client().query_typed(sql, &typed)).await?;
         self.busy = false;
         rows(&answer?)
     }
@@ -154,14 +181,14 @@ impl Link {
         let params: Vec<Param<'_>> = params.iter().map(Param).collect();
         let typed = typed(&params);
         self.busy = true;
-        let answer = self.client().execute_typed(sql, &typed).await;
+        let answer = bounded(self.limit(), self.client().execute_typed(sql, &typed)).await?;
         self.busy = false;
         Ok(answer?)
     }
 
     pub(super) async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         self.busy = true;
-        let answer = self.client().batch_execute(sql).await;
+        let answer = bounded(self.limit(), self.client().batch_execute(sql)).await?;
         self.busy = false;
         Ok(answer?)
     }

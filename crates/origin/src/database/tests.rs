@@ -246,3 +246,17 @@ fn configuration_is_checked_by_key_and_never_shows_the_password() {
     let none = DatabaseConfig { connections_max: 0, ..config("sqlite:x") };
     assert_eq!(none.validate().unwrap_err().to_string(), "database.connections_max = 0: must be at least 1");
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_unavailable_in_time_and_found_again() {
+    let postgres = Postgres::start().await.unwrap();
+    let limits = DatabaseConfig { statement_timeout: Duration::from_millis(100), ..config(postgres.url()) };
+    let db = Database::connect(limits).await.unwrap();
+    postgres.pause().await.unwrap();
+    let error = db.query("SELECT 1 AS n", &[]).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    postgres.resume().await.unwrap();
+    while db.query("SELECT 1 AS n", &[]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -38,6 +38,7 @@ impl Transaction {
     ) -> Result<Self, DbError> {
         database.count();
         link.in_transaction = true;
+        link.unlimited = limit.is_none();
         let begin = if limit.is_none() { "BEGIN; SET LOCAL statement_timeout = 0" } else { "BEGIN" };
         link.batch(begin).await?;
         Ok(Self { database, limit, connection: Connection::Postgres(Some(link)) })
@@ -145,6 +146,7 @@ impl Transaction {
         self.batch(sql).await?;
         if let Connection::Postgres(Some(link)) = &mut self.connection {
             link.in_transaction = false;
+            link.unlimited = false;
         }
         Ok(())
     }
@@ -171,6 +173,7 @@ impl Drop for Transaction {
         runtime.spawn(async move {
             if let Ok(Ok(())) = timeout(ROLLBACK_GRACE, link.batch("ROLLBACK")).await {
                 link.in_transaction = false;
+                link.unlimited = false;
             }
         });
     }

@@ -137,9 +137,9 @@ fn edited(before: &pitch::State, after: &pitch::State) -> Stale {
         // On top of what a widening in the same edit named: the harder of the two holds.
         stale.hard(tags::pitch(after.id));
         stale.hard(tags::slug(&after.slug));
-        return stale;
+    } else {
+        stale.soft(tags::pitch(after.id));
     }
-    stale.soft(tags::pitch(after.id));
     if before.is_public() && after.is_public() {
         if before.genre != after.genre {
             stale.soft(tags::genre(&before.genre));

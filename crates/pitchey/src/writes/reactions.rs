@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::pitch_id;
 use crate::app::App;
+use crate::dialect;
 use crate::error::ApiError;
 use crate::pitch::{self, parse_id};
 use crate::respond::written;
@@ -42,6 +43,9 @@ pub(crate) async fn unlike(
     let viewer = session::viewer(&app.db, &headers, app.now()).await?;
     let id = pitch_id(&id)?;
     let mut tx = app.db.begin().await?;
+    // The pitch before the like, as `like` and a delete take them, or the two could wait for each other.
+    let sql = format!("SELECT id FROM pitches WHERE id = $1{}", dialect::for_update(tx.dialect()));
+    tx.query(&sql, &[Value::Int(id)]).await?;
     let sql = "DELETE FROM pitch_likes WHERE user_id = $1 AND pitch_id = $2";
     let removed = tx.execute(sql, &[Value::Int(viewer.id), Value::Int(id)]).await?;
     if removed == 1 {

@@ -272,8 +272,9 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     /// The 304 does not allow to keep the answer it confirms: it goes to the leader alone, and out of the store unless the reason
     /// lies in this one request.
     async fn revalidated_only(mut self, held: &Entry, headers: &HeaderMap, said: Inner, why: NoStore) {
-        let mut head = Head::clone(held.head());
-        head.headers = PackedHeaders::pack(headers);
+        let mut headers = headers.clone();
+        remove_own_members(&mut headers);
+        let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(held.head()) };
         let entry = Entry::new(Arc::new(head), held.body().clone(), self.start);
         let by_request = matches!(why, NoStore::RequestNoStore | NoStore::Authorization);
         if let Some(lead) = self.lead.take() {

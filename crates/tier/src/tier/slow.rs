@@ -239,7 +239,8 @@ impl<St: Store> Trip<'_, St> {
     {
         let mut lead = None;
         let alone = self.keyed.directives().no_store || self.shared.uncacheable.has(&self.lookup.key, self.now());
-        for last in (0..JOINS_MAX).map(|n| n + 1 == JOINS_MAX).take_while(|_| !alone) {
+        let joins = if alone { 0 } else { JOINS_MAX };
+        for join in 1..=joins {
             match self.shared.flights.join(&self.lookup.key) {
                 Join::Lead(new) => {
                     // Between our look-up and now another flight may have landed and stored.
@@ -253,7 +254,7 @@ impl<St: Store> Trip<'_, St> {
                 Join::Wait(flight) => match self.wait(flight).await {
                     Waited::Answer(response) => return Ok(response),
                     // One leader's failure may be its own: one more tries for all.
-                    Waited::Failed if last => return Ok(self.unanswered()),
+                    Waited::Failed if join == joins => return Ok(self.unanswered()),
                     Waited::Failed => {}
                     Waited::Again => {
                         if let Some(response) = self.look_again() {
