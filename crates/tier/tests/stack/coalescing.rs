@@ -34,6 +34,14 @@ fn held(headers: &'static [(&'static str, &'static str)]) -> (Origin, Arc<Notify
     (origin, gate)
 }
 
+/// Opens `gate` for whoever waits there, time and again, so that every fill that comes to it goes on.
+async fn keep_opening(gate: &Notify) {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+        gate.notify_waiters();
+    }
+}
+
 /// An origin whose first body comes in pieces from a channel.
 fn streamed(
     headers: &'static [(&'static str, &'static str)],
@@ -108,12 +116,7 @@ async fn a_leader_that_panics_wakes_everybody() {
     });
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let clients = join_all((0..3).map(|_| ask(&stack, get("/a"))));
-    let release = async {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-            gate.notify_waiters();
-        }
-    };
+    let release = keep_opening(&gate);
     let (answers, ()) = tokio::join!(clients, release);
     assert!(answers.iter().all(|got| got.status == 503 && got.header("retry-after").is_some()));
     assert!(origin.calls() <= 2, "one more leader tries for all");
@@ -124,12 +127,7 @@ async fn waiters_of_an_answer_that_cannot_be_shared_ask_for_themselves() {
     let (origin, gate) = held(&[("cache-control", "max-age=60"), ("set-cookie", "a=1")]);
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let clients = join_all((0..5).map(|_| ask(&stack, get("/a"))));
-    let release = async {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-            gate.notify_waiters();
-        }
-    };
+    let release = keep_opening(&gate);
     let (answers, ()) = tokio::join!(clients, release);
     let mut texts: Vec<_> = answers.iter().map(|got| got.text.as_str()).collect();
     texts.sort_unstable();
@@ -149,12 +147,7 @@ async fn a_failing_leader_does_not_send_its_waiters_to_the_origin() {
     });
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let clients = join_all((0..50).map(|_| ask(&stack, get("/a"))));
-    let release = async {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-            gate.notify_waiters();
-        }
-    };
+    let release = keep_opening(&gate);
     let (answers, ()) = tokio::join!(clients, release);
     assert!(answers.iter().all(|got| got.status == 503));
     assert_eq!(origin.calls(), 2, "one more leader tries for all");
@@ -281,12 +274,7 @@ async fn an_answer_that_must_be_validated_before_each_use_is_not_shared() {
     let (origin, gate) = held(&[("cache-control", "no-cache"), ("etag", "\"v\"")]);
     let stack = Bench::new(Mode::Rfc).over(&origin);
     let clients = join_all((0..3).map(|_| ask(&stack, get("/a"))));
-    let release = async {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-            gate.notify_waiters();
-        }
-    };
+    let release = keep_opening(&gate);
     let (answers, ()) = tokio::join!(clients, release);
     let mut texts: Vec<_> = answers.iter().map(|got| got.text.as_str()).collect();
     texts.sort_unstable();
@@ -301,12 +289,7 @@ async fn a_request_that_forbids_storing_does_not_switch_coalescing_off() {
         let mut first = Box::pin(ask(&stack, get("/a").header(name, value)));
         assert!(first.as_mut().now_or_never().is_none());
         let others = join_all((0..100).map(|_| ask(&stack, get("/a"))));
-        let release = async {
-            for _ in 0..20 {
-                tokio::task::yield_now().await;
-                gate.notify_waiters();
-            }
-        };
+        let release = keep_opening(&gate);
         let (_, others, ()) = tokio::join!(first, others, release);
         assert!(others.iter().all(|got| got.status == 200));
         assert_eq!(origin.calls(), 2, "{name}");
@@ -359,12 +342,7 @@ async fn variants_asked_for_at_once_are_one_fill_each() {
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let coding = |n: usize| if n.is_multiple_of(2) { "gzip" } else { "br" };
     let clients = join_all((0..200).map(|n| ask(&stack, get("/a").header("accept-encoding", coding(n)))));
-    let release = async {
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-            gate.notify_waiters();
-        }
-    };
+    let release = keep_opening(&gate);
     let (answers, ()) = tokio::join!(clients, release);
     assert!(answers.iter().all(|got| got.status == 200));
     assert_eq!(origin.calls(), 2);
