@@ -56,7 +56,7 @@ impl Handler {
     }
 }
 
-impl Service<Asked> for Handler {
+impl<B> Service<Request<B>> for Handler {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -65,7 +65,7 @@ impl Service<Asked> for Handler {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Asked) -> Self::Future {
+    fn call(&mut self, _: Request<B>) -> Self::Future {
         let mut response = Response::new(Full::new(self.body.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

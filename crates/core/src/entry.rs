@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::{CacheKey, Head, marker::Start};
 
@@ -76,4 +77,6 @@ pub struct Handoff {
     pub head: Arc<Head>,
     /// The whole entry, when the inner tier answered from one.
     pub entry: Option<Entry>,
+    /// Fields of the answer that may not be stored (`no-cache="…"`, `private="…"`): for whoever led the fill.
+    pub withheld: Option<Arc<HeaderMap>>,
 }

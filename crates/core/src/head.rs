@@ -10,6 +10,8 @@ use crate::{Freshness, TagSet, marker::Fence};
 pub enum Kind {
     /// A response that can be served.
     Response,
+    /// Some bytes of a representation, as a 206 brought them; its `Content-Range` says which (RFC 9111 §3.3).
+    Partial,
     /// The list of request headers that select a variant of the resource (RFC 9111 §4.1); its body holds the names and variants.
     VariantIndex,
 }

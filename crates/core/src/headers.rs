@@ -10,6 +10,8 @@ pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-con
 pub const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 /// Tags of an answer, space separated (Fastly's spelling).
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
+/// Groups of an answer (RFC 9875 §2), a structured-field list of strings; a group belongs to the origin that names it.
+pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 /// Tags that the answer to an unsafe request makes stale (RFC 9875 §3), a structured-field list of strings.
 ///
 /// Our one extension is the parameter `hard`: what it stands on is not served again even when the origin fails.

@@ -66,6 +66,16 @@ impl CacheKey {
         Self::from_block(block.freeze(), Some(self.base_len))
     }
 
+    /// The key under which fills of one range of this representation meet: `range` as the request says it. Nothing is stored under it.
+    #[must_use]
+    pub fn part(&self, range: &[u8]) -> Self {
+        let mut block = BytesMut::with_capacity(self.fields.len() + range.len() + 9);
+        block.put_slice(&self.fields);
+        put_field(&mut block, b"\0range");
+        put_field(&mut block, range);
+        Self::from_block(block.freeze(), Some(self.base_len))
+    }
+
     fn from_block(fields: Bytes, base_len: Option<u32>) -> Self {
         let base_len = base_len.unwrap_or(u32::try_from(fields.len()).unwrap_or(u32::MAX));
         Self { digest: xxh3_128(&fields), fields, base_len }
@@ -178,6 +188,16 @@ mod tests {
             "a variant's variant is the base's"
         );
         assert_ne!(key.variant([("accept", None)]), key.variant([("accept", Some(&b""[..]))]), "absent is not empty");
+    }
+
+    #[test]
+    fn a_part_is_of_one_range_of_one_variant() {
+        let key = CacheKey::new(&PARTS);
+        let variant = key.variant([("accept", None)]);
+        assert_ne!(key.part(b"bytes=0-1"), key);
+        assert_ne!(key.part(b"bytes=0-1"), key.part(b"bytes=0-2"));
+        assert_ne!(key.part(b"bytes=0-1"), variant.part(b"bytes=0-1"));
+        assert_eq!(variant.part(b"bytes=0-1").parts(), PARTS);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod head;
 pub mod headers;
 mod key;
 pub mod marker;
+mod mode;
 mod outcome;
 pub mod query;
 mod rng;
@@ -38,7 +39,8 @@ pub use self::{
     freshness::{Freshness, Judgement},
     head::{Head, HeadError, Kind, PackedHeaders},
     key::{CacheKey, KeyParts},
-    outcome::{Bypass, Fwd, NoStore, Outcome, Served},
+    mode::Mode,
+    outcome::{Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
     rng::{Rng, SharedRng, SystemRng},
     store::{Store, StoreError, TierName},
     tag::{TagHash, TagSet},

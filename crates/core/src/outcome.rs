@@ -2,6 +2,11 @@
 
 use crate::TierName;
 
+/// Marks an answer that was made in place of the origin's (response extension): it closed the connection, could not be reached or was
+/// too slow. What is stored may then be served stale unless it forbids that (RFC 9111 §4.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnected;
+
 /// How a request was answered. Set in the response's extensions by the tier that decided; the outermost tier's word is last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -58,6 +63,8 @@ pub enum Fwd {
     Request,
     /// Something was stored and is stale.
     Stale,
+    /// Part of it was stored, and the request needs more.
+    Partial,
 }
 
 impl Fwd {
@@ -71,6 +78,7 @@ impl Fwd {
             Self::VaryMiss => "vary-miss",
             Self::Request => "request",
             Self::Stale => "stale",
+            Self::Partial => "partial",
         }
     }
 }
@@ -141,6 +149,8 @@ pub enum NoStore {
     TooLarge,
     /// The body ended early.
     Incomplete,
+    /// A part of a representation that does not say which, or several parts.
+    Part,
     /// More tags than can be kept: a purge could miss the entry.
     Tags,
     /// The content type does not fit the route (cache deception).
@@ -165,6 +175,7 @@ impl NoStore {
             Self::VaryStar => "vary-star",
             Self::TooLarge => "too-large",
             Self::Incomplete => "incomplete",
+            Self::Part => "part",
             Self::Tags => "tags",
             Self::ContentType => "content-type",
             Self::Route => "route",

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::query::QuerySpec;
+use crate::{Mode, query::QuerySpec};
 
 /// A declared route. Everything has a default that a plain shared cache would use; a declaration only adds knowledge.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Route {
     pub name: Cow<'static, str>,
     /// Which paths.
     pub path: PathPattern,
+    /// Which rules apply here; `None` for those of the whole cache.
+    pub policy: Option<Mode>,
     /// What may depend on who asks.
     pub identity: Identity,
     /// How the query becomes part of the key.
@@ -38,6 +40,7 @@ impl Route {
         Self {
             name: name.into(),
             path,
+            policy: None,
             identity: Identity::default(),
             query: QueryRule::default(),
             uncacheable: false,

@@ -33,6 +33,12 @@ impl TagHash {
         Self::of(b't', &[tag.as_bytes()])
     }
 
+    /// A group that an origin named in `Cache-Groups`: of that origin only (RFC 9875 §2.1).
+    #[must_use]
+    pub fn group(scheme: &str, authority: &str, tenant: &str, group: &str) -> Self {
+        Self::of(b'g', &[scheme.as_bytes(), authority.as_bytes(), tenant.as_bytes(), group.as_bytes()])
+    }
+
     /// Every variant of one base key.
     #[must_use]
     pub fn key(parts: &KeyParts<'_>) -> Self {
@@ -88,9 +94,13 @@ impl TagSet {
     /// Path levels that carry a prefix tag of their own; a deeper prefix purge is rounded up to this depth.
     pub const PREFIX_LEVELS_MAX: usize = 8;
 
-    /// The implied tags of `parts` and the tags that the origin named.
+    /// The implied tags of `parts`, and the tags and groups that the origin named.
     #[must_use]
-    pub fn new<'a>(parts: &KeyParts<'_>, user: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(
+        parts: &KeyParts<'_>,
+        user: impl IntoIterator<Item = &'a str>,
+        groups: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let mut tags = vec![
             TagHash::all(),
             TagHash::tenant(parts.tenant),
@@ -99,6 +109,8 @@ impl TagSet {
         ];
         tags.extend(prefixes(parts.path).map(|prefix| TagHash::prefix(parts.authority, parts.tenant, prefix)));
         tags.extend(user.into_iter().map(TagHash::user));
+        let KeyParts { scheme, authority, tenant, .. } = *parts;
+        tags.extend(groups.into_iter().map(|group| TagHash::group(scheme, authority, tenant, group)));
         tags.sort_unstable();
         tags.dedup();
         Self(tags.into())
@@ -154,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_path_carries_a_tag_for_each_directory() {
-        let tags = TagSet::new(&PARTS, []);
+        let tags = TagSet::new(&PARTS, [], []);
         for prefix in ["/", "/api/", "/api/pitches/"] {
             assert!(tags.as_slice().contains(&TagHash::prefix("a.example", "", prefix)), "{prefix}");
         }
@@ -175,5 +187,15 @@ mod tests {
         let right = KeyParts { authority: "a", tenant: "bc", ..PARTS };
         assert_ne!(TagHash::key(&left), TagHash::key(&right));
         assert_ne!(TagHash::user("x"), TagHash::tenant("x"));
+    }
+
+    #[test]
+    fn a_group_belongs_to_its_origin() {
+        let of = |parts: &KeyParts<'_>| TagSet::new(parts, [], ["g"]);
+        let group = TagHash::group("http", "a.example", "", "g");
+        assert!(of(&PARTS).as_slice().contains(&group));
+        for other in [KeyParts { authority: "b.example", ..PARTS }, KeyParts { scheme: "https", ..PARTS }] {
+            assert!(!of(&other).as_slice().contains(&group), "{other:?}");
+        }
     }
 }

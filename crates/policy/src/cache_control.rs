@@ -55,10 +55,15 @@ impl CacheControl {
     fn read(&mut self, line: &[u8]) {
         for item in split_unquoted(line, b',') {
             let (name, value) = match item.iter().position(|b| *b == b'=') {
-                Some(at) => (item[..at].trim_ascii(), Some(unquote(item[at + 1..].trim_ascii()))),
-                None => (item.trim_ascii(), None),
+                Some(at) => (&item[..at], Some(unquote(&item[at + 1..]))),
+                None => (item, None),
             };
-            self.set(&name.to_ascii_lowercase(), value.as_deref());
+            // White space beside `=` is no grammar of ours (RFC 9111 §5.2): what forbids is obeyed all the same, a lifetime is invalid.
+            let (plain, value) = match (name.trim_ascii_end(), value) {
+                (plain, Some(value)) if plain.len() < name.len() => (plain, Some(spaced(&value))),
+                (plain, value) => (plain, value),
+            };
+            self.set(&plain.to_ascii_lowercase(), value.as_deref());
         }
     }
 
@@ -106,21 +111,47 @@ impl CacheControl {
         }
         let mut cc = Self::default();
         for (name, member) in &members {
+            let Some(kind) = value_kind(name.as_str()) else { continue };
             let ListEntry::Item(item) = member else { return None };
-            let wants_number =
-                matches!(name.as_str(), "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error");
-            match (&item.bare_item, wants_number) {
-                (BareItem::Integer(seconds), true) if i64::from(*seconds) >= 0 => {
-                    cc.set(name.as_str().as_bytes(), Some(i64::from(*seconds).to_string().as_bytes()));
+            let name = name.as_str().as_bytes();
+            match (&item.bare_item, kind) {
+                (BareItem::Integer(seconds), ValueKind::Seconds) if i64::from(*seconds) >= 0 => {
+                    cc.set(name, Some(i64::from(*seconds).to_string().as_bytes()));
                 }
-                (_, true) => return None,
-                (BareItem::Boolean(true), false) => cc.set(name.as_str().as_bytes(), None),
-                (BareItem::String(fields), false) => cc.set(name.as_str().as_bytes(), Some(fields.as_str().as_bytes())),
-                _ => {}
+                (BareItem::Boolean(true), ValueKind::Flag | ValueKind::Fields) => cc.set(name, None),
+                (BareItem::Boolean(false), ValueKind::Flag | ValueKind::Fields) => {}
+                (BareItem::String(fields), ValueKind::Fields) => cc.set(name, Some(fields.as_str().as_bytes())),
+                _ => return None,
             }
         }
         Some(cc)
     }
+}
+
+/// The type that a response directive has as a structured field (RFC 9213 §2.1).
+#[derive(Clone, Copy)]
+enum ValueKind {
+    Seconds,
+    Flag,
+    /// A flag, or a string of field names.
+    Fields,
+}
+
+/// `None` for directives that this cache does not know: their values may be anything.
+fn value_kind(name: &str) -> Option<ValueKind> {
+    Some(match name {
+        "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error" => ValueKind::Seconds,
+        "no-cache" | "private" => ValueKind::Fields,
+        "no-store" | "public" | "must-revalidate" | "proxy-revalidate" | "must-understand" | "immutable" => {
+            ValueKind::Flag
+        }
+        _ => return None,
+    })
+}
+
+/// A value that was set apart by white space: no digits any more, whatever it held.
+fn spaced(value: &[u8]) -> std::borrow::Cow<'static, [u8]> {
+    [b" ", value].concat().into()
 }
 
 /// The union of what was said so far and one more occurrence.
@@ -155,7 +186,7 @@ pub(crate) fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item =
 }
 
 fn unquote(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
-    match value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) {
+    match value.trim_ascii_end().strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) {
         Some(inner) if inner.contains(&b'\\') => {
             let mut escaped = false;
             let plain = inner.iter().copied().filter(|b| {
@@ -191,11 +222,11 @@ mod tests {
     fn names_in_any_case_and_values_in_any_dress() {
         assert!(cc("NO-STORE").no_store && cc("a=\"b, no-store\"") == CacheControl::default());
         assert_eq!(cc("Private").private, Scope::All);
-        assert_eq!(cc("max-age = 5").max_age, Some(5), "space around = is tolerated");
         assert_eq!(cc("max-age=\"5\"").max_age, Some(5));
         assert_eq!(cc("max-age=1, max-age=9").max_age, Some(1));
         assert_eq!(cc("max-age=99999999999999999999").max_age, Some(1 << 31));
-        for bad in ["max-age=-1", "max-age=1.5", "max-age=x", "max-age=", "max-age"] {
+        let spaced = ["max-age =5", "max-age= 5", "max-age = 5"];
+        for bad in ["max-age=-1", "max-age=1.5", "max-age=x", "max-age=", "max-age"].into_iter().chain(spaced) {
             assert_eq!(cc(bad).max_age, Some(0), "{bad}");
         }
         assert_eq!(cc("max-stale").max_stale, Some(u64::MAX));
@@ -217,6 +248,15 @@ mod tests {
         assert_eq!(targeted("max-age=60, stale-while-revalidate=9").unwrap().max_age, Some(60));
         assert!(targeted("no-store").unwrap().no_store);
         assert!(targeted("no-store=?0, max-age=1").is_some_and(|cc| !cc.no_store));
+        assert_eq!(
+            targeted("max-age=60, ext=(a b), other=1.5").unwrap().max_age,
+            Some(60),
+            "unknown ones are of any type"
+        );
+        assert_eq!(targeted("no-cache=\"x-a\"").unwrap().no_cache, Scope::Fields(vec![HeaderName::from_static("x-a")]));
+        for wrong in ["no-store=1", "public=\"x\"", "max-age=60, private=token", "max-age=(1 2)", "max-age=?1"] {
+            assert_eq!(targeted(wrong), None, "{wrong}");
+        }
         for bad in ["Max-Age=60", "max-age=\"60\"", "max-age=60.5", "max-age=-1", "max-age=60;;", "max-age", ""] {
             assert_eq!(targeted(bad), None, "{bad}");
         }

@@ -1,6 +1,6 @@
 //! Conditional requests: the client's against a stored answer, ours against the origin (RFC 9110 §13, RFC 9111 §4.3).
 
-use edge_cache_core::PackedHeaders;
+use edge_cache_core::{PackedHeaders, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{date, hop};
@@ -30,6 +30,12 @@ impl Conditions {
         Self { none_match, modified_since: headers.remove(header::IF_MODIFIED_SINCE) }
     }
 
+    /// Whether the client has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.none_match.is_empty() && self.modified_since.is_none()
+    }
+
     /// Puts them back, for a request that goes past the cache after all.
     pub fn restore(self, headers: &mut HeaderMap) {
         for value in self.none_match {
@@ -42,7 +48,7 @@ impl Conditions {
 
     /// Whether the client already holds the answer with these headers (RFC 9110 §13.2.2: entity tags first, compared weakly).
     #[must_use]
-    pub fn hold(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+    pub fn hold(&self, status: StatusCode, headers: &HeaderMap, now: Timestamp) -> bool {
         if status != StatusCode::OK {
             return false;
         }
@@ -50,10 +56,12 @@ impl Conditions {
             let etag = headers.get(header::ETAG).map(HeaderValue::as_bytes);
             return self.none_match.iter().any(|line| matches_any(line.as_bytes(), etag));
         }
-        let Some(since) = self.modified_since.as_ref().and_then(|v| date::parse(v.as_bytes())) else { return false };
+        let Some(since) = self.modified_since.as_ref().and_then(|v| date::parse(v.as_bytes(), now)) else {
+            return false;
+        };
         // Without `Last-Modified`, `Date` bounds when the representation was made (RFC 9111 §4.3.2).
         let modified = headers.get(header::LAST_MODIFIED).or_else(|| headers.get(header::DATE));
-        modified.and_then(|v| date::parse(v.as_bytes())).is_some_and(|modified| modified <= since)
+        modified.and_then(|v| date::parse(v.as_bytes(), now)).is_some_and(|modified| modified <= since)
     }
 }
 
@@ -93,11 +101,23 @@ pub fn validate(request: &mut HeaderMap, stored: &PackedHeaders) -> bool {
     any
 }
 
-/// The stored headers after a 304: every field it carries replaces ours, but those that belong to the stored body or to the
-/// connection (RFC 9111 §3.2).
+/// Whether a 200 to a HEAD describes another representation than the stored one: a validator or the length that it names differs
+/// (RFC 9111 §4.3.5).
+#[must_use]
+pub fn contradicts(head: &HeaderMap, stored: &PackedHeaders, stored_len: u64) -> bool {
+    let differs = |name: &HeaderName| {
+        let (new, old) = (head.get(name).map(HeaderValue::as_bytes), stored.get(name));
+        new.is_some_and(|new| old.is_some_and(|old| new != old))
+    };
+    let len = head.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
+    differs(&header::ETAG) || differs(&header::LAST_MODIFIED) || len.is_some_and(|len| len != stored_len)
+}
+
+/// The stored headers after a 304, or a 200 to a HEAD: every field it carries replaces ours, but `Content-Length`, which is the stored
+/// body's, and what belongs to the connection (RFC 9111 §3.2).
 #[must_use]
 pub fn freshen(stored: &PackedHeaders, not_modified: &HeaderMap) -> HeaderMap {
-    const KEPT: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_RANGE];
+    const KEPT: [HeaderName; 1] = [header::CONTENT_LENGTH];
     let mut update = not_modified.clone();
     hop::strip(&mut update);
     let mut headers = stored.unpack();
@@ -129,7 +149,7 @@ mod tests {
     }
 
     fn holds(request: &[(&'static str, &'static str)], response: &[(&'static str, &'static str)]) -> bool {
-        Conditions::take(&mut map(request)).hold(StatusCode::OK, &map(response))
+        Conditions::take(&mut map(request)).hold(StatusCode::OK, &map(response), Timestamp::from_secs(1_790_000_000))
     }
 
     #[test]
@@ -160,26 +180,53 @@ mod tests {
         let before = request.clone();
         let conditions = Conditions::take(&mut request);
         assert_eq!(request.len(), 1);
-        assert!(!conditions.hold(StatusCode::NOT_FOUND, &map(&[("etag", "\"a\"")])));
+        assert!(!conditions.hold(
+            StatusCode::NOT_FOUND,
+            &map(&[("etag", "\"a\"")]),
+            Timestamp::from_secs(1_790_000_000)
+        ));
         conditions.restore(&mut request);
         assert_eq!(request, before);
     }
 
     #[test]
-    fn a_304_updates_all_but_the_body_s_own_fields() {
+    fn a_304_updates_all_but_the_length_of_the_body() {
         let stored = PackedHeaders::pack(&map(&[
             ("etag", "\"a\""),
             ("content-length", "5"),
+            ("content-encoding", "gzip"),
             ("x-a", "1"),
             ("x-a", "2"),
             ("age", "9"),
         ]));
         let update =
             map(&[("x-a", "3"), ("content-length", "0"), ("connection", "x-hop"), ("x-hop", "1"), ("x-new", "n")]);
-        assert_eq!(
-            freshen(&stored, &update),
-            map(&[("etag", "\"a\""), ("content-length", "5"), ("x-a", "3"), ("x-new", "n")])
-        );
+        let mut want = map(&[
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("x-a", "3"),
+            ("x-new", "n"),
+        ]);
+        assert_eq!(freshen(&stored, &update), want);
+        let content = map(&[("content-encoding", "br"), ("etag", "\"b\"")]);
+        for (name, value) in [("etag", "\"b\""), ("content-encoding", "br"), ("x-a", "1")] {
+            want.insert(name, HeaderValue::from_static(value));
+        }
+        want.append("x-a", HeaderValue::from_static("2"));
+        want.remove("x-new");
+        assert_eq!(freshen(&stored, &content), want);
+    }
+
+    #[test]
+    fn a_head_reply_contradicts_by_what_it_names() {
+        let stored = PackedHeaders::pack(&map(&[("etag", "\"a\""), ("last-modified", "x")]));
+        for same in [&[("etag", "\"a\""), ("content-length", "5")][..], &[("x-a", "1")], &[]] {
+            assert!(!contradicts(&map(same), &stored, 5), "{same:?}");
+        }
+        for other in [[("etag", "\"b\"")], [("last-modified", "y")], [("content-length", "6")]] {
+            assert!(contradicts(&map(&other), &stored, 5), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,34 +1,25 @@
-//! HTTP dates, read as leniently as caches must (RFC 9110 §5.6.7) and written strictly.
+//! HTTP dates: the three formats of RFC 9110 §5.6.7, read as its grammar has them but for case and weekday, and written as the first.
+//!
+//! A cache that took more for a date than the grammar does would keep what other recipients hold for expired: two-digit years in the
+//! preferred format, dashes, one-digit hours, zones other than GMT and doubled spaces are no dates. The weekday says nothing that the
+//! date does not, so a wrong one is no reason to expire anything (the `httpdate` crate refuses it).
 
 use edge_cache_core::Timestamp;
 
-/// Reads an HTTP date in any of its three formats: names in any case, the weekday ignored, one-digit days and hours, dashes.
+/// Reads an HTTP date; names in any case, the weekday not compared. `now` places the two-digit year of the obsolete RFC 850 format: at
+/// most 50 years ahead.
 ///
-/// Not UTC, or anything else that is no such date, is `None`; for `Expires` that means already expired.
+/// Anything else is `None`; for `Expires` that means already expired (RFC 9111 §5.3).
 #[must_use]
-pub fn parse(value: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(value).ok()?.trim();
-    let rest = text.split_once(',').map_or(text, |(_, rest)| rest);
-    let mut parts = rest.split([' ', '-']).filter(|part| !part.is_empty());
-    let mut next = || parts.next();
-    let (day, month, year, time) = if text.contains(',') {
-        let (day, month, year, time) = (next()?, next()?, next()?, next()?);
-        if !next()?.eq_ignore_ascii_case("GMT") {
-            return None;
-        }
-        (day, month, year, time)
-    } else {
-        // asctime: Sun Nov  6 08:49:37 1994
-        let (_, month, day, time, year) = (next()?, next()?, next()?, next()?, next()?);
-        (day, month, year, time)
-    };
-    if next().is_some() {
-        return None;
-    }
-    let seconds = clock(time)?;
-    let (day, month, year) = (digits(day, 1..=2)?, month_number(month)?, full_year(year)?);
-    let days = days_from_civil(year, month, day)?;
-    Some(Timestamp::from_secs(days * 86_400 + seconds))
+pub fn parse(value: &[u8], now: Timestamp) -> Option<Timestamp> {
+    let text = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
+    let date = match text.split_once(", ") {
+        Some((weekday, rest)) if is_name(weekday) => fixdate(rest).or_else(|| rfc850(rest, now)),
+        Some(_) => None,
+        None => asctime(text),
+    }?;
+    let Date { year, month, day, clock } = date;
+    Some(Timestamp::from_secs(days_from_civil(year, month, day)? * 86_400 + clock))
 }
 
 /// Writes an IMF-fixdate.
@@ -38,29 +29,73 @@ pub fn format(at: Timestamp) -> String {
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
 }
 
-fn digits(text: &str, len: std::ops::RangeInclusive<usize>) -> Option<i64> {
-    (len.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+struct Date {
+    year: i64,
+    month: i64,
+    day: i64,
+    /// Seconds of the day.
+    clock: i64,
 }
 
-fn clock(text: &str) -> Option<i64> {
-    let mut parts = text.split(':');
-    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
-    let (hour, minute, second) = (digits(hour, 1..=2)?, digits(minute, 2..=2)?, digits(second, 2..=2)?);
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// `06 Nov 1994 08:49:37 GMT`
+fn fixdate(text: &str) -> Option<Date> {
+    let [day, month, year, time, zone] = fields(text, ' ')?;
+    let date =
+        Date { year: digits(year, 4)?, month: month_number(month)?, day: digits(day, 2)?, clock: seconds(time)? };
+    zone.eq_ignore_ascii_case("GMT").then_some(date)
+}
+
+/// `06-Nov-94 08:49:37 GMT`
+fn rfc850(text: &str, now: Timestamp) -> Option<Date> {
+    let [date, time, zone] = fields(text, ' ')?;
+    let [day, month, year] = fields(date, '-')?;
+    let (month, day, clock) = (month_number(month)?, digits(day, 2)?, seconds(time)?);
+    let this_year = 1970 + now.as_secs().div_euclid(31_556_952);
+    let century = this_year - this_year.rem_euclid(100);
+    let year = century + digits(year, 2)?;
+    // The same digits in the century that puts them nearest below 50 years ahead.
+    let year = if year > this_year + 50 { year - 100 } else { year };
+    zone.eq_ignore_ascii_case("GMT").then_some(Date { year, month, day, clock })
+}
+
+/// `Sun Nov  6 08:49:37 1994`
+fn asctime(text: &str) -> Option<Date> {
+    // The day is padded with a space to two places.
+    let one_place = text.split_once("  ").map(|(names, rest)| format!("{names} 0{rest}"));
+    let [weekday, month, day, time, year] = fields(one_place.as_deref().unwrap_or(text), ' ')?;
+    let date =
+        Date { year: digits(year, 4)?, month: month_number(month)?, day: digits(day, 2)?, clock: seconds(time)? };
+    is_name(weekday).then_some(date)
+}
+
+/// Exactly `N` fields.
+fn fields<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
+    let mut parts = text.split(separator);
+    let mut fields = [""; N];
+    for field in &mut fields {
+        *field = parts.next()?;
+    }
+    parts.next().is_none().then_some(fields)
+}
+
+fn digits(text: &str, len: usize) -> Option<i64> {
+    (text.len() == len && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+fn seconds(time: &str) -> Option<i64> {
+    let [hour, minute, second] = fields(time, ':')?;
+    let (hour, minute, second) = (digits(hour, 2)?, digits(minute, 2)?, digits(second, 2)?);
     // 60 is a leap second.
-    (parts.next().is_none() && hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
+    (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
 fn month_number(name: &str) -> Option<i64> {
     const NAMES: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     NAMES.iter().position(|month| month.eq_ignore_ascii_case(name)).and_then(|at| i64::try_from(at + 1).ok())
-}
-
-/// A two-digit year is in the century that puts it at most 50 years ahead of 2026 (RFC 9110 §5.6.7, fixed so that the function is pure).
-fn full_year(text: &str) -> Option<i64> {
-    match text.len() {
-        2 => digits(text, 2..=2).map(|year| if year <= 76 { 2000 + year } else { 1900 + year }),
-        _ => digits(text, 4..=4),
-    }
 }
 
 /// Days since 1970-01-01 of a Gregorian date (the algorithm of Howard Hinnant's `days_from_civil`).
@@ -87,18 +122,20 @@ mod tests {
     use super::*;
 
     const SECS: i64 = 784_111_777;
+    const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 
     #[test]
-    fn three_formats_and_their_loose_spellings() {
+    fn three_formats_with_names_in_any_case_and_any_weekday() {
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
+            "Sun Nov 06 08:49:37 1994",
             "sun, 06 nov 1994 08:49:37 gmt",
-            "Mon, 6 NOV 1994 8:49:37 GMT",
-            "Sun, 06-Nov-1994 08:49:37 GMT",
+            "MON, 06 NOV 1994 08:49:37 GMT",
+            " Sun, 06 Nov 1994 08:49:37 GMT ",
         ] {
-            assert_eq!(parse(text.as_bytes()), Some(Timestamp::from_secs(SECS)), "{text}");
+            assert_eq!(parse(text.as_bytes(), NOW), Some(Timestamp::from_secs(SECS)), "{text}");
         }
     }
 
@@ -108,22 +145,44 @@ mod tests {
             "0",
             "-1",
             "",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
             "Sun, 06 Nov 1994 08:49:37 AEST",
             "Sun, 06 Nov 1994 08:49:37 +0000",
             "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06 Nov 1994 08.49.37 GMT",
+            "Sun, 06  Nov  1994 08:49:37 GMT",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "06 Nov 1994 08:49:37 GMT",
             "Sun, 31 Feb 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 25:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 94",
         ] {
-            assert_eq!(parse(text.as_bytes()), None, "{text}");
+            assert_eq!(parse(text.as_bytes(), NOW), None, "{text}");
         }
+    }
+
+    #[test]
+    fn two_digit_years_lie_at_most_fifty_years_ahead() {
+        let year = |text: &str, now| {
+            let at = parse(format!("Sunday, 06-Nov-{text} 08:49:37 GMT").as_bytes(), now).unwrap();
+            1970 + at.as_secs() / 31_556_952
+        };
+        assert_eq!((year("76", NOW), year("77", NOW), year("99", NOW), year("26", NOW)), (2076, 1977, 1999, 2026));
+        let later = Timestamp::from_secs(1_790_000_000 + 10 * 31_556_952);
+        assert_eq!((year("86", later), year("87", later)), (2086, 1987));
     }
 
     #[test]
     fn writing_and_reading_agree() {
         for secs in [0, 951_782_400, SECS, 4_102_444_800] {
             let at = Timestamp::from_secs(secs);
-            assert_eq!(parse(format(at).as_bytes()), Some(at));
+            assert_eq!(parse(format(at).as_bytes(), NOW), Some(at));
         }
     }
 }

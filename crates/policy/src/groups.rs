@@ -1,10 +1,10 @@
-//! Tags: `Cache-Tag` and `Surrogate-Key` on answers, `Cache-Group-Invalidation` (RFC 9875) on the answers to unsafe requests.
+//! Tags: `Cache-Tag` and `Surrogate-Key` on answers, `Cache-Groups` and `Cache-Group-Invalidation` (RFC 9875).
 
 use edge_cache_core::{
-    headers::{CACHE_GROUP_INVALIDATION, CACHE_TAG, SURROGATE_KEY},
+    headers::{CACHE_GROUP_INVALIDATION, CACHE_GROUPS, CACHE_TAG, SURROGATE_KEY},
     marker::PurgeKind,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use sfv::{BareItem, List, ListEntry, Parser};
 
 /// The tags that an answer names, in order. `None` when one is not text: a purge could then miss the answer.
@@ -20,7 +20,18 @@ pub fn tags(headers: &HeaderMap) -> Option<Vec<&str>> {
     Some(tags)
 }
 
-/// Takes the tag headers off: they are for us, not for clients.
+/// The groups that an answer belongs to (RFC 9875 §2), in order. Members that are no strings are ignored, a field that does not parse is
+/// ignored whole (RFC 9651 §4.2).
+#[must_use]
+pub fn member_of(headers: &HeaderMap) -> Vec<String> {
+    let group = |entry: &ListEntry| match entry {
+        ListEntry::Item(item) => item.bare_item.as_string().map(|group| group.as_str().to_owned()),
+        ListEntry::InnerList(_) => None,
+    };
+    list(headers, &CACHE_GROUPS).iter().filter_map(group).collect()
+}
+
+/// Takes the tag headers off: they are for us, not for clients. `Cache-Groups` stays: it is for every cache on the way.
 pub fn strip(headers: &mut HeaderMap) {
     headers.remove(CACHE_TAG);
     headers.remove(SURROGATE_KEY);
@@ -40,14 +51,6 @@ pub struct Invalidated {
 /// that does not parse is ignored whole (RFC 9651 §4.2).
 #[must_use]
 pub fn invalidated(headers: &HeaderMap) -> Vec<Invalidated> {
-    let mut joined = Vec::new();
-    for line in headers.get_all(CACHE_GROUP_INVALIDATION) {
-        if !joined.is_empty() {
-            joined.extend_from_slice(b", ");
-        }
-        joined.extend_from_slice(line.as_bytes());
-    }
-    let Ok(list) = Parser::new(&joined).parse::<List>() else { return Vec::new() };
     let group = |entry: &ListEntry| {
         let ListEntry::Item(item) = entry else { return None };
         let BareItem::String(tag) = &item.bare_item else { return None };
@@ -55,7 +58,13 @@ pub fn invalidated(headers: &HeaderMap) -> Vec<Invalidated> {
         let kind = if hard { PurgeKind::Hard } else { PurgeKind::Soft };
         Some(Invalidated { tag: tag.as_str().to_owned(), kind })
     };
-    list.iter().filter_map(group).collect()
+    list(headers, &CACHE_GROUP_INVALIDATION).iter().filter_map(group).collect()
+}
+
+/// All lines of a structured list; empty where they do not parse together.
+fn list(headers: &HeaderMap, name: &HeaderName) -> List {
+    let lines: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
+    Parser::new(&lines.join(&b", "[..])).parse().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -74,6 +83,18 @@ mod tests {
         assert_eq!(tags(&headers), None);
         strip(&mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_groups_it_names() {
+        let mut headers = HeaderMap::new();
+        headers.append(CACHE_GROUPS, HeaderValue::from_static("\"a\", token, (\"in\")"));
+        headers.append(CACHE_GROUPS, HeaderValue::from_static("\"b, c\";x=1"));
+        assert_eq!(member_of(&headers), ["a", "b, c"]);
+        strip(&mut headers);
+        assert!(!headers.is_empty(), "groups are for every cache on the way");
+        headers.append(CACHE_GROUPS, HeaderValue::from_static("\"open"));
+        assert!(member_of(&headers).is_empty());
     }
 
     #[test]

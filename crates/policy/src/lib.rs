@@ -28,17 +28,9 @@ pub mod response;
 pub mod steering;
 pub mod vary;
 
-pub use self::cache_control::{CacheControl, Scope};
+pub use edge_cache_core::Mode;
 
-/// Which rules apply (rule 0).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// The RFC's shared cache plus the field's guards: route defaults, jitter, negative caching, `Set-Cookie` never stored.
-    #[default]
-    Guarded,
-    /// A plain shared cache by RFC 9111 and nothing more.
-    Rfc,
-}
+pub use self::cache_control::{CacheControl, Scope};
 
 /// A whole number of seconds as HTTP directives and `Age` write it: digits only, capped at 2^31 (RFC 9111 §1.2.2).
 #[must_use]

@@ -94,10 +94,32 @@ pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> 
     }
 }
 
+/// Whether a request forbids to answer it stale even when the origin fails: it asks for validation, for a lower age, or for freshness
+/// that is left (RFC 9111 §5.2.1). What it allows by `max-stale` it does not forbid.
+#[must_use]
+pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
+    let age = freshness.age(now).as_secs();
+    let stale = now >= freshness.fresh_until && directives.max_stale.is_none();
+    directives.no_cache
+        || directives.max_age.is_some_and(|max| age > max || stale)
+        || directives.min_fresh.is_some_and(|min| freshness.fresh_until.since(now).as_secs() < min)
+}
+
 /// Whether the method can be answered from the cache.
 #[must_use]
 pub fn cacheable_method(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a request asks for another protocol on this connection, such as WebSocket (RFC 9110 §7.8). `h2c` is ignored, as a server
+/// may: clients offer it on requests that want nothing but an answer.
+#[must_use]
+pub fn asks_to_switch(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .any(|protocol| !protocol.trim_ascii().is_empty() && !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Whether a request changes nothing at its origin (RFC 9110 §9.2.1); unknown methods may.
@@ -189,6 +211,25 @@ mod tests {
             reuse(&strict, &asked, strict.fresh_until + Duration::from_secs(1)),
             Reuse::Validate { by_request: false }
         );
+    }
+
+    #[test]
+    fn what_a_client_wants_fresh_is_not_served_stale_when_the_origin_fails() {
+        let wants = |line: &'static str, at: i64| {
+            let directives = directives(&map(&[("cache-control", line)]), Mode::Rfc, false);
+            wants_no_stale(&entry(), &directives, Timestamp::from_secs(at))
+        };
+        assert!(wants("no-cache", 130) && wants("max-age=29", 130) && wants("min-fresh=31", 130));
+        assert!(wants("max-age=999", 170), "without max-stale a client with max-age wants nothing stale");
+        assert!(!wants("x", 170) && !wants("max-stale", 170) && !wants("max-age=999, max-stale=60", 170));
+    }
+
+    #[test]
+    fn only_other_protocols_than_h2c_are_asked_for() {
+        assert!(
+            asks_to_switch(&map(&[("upgrade", "websocket")])) && asks_to_switch(&map(&[("upgrade", "h2c, foo/1")]))
+        );
+        assert!(!asks_to_switch(&map(&[("upgrade", "h2c")])) && !asks_to_switch(&HeaderMap::new()));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
     let targeted = CacheControl::targeted(headers, &CDN_CACHE_CONTROL);
     let is_targeted = targeted.is_some();
     let cc = targeted.unwrap_or_else(|| CacheControl::of(headers, &header::CACHE_CONTROL));
-    let explicit = explicit_lifetime(&cc, is_targeted, headers, asked.received);
+    let explicit = explicit_lifetime(&cc, is_targeted, headers, asked);
 
     forbidden(asked, status, headers, &cc, explicit.is_some())?;
 
@@ -69,7 +69,8 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
         }
     }
 
-    let strict = cc.must_revalidate || cc.proxy_revalidate || no_cache;
+    // `s-maxage` is `proxy-revalidate` too (RFC 9111 §5.2.2.10). The field lets an explicit window win over it, and so does `guarded`.
+    let strict = cc.must_revalidate || cc.proxy_revalidate || no_cache || (!guarded && cc.s_maxage.is_some());
     let window = |explicit: Option<u64>, route: Option<Duration>| match explicit.map(Duration::from_secs) {
         _ if strict => Duration::ZERO,
         Some(window) => window,
@@ -83,7 +84,7 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
     if lifetime.is_zero() && !validators && while_revalidate.is_zero() && if_error.is_zero() {
         return Err(NoStore::NoFreshness);
     }
-    let born = asked.received - initial_age(headers, asked.requested, asked.received);
+    let born = asked.received - initial_age(headers, asked);
     let fresh_until = born + lifetime;
     let freshness = Freshness {
         born,
@@ -123,10 +124,10 @@ fn forbidden(
 
 /// Statuses that may be stored without explicit freshness (RFC 9110 §15.1).
 fn is_heuristic(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-/// Statuses whose caching rules this cache implements (RFC 9111 §3): those of RFC 9110 but 206 and 304.
+/// Statuses whose caching rules this cache implements (RFC 9111 §3): those of RFC 9110 but 304.
 fn is_understood(status: StatusCode) -> bool {
     is_heuristic(status)
         || matches!(status.as_u16(), 302 | 303 | 307 | 400..=403 | 406..=409 | 411..=417 | 421 | 422 | 426 | 500 | 502..=505)
@@ -134,8 +135,8 @@ fn is_understood(status: StatusCode) -> bool {
 
 fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bool) -> bool {
     let code = status.as_u16();
-    // Parts of a representation, and answers about one, need machinery of their own.
-    if matches!(code, 206 | 304) || status.is_informational() {
+    // An answer about a stored representation is none itself.
+    if code == 304 || status.is_informational() {
         return false;
     }
     if guarded && (matches!(code, 401 | 403 | 429) || status.is_server_error()) {
@@ -155,14 +156,25 @@ fn fits_content_type(route: &Route, status: StatusCode, headers: &HeaderMap) -> 
         .any(|want| sent.get(..want.len()).is_some_and(|start| start.eq_ignore_ascii_case(want.as_bytes())))
 }
 
-fn explicit_lifetime(cc: &CacheControl, targeted: bool, headers: &HeaderMap, received: Timestamp) -> Option<Duration> {
+fn explicit_lifetime(cc: &CacheControl, targeted: bool, headers: &HeaderMap, asked: &Asked<'_>) -> Option<Duration> {
     if let Some(seconds) = cc.s_maxage.or(cc.max_age) {
         return Some(Duration::from_secs(seconds));
     }
     // A targeted field stands for `Cache-Control` and `Expires` both (RFC 9213 §2.2).
-    let expires = headers.get(header::EXPIRES).filter(|_| !targeted)?;
-    let sent = headers.get(header::DATE).and_then(|d| date::parse(d.as_bytes())).unwrap_or(received);
-    Some(date::parse(expires.as_bytes()).map_or(Duration::ZERO, |until| until.since(sent)))
+    let mut lines = headers.get_all(header::EXPIRES).iter();
+    let expires = lines.next().filter(|_| !targeted)?;
+    // Two lines are one value that is no date, and so already past (RFC 9111 §4.2.1, §5.3).
+    let until = date_of(expires.as_bytes(), asked).filter(|_| lines.next().is_none());
+    Some(until.map_or(Duration::ZERO, |until| until.since(sent(headers, asked))))
+}
+
+fn date_of(value: &[u8], asked: &Asked<'_>) -> Option<Timestamp> {
+    date::parse(value, asked.received)
+}
+
+/// When the answer was sent: its `Date`, else when it came.
+fn sent(headers: &HeaderMap, asked: &Asked<'_>) -> Timestamp {
+    headers.get(header::DATE).and_then(|date| date_of(date.as_bytes(), asked)).unwrap_or(asked.received)
 }
 
 fn default_lifetime(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap, cc: &CacheControl) -> Duration {
@@ -181,22 +193,22 @@ fn default_lifetime(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap, 
     if !is_heuristic(status) && !cc.public {
         return Duration::ZERO;
     }
-    let Some(modified) = headers.get(header::LAST_MODIFIED).and_then(|v| date::parse(v.as_bytes())) else {
+    let Some(modified) = headers.get(header::LAST_MODIFIED).and_then(|v| date_of(v.as_bytes(), asked)) else {
         return Duration::ZERO;
     };
-    let sent = headers.get(header::DATE).and_then(|d| date::parse(d.as_bytes())).unwrap_or(asked.received);
-    (sent.since(modified) / 10).min(HEURISTIC_MAX)
+    (sent(headers, asked).since(modified) / 10).min(HEURISTIC_MAX)
 }
 
 /// RFC 9111 §4.2.3: the larger of what `Date` and `Age` say, in whole seconds as both are written.
-fn initial_age(headers: &HeaderMap, requested: Timestamp, received: Timestamp) -> Duration {
-    let sent = headers.get(header::DATE).and_then(|d| date::parse(d.as_bytes()));
-    let apparent = sent.map_or(0, |sent| (received.as_secs() - sent.as_secs()).max(0).unsigned_abs());
+fn initial_age(headers: &HeaderMap, asked: &Asked<'_>) -> Duration {
+    let received = asked.received;
+    let apparent = (received.as_secs() - sent(headers, asked).as_secs()).max(0).unsigned_abs();
     // Only the first member counts, and only if it is digits (RFC 9111 §5.1).
     let age = headers.get(header::AGE).and_then(|v| v.as_bytes().split(|b| *b == b',').next().map(<[u8]>::trim_ascii));
     let said = age.and_then(delta_seconds).map_or(Duration::ZERO, Duration::from_secs);
-    // The response delay counts only where an upstream cache said an age: else the body was made in it.
-    let corrected = if said.is_zero() { said } else { said + received.since(requested) };
+    // Under `guarded` the response delay counts only where an upstream cache said an age: else the answer was made in it.
+    let delay = received.since(asked.requested);
+    let corrected = if said.is_zero() && asked.mode == Mode::Guarded { said } else { said + delay };
     corrected.max(Duration::from_secs(apparent))
 }
 

@@ -66,6 +66,53 @@ pub fn selecting<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a
     Some(Cow::Owned(members.join(&b',')))
 }
 
+/// The language that a request prefers to every other, in lower case: the one with the highest weight, if there is one such and it is
+/// not `*` (RFC 9110 §12.5.4).
+///
+/// Where an answer in just this language is stored, the origin has it and would choose it.
+#[must_use]
+pub fn preferred_language(headers: &HeaderMap) -> Option<String> {
+    let mut best: Option<(String, u16, bool)> = None;
+    for member in headers.get_all(header::ACCEPT_LANGUAGE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','))
+    {
+        let mut parts = std::str::from_utf8(member).ok()?.split(';').map(str::trim);
+        let range = parts.next().filter(|range| !range.is_empty())?.to_ascii_lowercase();
+        let weight = match parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q="))) {
+            Some(text) => thousandths(text)?,
+            None => 1000,
+        };
+        best = Some(match best {
+            Some((held, most, tied)) if weight < most => (held, most, tied),
+            Some((held, most, _)) if weight == most => (held, most, true),
+            _ => (range, weight, false),
+        });
+    }
+    let (range, weight, shared) = best?;
+    (range != "*" && weight > 0 && !shared).then_some(range)
+}
+
+/// A weight in thousandths (RFC 9110 §12.4.2).
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    if rest.len() > 3 || !rest.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let rest: u16 = format!("{rest:0<3}").parse().ok()?;
+    match whole {
+        "0" => Some(rest),
+        "1" if rest == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+/// The one language of an answer, in lower case; `None` where it names none or several.
+#[must_use]
+pub fn content_language(value: &[u8]) -> Option<String> {
+    let language = std::str::from_utf8(value).ok()?.trim();
+    let plain = !language.is_empty() && language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    plain.then(|| language.to_ascii_lowercase())
+}
+
 fn fold_space(member: &[u8]) -> Vec<u8> {
     let mut folded = Vec::with_capacity(member.len());
     for byte in member.trim_ascii() {
@@ -136,6 +183,28 @@ mod tests {
         assert!(same("x-any", "1,2", "1 ,  2"));
         assert!(!same("x-any", "1, 2", "2, 1"));
         assert!(!same("x-any", "A", "a"));
+    }
+
+    #[test]
+    fn the_preferred_language_is_one_alone() {
+        for (sent, want) in [
+            ("fr;q=0.5, de;q=1.0", Some("de")),
+            ("DE", Some("de")),
+            ("en-GB, en;q=0.9, *;q=0.1", Some("en-gb")),
+            ("en;q=0.8,de;q=0.9;x=1", Some("de")),
+            ("en, de", None),
+            ("fr;q=0.5, en, de", None),
+            ("*", None),
+            ("en;q=0", None),
+            ("en;q=2", None),
+            ("en;q=x", None),
+            ("en,,", None),
+        ] {
+            assert_eq!(preferred_language(&map(&[("accept-language", sent)])).as_deref(), want, "{sent}");
+        }
+        assert_eq!(preferred_language(&HeaderMap::new()), None);
+        assert_eq!(content_language(b" De ").as_deref(), Some("de"));
+        assert_eq!(content_language(b"de, en"), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use edge_cache::{
     core::{BoxError, Clock, SharedClock, SystemClock},
     settings::OriginKind,
     telemetry::{Metrics, Reading, Unit},
+    tier::RequestBody,
 };
 use edge_cache_origin::{
     database::{Database, PoolState},
@@ -21,7 +22,8 @@ use hyper::body::Incoming;
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 /// Whatever answers when the cache cannot; boxed here, once, inside every tier.
-pub(crate) type Origin = BoxCloneSyncService<Request<Incoming>, Response<UnsyncBoxBody<Bytes, BoxError>>, Infallible>;
+pub(crate) type Origin =
+    BoxCloneSyncService<Request<RequestBody<Incoming>>, Response<UnsyncBoxBody<Bytes, BoxError>>, Infallible>;
 
 /// The origin that the settings name, and its database if it has one.
 pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<(Origin, Option<Database>)> {
@@ -46,7 +48,7 @@ fn http(settings: &Settings, clock: SharedClock) -> anyhow::Result<Origin> {
 pub(crate) fn pitchey(database: Database, cors_origins: Vec<String>, clock: SharedClock) -> Origin {
     let handlers = router(database, PitcheyOptions { cors_origins, clock });
     let service = ServiceBuilder::new()
-        .map_request(|req: Request<Incoming>| req.map(axum::body::Body::new))
+        .map_request(|req: Request<RequestBody<Incoming>>| req.map(axum::body::Body::new))
         .map_response(|response: Response<axum::body::Body>| {
             response.map(|body| body.map_err(BoxError::from).boxed_unsync())
         })

@@ -1,6 +1,6 @@
 //! Entries as bytes outside the process.
 //!
-//! Little endian throughout. Version 1:
+//! Little endian throughout. Versions 1 and 2:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | 1 | flags: bit 0, the body is zstd-compressed |
 //! | 8 | xxh3-64 of all that follows |
 //! | 4 + n | the key's fields: compared, so that a digest collision is a miss |
-//! | 1, 2 | kind (0 response, 1 variant index), status |
+//! | 1, 2 | kind (0 response, 1 variant index; 2 part, in version 2 only), status |
 //! | 5 × 8, 1 | born, stored, fresh until, revalidate until, error until (ms since the epoch), stale allowed |
 //! | 16, 8 | incarnation and number of the fence |
 //! | 4 | milliseconds the fill took |
@@ -17,6 +17,8 @@
 //! | 4 + n | packed headers |
 //! | 4 | length of the body before compression |
 //! | rest | body |
+//!
+//! Only a part says that it is of version 2, so that nodes of before read the rest of what newer ones keep.
 //!
 //! A version that is not known, and anything damaged, is a [`WireError`] and so a miss. A new field needs a new version, and the
 //! old one's decoder stays, with its test.
@@ -33,6 +35,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 2] = *b"EC";
 const VERSION: u8 = 1;
+/// That of a [`Kind::Partial`].
+const VERSION_PART: u8 = 2;
 const COMPRESSED: u8 = 1;
 const PREAMBLE: usize = 12;
 const ZSTD_LEVEL: i32 = 1;
@@ -67,13 +71,14 @@ pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
     let mut out =
         BytesMut::with_capacity(PREAMBLE + 128 + key.fields().len() + 8 * tags.len() + headers.len() + sent.len());
     out.put_slice(&MAGIC);
-    out.put_u8(VERSION);
+    out.put_u8(if head.kind == Kind::Partial { VERSION_PART } else { VERSION });
     out.put_u8(if compressed.is_some() { COMPRESSED } else { 0 });
     out.put_u64_le(0);
     put_block(&mut out, key.fields());
     out.put_u8(match head.kind {
         Kind::Response => 0,
         Kind::VariantIndex => 1,
+        Kind::Partial => 2,
     });
     out.put_u16_le(head.status.as_u16());
     let Freshness { born, stored, fresh_until, revalidate_until, error_until, stale_allowed } = head.freshness;
@@ -104,8 +109,9 @@ pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Opti
     if frame.len() < PREAMBLE || frame[..2] != MAGIC {
         return Err(WireError::Foreign);
     }
-    if frame[2] != VERSION {
-        return Err(WireError::Version(frame[2]));
+    let version = frame[2];
+    if !(VERSION..=VERSION_PART).contains(&version) {
+        return Err(WireError::Version(version));
     }
     let flags = frame[3];
     let checksum = u64::from_le_bytes(frame[4..PREAMBLE].try_into().expect("eight bytes"));
@@ -116,7 +122,7 @@ pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Opti
     if take_block(&mut rest, "key")? != *key.fields() {
         return Ok(None);
     }
-    let head = take_head(&mut rest)?;
+    let head = take_head(&mut rest, version)?;
     let len = u64::from(rest.try_get_u32_le().map_err(|_| WireError::Field("body length"))?);
     let body = if flags & COMPRESSED == 0 {
         rest
@@ -132,7 +138,7 @@ pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Opti
     Ok(Some(Entry::new(head.into(), body, start)))
 }
 
-fn take_head(rest: &mut Bytes) -> Result<Head, WireError> {
+fn take_head(rest: &mut Bytes, version: u8) -> Result<Head, WireError> {
     /// kind, status, instants, flag, fence, fill time, number of tags
     const FIXED: usize = 1 + 2 + 40 + 1 + 24 + 4 + 2;
     if rest.len() < FIXED {
@@ -141,6 +147,7 @@ fn take_head(rest: &mut Bytes) -> Result<Head, WireError> {
     let kind = match rest.get_u8() {
         0 => Kind::Response,
         1 => Kind::VariantIndex,
+        2 if version == VERSION_PART => Kind::Partial,
         _ => return Err(WireError::Field("kind")),
     };
     let status = StatusCode::from_u16(rest.get_u16_le()).map_err(|_| WireError::Field("status"))?;

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error};
 
 use bytes::Bytes;
-use edge_cache::EdgeCache;
+use edge_cache::{EdgeCache, tier::RequestBody};
 use http::{HeaderValue, Request, Response, header::CACHE_CONTROL};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -42,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener) -> Result<(), BoxError> {
 }
 
 /// A handler that says how long its answer may be kept; nothing else is needed.
-async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn hello(request: Request<RequestBody<Incoming>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::from(format!("hello from {}\n", request.uri().path())));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
     Ok(response)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use edge_cache::{
     MemoryConfig, MemoryStore,
     core::{headers::CACHE_STATUS, marker::Markers},
-    tier::{KeyLayer, Keying, TierLayer},
+    tier::{KeyLayer, Keying, RequestBody, TierLayer},
 };
 use http::{HeaderValue, Request, Response, header::CACHE_CONTROL};
 use http_body_util::{Empty, Full};
@@ -41,7 +41,7 @@ pub(crate) async fn ask_twice() -> Result<Vec<String>, BoxError> {
     Ok(said)
 }
 
-async fn hello(_: Request<Empty<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn hello(_: Request<RequestBody<Empty<Bytes>>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::from("hello\n"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
     Ok(response)

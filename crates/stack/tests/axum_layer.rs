@@ -22,7 +22,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use edge_cache::EdgeCache;
+use edge_cache::{EdgeCache, tier::RequestBody};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::Full;
@@ -68,7 +68,7 @@ async fn bodies_need_not_be_sync_and_errors_stay_infallible() {
         response.headers_mut().insert(CACHE_CONTROL, "max-age=60".parse().unwrap());
         response
     };
-    let inner = service_fn(move |_: Request<Body>| std::future::ready(Ok::<_, Infallible>(answer())));
+    let inner = service_fn(move |_: Request<RequestBody<Body>>| std::future::ready(Ok::<_, Infallible>(answer())));
     let service = stays_infallible(cache().layer().layer(inner));
     for expected in ["edge-memory; fwd=uri-miss", "edge-memory; hit"] {
         let request = Request::get("http://h.example/").body(Body::empty()).unwrap();

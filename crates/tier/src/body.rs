@@ -1,4 +1,4 @@
-//! The body of a tier's answers.
+//! Bodies: of requests on their way inward, and of a tier's answers.
 
 use std::{
     pin::Pin,
@@ -11,6 +11,47 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::shared_body::Reader;
+
+pin_project! {
+    /// The body of a request inside the cache: the client's, or none, for requests that the cache makes itself.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        inner: Option<B>,
+    }
+}
+
+impl<B> RequestBody<B> {
+    pub(crate) const fn new(inner: B) -> Self {
+        Self { inner: Some(inner) }
+    }
+}
+
+impl<B> Default for RequestBody<B> {
+    fn default() -> Self {
+        Self { inner: None }
+    }
+}
+
+impl<B: Body> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().inner.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
 
 pin_project! {
     /// The body of a [`Tier`](crate::Tier)'s answers: a stored one in one piece, one that still grows, or the inner service's own.
@@ -26,8 +67,28 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Full { bytes: Option<Bytes> },
-        Growing { reader: Reader },
+        Growing { reader: Reader, window: Option<Window> },
         Inner { #[pin] body: B },
+    }
+}
+
+/// The bytes of a growing body that a range request gets.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    skip: u64,
+    left: u64,
+}
+
+impl Window {
+    /// What of a chunk lies in the window; moves the window on.
+    fn cut(&mut self, chunk: &Bytes) -> Bytes {
+        let len = chunk.len() as u64;
+        let start = self.skip.min(len);
+        let end = (start + self.left).min(len);
+        self.skip -= start;
+        self.left -= end - start;
+        let at = |offset: u64| usize::try_from(offset).expect("an offset within a chunk");
+        chunk.slice(at(start)..at(end))
     }
 }
 
@@ -41,7 +102,13 @@ impl<B> TierBody<B> {
     }
 
     pub(crate) const fn growing(reader: Reader) -> Self {
-        Self { kind: Kind::Growing { reader } }
+        Self { kind: Kind::Growing { reader, window: None } }
+    }
+
+    /// Only the bytes of `range`.
+    pub(crate) const fn growing_part(reader: Reader, range: &std::ops::Range<u64>) -> Self {
+        let window = Window { skip: range.start, left: range.end - range.start };
+        Self { kind: Kind::Growing { reader, window: Some(window) } }
     }
 
     pub(crate) const fn inner(body: B) -> Self {
@@ -66,7 +133,25 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(match self.project().kind.project() {
             KindProj::Full { bytes } => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            KindProj::Growing { reader } => ready!(Pin::new(reader).poll_frame(cx)).map(|f| f.map_err(Into::into)),
+            KindProj::Growing { reader, window: None } => {
+                ready!(Pin::new(reader).poll_frame(cx)).map(|f| f.map_err(Into::into))
+            }
+            KindProj::Growing { reader, window: Some(window) } => loop {
+                if window.left == 0 {
+                    break None;
+                }
+                match ready!(Pin::new(&mut *reader).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                    Some(Ok(chunk)) => {
+                        let part = window.cut(&chunk);
+                        if !part.is_empty() {
+                            break Some(Ok(Frame::data(part)));
+                        }
+                    }
+                    // Trailers speak of the whole.
+                    Some(Err(_)) => {}
+                    None => break None,
+                }
+            },
             KindProj::Inner { body } => ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into)),
         })
     }
@@ -74,7 +159,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full { bytes } => bytes.is_none(),
-            Kind::Growing { reader } => reader.is_end_stream(),
+            Kind::Growing { reader, window } => window.is_some_and(|w| w.left == 0) || reader.is_end_stream(),
             Kind::Inner { body } => body.is_end_stream(),
         }
     }
@@ -82,7 +167,8 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Full { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Growing { reader } => reader.size_hint(),
+            Kind::Growing { window: Some(window), .. } => SizeHint::with_exact(window.left),
+            Kind::Growing { reader, window: None } => reader.size_hint(),
             Kind::Inner { body } => body.size_hint(),
         }
     }

@@ -25,8 +25,17 @@ pub(crate) enum Landing {
     Alone,
     /// With nothing that says anything of the others: look and join again.
     Again,
-    /// With no answer.
-    Failed,
+    /// With no answer, or the origin's own failure: whether what is stored may be served as when the origin is away.
+    Failed(Away),
+}
+
+/// How an origin failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Away {
+    /// It gave no answer at all.
+    Yes,
+    /// It answered with a server error.
+    No,
 }
 
 /// An answer for everybody.
@@ -35,7 +44,7 @@ pub(crate) struct Landed {
     pub(crate) head: Arc<Head>,
     pub(crate) body: LandedBody,
     /// The key it is stored under, and the names that select it, where the answer carries `Vary`.
-    pub(crate) variant: Option<(crate::variants::VariantIndex, CacheKey)>,
+    pub(crate) variant: Option<crate::variants::Variant>,
     /// Whether it is being kept.
     pub(crate) stored: bool,
     /// Where the node stood when the fill began.
@@ -70,7 +79,7 @@ impl Waiting {
     /// How the flight came out.
     pub(crate) async fn landed(&mut self) -> Landing {
         let landing = self.landing.wait_for(|landing| !matches!(landing, Landing::Pending)).await;
-        landing.map_or(Landing::Failed, |landing| landing.clone())
+        landing.map_or(Landing::Failed(Away::Yes), |landing| landing.clone())
     }
 }
 
@@ -134,7 +143,7 @@ impl Drop for Lead {
         self.sender.send_if_modified(|landing| {
             let pending = matches!(landing, Landing::Pending);
             if pending {
-                *landing = Landing::Failed;
+                *landing = Landing::Failed(Away::Yes);
             }
             pending
         });
@@ -168,7 +177,7 @@ mod tests {
         let lead = flights.try_lead(&key()).unwrap();
         let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
         drop(lead);
-        assert!(matches!(waiter.landed().await, Landing::Failed));
+        assert!(matches!(waiter.landed().await, Landing::Failed(Away::Yes)));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct Trusted;
 /// How URLs become keys. Shared by the key layer, the invalidation of written URLs, and purges by URL, so that they agree.
 #[derive(Clone, Debug, Default)]
 pub struct Keying {
-    /// The rules.
+    /// The rules, where a route does not name its own.
     pub mode: Mode,
     /// The declared routes.
     pub routes: Arc<Routes>,
@@ -90,6 +90,8 @@ pub struct Located {
     pub key: CacheKey,
     /// Its route.
     pub route: Arc<Route>,
+    /// The rules that apply to it.
+    pub mode: Mode,
     /// The query in its canonical spelling, where the route declares one that differs from what was sent.
     pub canonical_query: Option<String>,
 }
@@ -100,9 +102,16 @@ impl Keying {
     /// # Errors
     /// Why it has none.
     pub fn locate(&self, scheme: &str, authority: &str, path: &str, query: &str) -> Result<Located, Bypass> {
-        let guarded = self.mode == Mode::Guarded;
-        let key_path = self.key_path(path)?;
-        let route = self.routes.find(&key_path);
+        let canonical = normalize::path(path);
+        let route = self.routes.find(canonical.as_deref().unwrap_or(path));
+        // A path that two servers could read differently is nobody's: no route's own policy takes it in.
+        let mode = route.policy.filter(|_| canonical.is_ok()).unwrap_or(self.mode);
+        let guarded = mode == Mode::Guarded;
+        let key_path = match canonical {
+            Ok(canonical) if guarded => canonical,
+            Err(normalize::Ambiguous) if guarded => return Err(Bypass::Path),
+            _ => path.into(),
+        };
         if guarded && !route.content_types.is_empty() && normalize::looks_static(&key_path) {
             return Err(Bypass::Path);
         }
@@ -126,15 +135,21 @@ impl Keying {
         };
         let key =
             CacheKey::new(&KeyParts { scheme, authority, tenant: &self.tenant, path: &key_path, query: &key_query });
-        Ok(Located { key, route: Arc::clone(route), canonical_query })
+        Ok(Located { key, route: Arc::clone(route), mode, canonical_query })
     }
 
-    /// A path as keys carry it.
-    pub(crate) fn key_path<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, Bypass> {
-        match self.mode {
-            Mode::Guarded => normalize::path(path).map_err(|normalize::Ambiguous| Bypass::Path),
-            Mode::Rfc => Ok(path.into()),
+    /// The forms in which keys may carry paths that begin with `prefix`: as written, and canonical.
+    pub(crate) fn key_prefixes<'a>(&self, prefix: &'a str) -> Result<Vec<Cow<'a, str>>, Bypass> {
+        let any_rfc = self.mode == Mode::Rfc || self.routes.iter().any(|route| route.policy == Some(Mode::Rfc));
+        let mut prefixes = match normalize::path(prefix) {
+            Ok(canonical) => vec![canonical],
+            Err(normalize::Ambiguous) if self.mode == Mode::Guarded => return Err(Bypass::Path),
+            Err(normalize::Ambiguous) => Vec::new(),
+        };
+        if any_rfc && !prefixes.iter().any(|canonical| canonical == prefix) {
+            prefixes.push(prefix.into());
         }
+        Ok(prefixes)
     }
 
     /// Scheme and authority of a request: from an absolute URI, else `http` and `Host`.
@@ -184,6 +199,20 @@ mod tests {
         assert_eq!(key(Mode::Guarded, "h", "/api/%2e%2e/me", ""), Err(Bypass::Path));
         assert!(key(Mode::Guarded, "h", "/style.css", "").is_ok(), "nothing is declared of it");
         assert!(key(Mode::Rfc, "h", "/api/me/x.css", "").is_ok());
+    }
+
+    #[test]
+    fn a_route_can_have_rules_of_its_own() {
+        let mut plain = Route::new("plain", PathPattern::parse("/plain/*").unwrap());
+        plain.policy = Some(Mode::Rfc);
+        let keying = Keying { routes: Arc::new(Routes::new([plain])), ..Keying::default() };
+        let mode = |path: &str| keying.locate("http", "h", path, "").map(|located| located.mode);
+        assert_eq!((mode("/plain/x"), mode("/other")), (Ok(Mode::Rfc), Ok(Mode::Guarded)));
+        assert_eq!(mode("/plain/../other"), Err(Bypass::Path), "what may lie elsewhere has the rules of the whole");
+        let key = |query| keying.locate("http", "h", "/plain/%7Ex", query).unwrap().key;
+        assert_ne!(key("a=1&b=2"), key("b=2&a=1"), "as sent");
+        assert_eq!(keying.key_prefixes("/plain/%7Ex/").unwrap(), ["/plain/~x/", "/plain/%7Ex/"]);
+        assert_eq!(Keying::default().key_prefixes("/%7Ex/").unwrap(), ["/~x/"]);
     }
 
     #[test]

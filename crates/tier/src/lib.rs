@@ -19,7 +19,7 @@ pub mod tier;
 mod variants;
 
 pub use self::{
-    body::TierBody,
+    body::{RequestBody, TierBody},
     invalidate::{Invalidate, InvalidateLayer},
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},

@@ -97,7 +97,10 @@ impl Purger {
     /// # Errors
     /// A URL that has no key, and why; nothing is purged then.
     pub async fn purge(&self, purge: &Purge) -> Result<Receipt, Bypass> {
-        let tags = purge.targets.iter().map(|target| self.tag(target)).collect::<Result<Vec<_>, _>>()?;
+        let mut tags = Vec::with_capacity(purge.targets.len());
+        for target in &purge.targets {
+            self.tag(target, &mut tags)?;
+        }
         Ok(self.purge_tags(purge.kind, &tags).await)
     }
 
@@ -126,17 +129,19 @@ impl Purger {
         Receipt { seq, tags: tags.len() }
     }
 
-    fn tag(&self, target: &Target) -> Result<TagHash, Bypass> {
-        Ok(match target {
-            Target::Tag(tag) => TagHash::user(tag),
+    fn tag(&self, target: &Target, tags: &mut Vec<TagHash>) -> Result<(), Bypass> {
+        match target {
+            Target::Tag(tag) => tags.push(TagHash::user(tag)),
             Target::Url { scheme, authority, path, query } => {
-                TagHash::key(&self.keying.locate(scheme, authority, path, query)?.key.parts())
+                tags.push(TagHash::key(&self.keying.locate(scheme, authority, path, query)?.key.parts()));
             }
             Target::Prefix { authority, prefix } => {
-                let prefix = self.keying.key_path(prefix)?;
-                TagHash::covering_prefix(&authority.to_ascii_lowercase(), &self.keying.tenant, &prefix)
+                let (authority, tenant) = (authority.to_ascii_lowercase(), &self.keying.tenant);
+                let forms = self.keying.key_prefixes(prefix)?;
+                tags.extend(forms.iter().map(|prefix| TagHash::covering_prefix(&authority, tenant, prefix)));
             }
-            Target::All => TagHash::all(),
-        })
+            Target::All => tags.push(TagHash::all()),
+        }
+        Ok(())
     }
 }

@@ -55,6 +55,22 @@ fn version_1_decodes() {
     assert!(same(&decode(&unhex(GOLDEN_V1), &key("/"), 1 << 20).unwrap().unwrap(), &want));
 }
 
+/// What version 2 wrote for a part.
+const GOLDEN_V2: &str = "45430200604f2c0e774b4ce51e000000010400000068747470010000006800000000010000002f03000000613d310294010168e5cf8b0100000268e5cf8b0100000368e5cf8b0100000468e5cf8b0100000568e5cf8b010000010700000000000000000000000000000001401e18240a06000c0000000200a1e81e3c864890570dedaeb71630d0792f0000000c0010000000636f6e74656e742d747970656170706c69636174696f6e2f6a736f6e04000300000065746167227822020000007b7d";
+
+#[test]
+fn version_2_decodes() {
+    let whole = entry(Bytes::from_static(b"{}"));
+    let head = Head { kind: Kind::Partial, ..Head::clone(whole.head()) };
+    let want = Entry::new(head.into(), whole.body().clone(), *whole.start());
+    assert_eq!(hex(&encode(&key("/"), &want, 0)), GOLDEN_V2);
+    assert!(same(&decode(&unhex(GOLDEN_V2), &key("/"), 1 << 20).unwrap().unwrap(), &want));
+    let mut as_version_1 = unhex(GOLDEN_V2).to_vec();
+    as_version_1[2] = 1;
+    let decoded = decode(&as_version_1.into(), &key("/"), 1 << 20);
+    assert_eq!(decoded.unwrap_err(), WireError::Field("kind"), "version 1 knows no parts");
+}
+
 #[test]
 fn a_large_text_travels_compressed_and_comes_back_whole() {
     let want = entry(Bytes::from("abc ".repeat(10_000)));
@@ -77,8 +93,8 @@ fn another_key_s_entry_is_a_miss() {
 #[test]
 fn unknown_versions_and_foreign_values_are_errors() {
     let mut frame = encode(&key("/"), &entry(Bytes::new()), 0).to_vec();
-    frame[2] = 2;
-    assert_eq!(decode(&Bytes::from(frame), &key("/"), 1 << 20).unwrap_err(), WireError::Version(2));
+    frame[2] = 3;
+    assert_eq!(decode(&Bytes::from(frame), &key("/"), 1 << 20).unwrap_err(), WireError::Version(3));
     assert_eq!(decode(&Bytes::from_static(b"hello, world!"), &key("/"), 1 << 20).unwrap_err(), WireError::Foreign);
 }
 
@@ -92,10 +108,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_decode_or_fail_and_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), sign: bool) {
+    fn any_bytes_decode_or_fail_and_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), sign: bool, part: bool) {
         if sign && bytes.len() > PREAMBLE {
             bytes[..2].copy_from_slice(&MAGIC);
-            bytes[2] = VERSION;
+            bytes[2] = if part { VERSION_PART } else { VERSION };
             let checksum = xxh3_64(&bytes[PREAMBLE..]).to_le_bytes();
             bytes[4..PREAMBLE].copy_from_slice(&checksum);
         }

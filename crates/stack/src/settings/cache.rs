@@ -53,6 +53,10 @@ pub struct CacheSettings {
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub keep_validators: Duration,
+    /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it; zero
+    /// for never. Default: 1 h.
+    #[serde(with = "humantime_serde")]
+    pub stale_if_disconnected: Duration,
     /// Longest silence within an origin's body. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
@@ -60,8 +64,16 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        let TierConfig { wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, body_idle_max, keep_tags } =
-            TierConfig::default();
+        let TierConfig {
+            wait_max,
+            wait_soft,
+            hit_for_miss,
+            retry_throttle,
+            keep_validators,
+            stale_if_disconnected,
+            body_idle_max,
+            keep_tags,
+        } = TierConfig::default();
         Self {
             policy: Policy::default(),
             tenant: String::new(),
@@ -72,6 +84,7 @@ impl Default for CacheSettings {
             hit_for_miss,
             retry_throttle,
             keep_validators,
+            stale_if_disconnected,
             body_idle_max,
         }
     }
@@ -82,7 +95,15 @@ impl CacheSettings {
     #[must_use]
     pub fn tier(&self) -> TierConfig {
         let Self {
-            wait_max, wait_soft, hit_for_miss, retry_throttle, keep_validators, body_idle_max, expose_tags, ..
+            wait_max,
+            wait_soft,
+            hit_for_miss,
+            retry_throttle,
+            keep_validators,
+            stale_if_disconnected,
+            body_idle_max,
+            expose_tags,
+            ..
         } = *self;
         TierConfig {
             wait_max,
@@ -90,6 +111,7 @@ impl CacheSettings {
             hit_for_miss,
             retry_throttle,
             keep_validators,
+            stale_if_disconnected,
             body_idle_max,
             keep_tags: expose_tags,
         }

@@ -3,7 +3,7 @@ use std::{borrow::Cow, time::Duration};
 use edge_cache_core::route::{Identity, PathPattern, QueryRule, Route};
 use serde::{Deserialize, Serialize};
 
-use super::SettingsError;
+use super::{Policy, SettingsError};
 
 /// What an answer may depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub enum RouteIdentity {
     Session,
 }
 
-/// `[[route]]`: what is declared about a part of the URL space. The most specific path wins. Under `rfc` only the name counts.
+/// `[[route]]`: what is declared about a part of the URL space. The most specific path wins. Under `rfc` only `name` and `policy`
+/// count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteSettings {
@@ -26,6 +27,8 @@ pub struct RouteSettings {
     pub name: String,
     /// `/api/pitches/{id}`, `/static/*` or `/*`.
     pub path: String,
+    /// `guarded` or `rfc`, in place of `cache.policy`. Default: that.
+    pub policy: Option<Policy>,
     /// Never store. Default: false.
     pub uncacheable: bool,
     /// `private`, `free` or `session`. Default: `private`.
@@ -80,6 +83,7 @@ impl RouteSettings {
         Ok(Route {
             name: self.name.clone().into(),
             path,
+            policy: self.policy.map(Into::into),
             identity,
             query: self.query.as_deref().map_or(QueryRule::Policy, |names| QueryRule::Allow(owned(names))),
             uncacheable: self.uncacheable,

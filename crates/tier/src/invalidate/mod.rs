@@ -11,7 +11,7 @@ use std::{
 };
 
 use edge_cache_core::{TagHash, marker::PurgeKind};
-use edge_cache_policy::{groups, request};
+use edge_cache_policy::{Mode, groups, request};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header, response::Parts};
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
@@ -162,7 +162,15 @@ type Stale = [(PurgeKind, Vec<TagHash>); 2];
 fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale {
     let mut tags = [(PurgeKind::Soft, Vec::new()), (PurgeKind::Hard, Vec::new())];
     for group in groups::invalidated(&parts.headers) {
-        tags[usize::from(group.kind == PurgeKind::Hard)].1.push(TagHash::user(&group.tag));
+        let tags = &mut tags[usize::from(group.kind == PurgeKind::Hard)].1;
+        if let Some(Written { scheme, authority, .. }) = target {
+            // A group belongs to the origin that names it (RFC 9875 §2.1).
+            tags.push(TagHash::group(scheme, &authority.to_ascii_lowercase(), &purger.keying().tenant, &group.tag));
+        }
+        if purger.keying().mode == Mode::Guarded {
+            // Our own handlers name in it what they tagged with `Cache-Tag`, one name space for the whole cache.
+            tags.push(TagHash::user(&group.tag));
+        }
     }
     if let Some(written) = target {
         let linked = [header::LOCATION, header::CONTENT_LOCATION];

@@ -5,11 +5,11 @@ use std::{
 
 use edge_cache_core::Bypass;
 use edge_cache_policy::{Mode, conditional, request, steering};
-use http::{Method, Request, Response, Uri, header, uri::PathAndQuery};
+use http::{Method, Request, Response, Uri, uri::PathAndQuery};
 use tower_service::Service;
 
 use super::ResponseFuture;
-use crate::{Bypassed, Keyed, Keying, Trusted, keyed::Inner};
+use crate::{Bypassed, Keyed, Keying, RequestBody, Trusted, keyed::Inner};
 
 /// Service made by [`KeyLayer`](super::KeyLayer).
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Key<S> {
 
 impl<S, B, RB> Service<Request<B>> for Key<S>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<RequestBody<B>>, Response = Response<RB>>,
     B: http_body::Body,
 {
     type Response = S::Response;
@@ -45,20 +45,20 @@ where
         }
         // The label of a path that has no key is the route's that it would have had.
         let route = Arc::clone(self.keying.routes.find(parts.uri.path()));
-        ResponseFuture::new(self.inner.call(Request::from_parts(parts, body)), route, self.keying.expose_tags)
+        let inner = self.inner.call(Request::from_parts(parts, RequestBody::new(body)));
+        ResponseFuture::new(inner, route, self.keying.expose_tags)
     }
 }
 
 impl<S> Key<S> {
     fn key(&self, parts: &mut http::request::Parts, no_body: bool) -> Result<Keyed, Bypass> {
-        let Keying { mode, .. } = self.keying;
         if !request::cacheable_method(&parts.method) {
             return Err(Bypass::NoKey);
         }
         if !no_body {
             return Err(Bypass::Body);
         }
-        if parts.headers.contains_key(header::UPGRADE) || parts.method == Method::CONNECT {
+        if request::asks_to_switch(&parts.headers) || parts.method == Method::CONNECT {
             return Err(Bypass::NoKey);
         }
         if conditional::guards_a_change(&parts.headers) {
@@ -70,6 +70,7 @@ impl<S> Key<S> {
         if located.route.uncacheable {
             return Err(Bypass::Route);
         }
+        let mode = located.mode;
         let authorization = request::identity(&mut parts.headers, &located.route.identity, mode)?;
         if mode == Mode::Guarded {
             steering::strip(&mut parts.headers);

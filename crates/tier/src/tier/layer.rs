@@ -20,6 +20,9 @@ pub struct TierConfig {
     pub retry_throttle: Duration,
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     pub keep_validators: Duration,
+    /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it
+    /// (RFC 9111 §4.2.4), or when a client says that stale will do. Default: 1 h.
+    pub stale_if_disconnected: Duration,
     /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
     pub body_idle_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
@@ -34,6 +37,7 @@ impl Default for TierConfig {
             hit_for_miss: Duration::from_secs(120),
             retry_throttle: Duration::from_secs(30),
             keep_validators: Duration::from_secs(3600),
+            stale_if_disconnected: Duration::from_secs(3600),
             body_idle_max: Duration::from_secs(30),
             keep_tags: false,
         }

@@ -1,4 +1,4 @@
-use edge_cache_core::{CacheKey, Entry, Fwd, Kind, Store, StoreError, marker::Verdict};
+use edge_cache_core::{CacheKey, Entry, Fwd, Judgement, Kind, Store, StoreError, marker::Verdict};
 use http::HeaderMap;
 
 use super::layer::Shared;
@@ -24,20 +24,30 @@ impl<St: Store> Shared<St> {
         headers: &HeaderMap,
     ) -> Lookup {
         let Some(entry) = self.found(first) else { return Lookup::missing(base.clone(), Fwd::UriMiss) };
-        if entry.head().kind == Kind::Response {
+        if entry.head().kind != Kind::VariantIndex {
             return self.judged(base.clone(), entry);
         }
         let Some(index) = VariantIndex::decode(entry.body()) else {
             return Lookup::missing(base.clone(), Fwd::UriMiss);
         };
         let key = index.select(base, headers);
-        if !index.holds(&key) {
-            return Lookup::missing(key, Fwd::VaryMiss);
+        if index.holds(&key)
+            && let Some(entry) = self.found(self.store.get(&key).await)
+        {
+            return self.judged(key, entry);
         }
-        match self.found(self.store.get(&key).await) {
-            Some(entry) => self.judged(key, entry),
+        match index.select_by_language(base, headers) {
+            Some(other) => self.same_language(other).await.unwrap_or(Lookup::missing(key, Fwd::VaryMiss)),
             None => Lookup::missing(key, Fwd::VaryMiss),
         }
+    }
+
+    /// A variant stored for another `Accept-Language`, if it can be served as it is: it is no matter for a fill.
+    async fn same_language(&self, key: CacheKey) -> Option<Lookup> {
+        let lookup = self.judged(key.clone(), self.found(self.store.get(&key).await)?);
+        let (entry, verdict) = lookup.entry.as_ref()?;
+        let fresh = matches!(entry.head().freshness.judge(self.clock.now()), Judgement::Fresh { .. });
+        (fresh && *verdict == Verdict::Live).then_some(lookup)
     }
 
     fn judged(&self, key: CacheKey, entry: Entry) -> Lookup {

@@ -1,15 +1,17 @@
 //! Answers from what is stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use edge_cache_core::{Entry, Fwd, Head, Outcome, Served, TierName, Timestamp};
+use bytes::{BufMut, Bytes, BytesMut};
+use edge_cache_core::{Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, Served, TierName, Timestamp};
 use edge_cache_policy::{
     cache_status::{self, Member},
     conditional::{self, Conditions},
-    range,
+    range::{self, Asked, Held},
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use super::parts;
 use crate::{
     TierBody,
     flight::{Landed, LandedBody},
@@ -77,7 +79,7 @@ pub(super) struct Inner {
     pub(super) status: Vec<HeaderValue>,
     pub(super) outcome: Option<Outcome>,
     /// Fields that may not be stored, and so are the leader's alone.
-    pub(super) withheld: HeaderMap,
+    pub(super) withheld: Option<Arc<HeaderMap>>,
 }
 
 /// The answer of a fill, to its leader or a waiter. `None` when the body's beginning is gone.
@@ -95,25 +97,28 @@ pub(super) fn landed<RB>(
         LandedBody::Whole(entry) => whole(entry, ask, now),
         LandedBody::Growing(body) => {
             let headers = head.headers.unpack();
-            let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers) {
+            let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers, now) {
                 not_modified(headers)
             } else if ask.head {
                 with(head.status, headers, TierBody::empty())
             } else {
-                let reader = reader.or_else(|| body.reader())?;
-                with(head.status, headers, TierBody::growing(reader))
+                growing(head, headers, ask, now, reader.or_else(|| body.reader())?)
             };
             stamp_age(response.headers_mut(), head.freshness.age(now));
             response
         }
     };
+    let cut = matches!(landed.body, LandedBody::Growing(_)) && response.status() != head.status;
     let inner_hit =
         matches!(inner.outcome, Some(Outcome { served: Served::Hit | Served::Stale | Served::Coalesced, .. }));
-    if !how.collapsed && !inner_hit && head.freshness.age(now).is_zero() {
+    let Freshness { born, stored, .. } = head.freshness;
+    if !how.collapsed && !inner_hit && stored.since(born).as_secs() == 0 && now.since(stored).as_secs() == 0 {
         // Made for this very request: an `Age` would say it was not (RFC 9111 §5.1).
         response.headers_mut().remove(header::AGE);
     }
-    response.headers_mut().extend(inner.withheld);
+    if let Some(withheld) = inner.withheld.as_deref() {
+        response.headers_mut().extend(withheld.clone());
+    }
     for member in inner.status {
         response.headers_mut().append(edge_cache_core::headers::CACHE_STATUS, member);
     }
@@ -136,12 +141,16 @@ pub(super) fn landed<RB>(
         LandedBody::Whole(entry) => Some(entry),
         LandedBody::Growing(_) => None,
     };
-    if !landed.stored {
-        // Not for an outer tier to keep either: it plans by what the answer itself says.
+    if !landed.stored || cut {
+        // Not for an outer tier to keep under this head: it plans by what the answer itself says.
         response.extensions_mut().insert(Outcome { served, tier: from });
         return Some(response);
     }
-    Some(finish(response, served, from, head, entry))
+    let mut response = finish(response, served, from, head, entry);
+    if let Some(handoff) = response.extensions_mut().get_mut::<Handoff>() {
+        handoff.withheld = inner.withheld;
+    }
+    Some(response)
 }
 
 /// An answer made here because nobody else gives one.
@@ -165,7 +174,7 @@ fn finish<RB>(
     head: &Arc<Head>,
     entry: Option<&Entry>,
 ) -> Response<TierBody<RB>> {
-    let handoff = edge_cache_core::Handoff { head: Arc::clone(head), entry: entry.cloned() };
+    let handoff = Handoff { head: Arc::clone(head), entry: entry.cloned(), withheld: None };
     response.extensions_mut().insert(Outcome { served, tier });
     response.extensions_mut().insert(handoff);
     response
@@ -174,7 +183,9 @@ fn finish<RB>(
 fn whole<RB>(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<TierBody<RB>> {
     let head = entry.head();
     let mut headers = head.headers.unpack();
-    let mut response = if ask.conditions.hold(head.status, &headers) {
+    // Of a part too the condition asks whether the client holds the representation.
+    let status = if head.kind == Kind::Partial { StatusCode::OK } else { head.status };
+    let mut response = if ask.conditions.hold(status, &headers, now) {
         not_modified(headers)
     } else if ask.head {
         if !headers.contains_key(header::CONTENT_LENGTH) && !entry.body().is_empty() {
@@ -182,32 +193,99 @@ fn whole<RB>(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<TierBody<
         }
         with(head.status, headers, TierBody::empty())
     } else {
-        part(entry, ask, headers)
+        part(entry, ask, headers, now)
     };
     stamp_age(response.headers_mut(), head.freshness.age(now));
     response
 }
 
-fn part<RB>(entry: &Entry, ask: &Ask<'_>, mut headers: HeaderMap) -> Response<TierBody<RB>> {
-    let (status, body) = (entry.head().status, entry.body());
-    let len = body.len() as u64;
-    let asked = match status {
-        StatusCode::OK => range::asked(ask.headers, &headers, len),
-        _ => range::Asked::Whole,
+fn part<RB>(entry: &Entry, ask: &Ask<'_>, mut headers: HeaderMap, now: Timestamp) -> Response<TierBody<RB>> {
+    let (head, body) = (entry.head(), entry.body());
+    let held = parts::held(entry).filter(|_| head.kind == Kind::Partial || head.status == StatusCode::OK);
+    let Some(held) = held else { return with(head.status, headers, TierBody::full(body.clone())) };
+    let cut = |part: &Range<u64>| {
+        let at = |position: u64| usize::try_from(position - held.first).expect("a stored body fits in memory");
+        body.slice(at(part.start)..at(part.end))
     };
-    match asked {
-        range::Asked::Whole => with(status, headers, TierBody::full(body.clone())),
-        range::Asked::Part(part) => {
-            headers.insert(header::CONTENT_RANGE, range::content_range(&part, len));
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
-            let at = |offset: u64| usize::try_from(offset).expect("a stored body fits in memory");
-            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::full(body.slice(at(part.start)..at(part.end))))
+    match held.asked(ask.headers, &headers, now) {
+        // A part is handed on as it came where no more is known of what was asked.
+        Asked::Whole | Asked::Missing => with(head.status, headers, TierBody::full(body.clone())),
+        Asked::Part(part) => {
+            name_part(&mut headers, &part, held.complete);
+            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::full(cut(&part)))
         }
-        range::Asked::Unsatisfiable => {
-            conditional::not_modified(&mut headers);
-            headers.insert(header::CONTENT_RANGE, range::unsatisfied(len));
-            with(StatusCode::RANGE_NOT_SATISFIABLE, headers, TierBody::empty())
+        Asked::Parts(parts) => {
+            let body = several(&mut headers, &parts, held.complete, head, cut);
+            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::full(body))
         }
+        Asked::Unsatisfiable => unsatisfiable(headers, held.complete),
+    }
+}
+
+fn name_part(headers: &mut HeaderMap, part: &Range<u64>, complete: Option<u64>) {
+    headers.insert(header::CONTENT_RANGE, range::content_range(part, complete));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+}
+
+/// Several parts in one body, `multipart/byteranges` (RFC 9110 §14.6).
+fn several(
+    headers: &mut HeaderMap,
+    parts: &[Range<u64>],
+    complete: Option<u64>,
+    head: &Head,
+    cut: impl Fn(&Range<u64>) -> Bytes,
+) -> Bytes {
+    // What is stored came from one origin, which does not guess when we stored it.
+    let boundary = format!("edge-cache-{}-{}", head.freshness.stored.as_millis(), complete.unwrap_or_default());
+    let kind = headers.remove(header::CONTENT_TYPE);
+    headers.remove(header::CONTENT_RANGE);
+    let mut body = BytesMut::new();
+    for part in parts {
+        body.put_slice(format!("--{boundary}\r\n").as_bytes());
+        if let Some(kind) = &kind {
+            body.put_slice(b"Content-Type: ");
+            body.put_slice(kind.as_bytes());
+            body.put_slice(b"\r\n");
+        }
+        body.put_slice(b"Content-Range: ");
+        body.put_slice(range::content_range(part, complete).as_bytes());
+        body.put_slice(b"\r\n\r\n");
+        body.put_slice(&cut(part));
+        body.put_slice(b"\r\n");
+    }
+    body.put_slice(format!("--{boundary}--\r\n").as_bytes());
+    let kind = format!("multipart/byteranges; boundary={boundary}");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::try_from(kind).expect("letters and digits make a header value"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    body.freeze()
+}
+
+fn unsatisfiable<RB>(mut headers: HeaderMap, complete: Option<u64>) -> Response<TierBody<RB>> {
+    conditional::not_modified(&mut headers);
+    if let Some(complete) = complete {
+        headers.insert(header::CONTENT_RANGE, range::unsatisfied(complete));
+    }
+    with(StatusCode::RANGE_NOT_SATISFIABLE, headers, TierBody::empty())
+}
+
+/// A body that still comes, or the one range of it that is asked for, where its length is known.
+fn growing<RB>(
+    head: &Head,
+    mut headers: HeaderMap,
+    ask: &Ask<'_>,
+    now: Timestamp,
+    reader: Reader,
+) -> Response<TierBody<RB>> {
+    let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let whole = head.kind == Kind::Response && head.status == StatusCode::OK;
+    match len.filter(|_| whole).map(|len| Held::whole(len).asked(ask.headers, &headers, now)) {
+        Some(Asked::Part(part)) => {
+            name_part(&mut headers, &part, len);
+            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::growing_part(reader, &part))
+        }
+        Some(Asked::Unsatisfiable) => unsatisfiable(headers, len),
+        // Several ranges of what is not there yet: the whole is an answer too.
+        _ => with(head.status, headers, TierBody::growing(reader)),
     }
 }
 

@@ -3,28 +3,30 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Entry, Fwd, Outcome, Served, Store, StoreError, Timestamp, marker::Verdict};
+use edge_cache_core::{
+    BoxError, CacheKey, Disconnected, Entry, Fwd, Judgement, Kind, Store, StoreError, Timestamp, marker::Verdict,
+};
 use edge_cache_policy::{
     Mode,
-    cache_status::{self, Member},
-    conditional::{self, Conditions},
-    request::{Reuse, reuse},
+    conditional::Conditions,
+    range::{self, Asked},
+    request::{Reuse, reuse, wants_no_stale},
 };
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tokio::{sync::oneshot, time::timeout};
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    fill::{self, Fill, Outward},
+    fill::{self, Fill, Outward, Purpose},
     layer::Shared,
     lookup::Lookup,
+    parts,
     respond::{self, Ask, Filled},
 };
 use crate::{
     Keyed, Refresh, TierBody,
-    flight::{Join, Landed, LandedBody, Landing, Waiting},
+    flight::{Away, Join, Landed, LandedBody, Landing, Waiting},
 };
 
 /// The store's first answer, or the question still open.
@@ -37,11 +39,11 @@ pub(super) enum First<G> {
 const JOINS_MAX: usize = 2;
 
 /// One request on its way through the tier.
-struct Trip<'a, St> {
-    shared: &'a Arc<Shared<St>>,
-    keyed: &'a Keyed,
-    ask: Ask<'a>,
-    lookup: Lookup,
+pub(super) struct Trip<'a, St> {
+    pub(super) shared: &'a Arc<Shared<St>>,
+    pub(super) keyed: &'a Keyed,
+    pub(super) ask: Ask<'a>,
+    pub(super) lookup: Lookup,
 }
 
 pub(super) async fn run<St, S, B, RB>(
@@ -53,10 +55,10 @@ pub(super) async fn run<St, S, B, RB>(
 ) -> Result<Response<TierBody<RB>>, S::Error>
 where
     St: Store,
-    S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send + 'static,
-    B: Send + 'static,
+    B: Default + Send + 'static,
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
@@ -82,11 +84,17 @@ where
     if keyed.directives().only_if_cached {
         return Ok(respond::made(shared.store.name(), StatusCode::GATEWAY_TIMEOUT, trip.lookup.fwd, "only-if-cached"));
     }
-    if trip.ask.head || headers.contains_key(header::RANGE) {
+    if trip.ask.head {
         conditions.clone().restore(req.headers_mut());
-        return trip.past(inner, req).await;
+        return trip.past_head(inner, req).await;
     }
-    trip.forward(inner, req).await
+    match trip.purpose() {
+        Some(purpose) => trip.forward(inner, req, purpose).await,
+        None => {
+            conditions.clone().restore(req.headers_mut());
+            trip.past(inner, req, "range").await
+        }
+    }
 }
 
 enum Answer<RB> {
@@ -96,8 +104,59 @@ enum Answer<RB> {
 }
 
 impl<St: Store> Trip<'_, St> {
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// Whether an entry holds what is asked for: a part may not.
+    fn suffices(&self, entry: &Entry) -> bool {
+        if entry.head().kind != Kind::Partial {
+            return true;
+        }
+        let asked =
+            parts::held(entry).map(|held| held.asked(self.ask.headers, &entry.head().headers.unpack(), self.now()));
+        !self.ask.head && matches!(asked, Some(Asked::Part(_) | Asked::Parts(_) | Asked::Unsatisfiable))
+    }
+
+    /// What to ask inward; `None` for what is not the tier's business. A range goes inward as it is where nothing whole is held and
+    /// the policy says so, or the whole is known to be too large (RFC 9111 §3.3); else the whole is asked for.
+    fn purpose(&self) -> Option<Purpose> {
+        let held = self.lookup.entry.as_ref();
+        let holds_whole = held.is_some_and(|(entry, _)| entry.head().kind == Kind::Response);
+        if self.ask.headers.contains_key(header::RANGE) && !holds_whole {
+            let plain = range::is_single(self.ask.headers) && self.ask.conditions.is_empty();
+            let inward = self.keyed.mode() == Mode::Rfc || self.shared.uncacheable.has(&self.lookup.key, self.now());
+            return match (inward, plain) {
+                (true, true) => Some(Purpose::Part),
+                (true, false) => None,
+                (false, _) => Some(Purpose::Whole),
+            };
+        }
+        let part = held.filter(|(entry, verdict)| *verdict == Verdict::Live && self.can_be_completed(entry));
+        Some(part.map_or(Purpose::Whole, |(part, _)| Purpose::Rest(part.clone())))
+    }
+
+    /// Whether what an entry lacks can be asked for: it begins at the first byte, and either a strong validator tells whether the rest
+    /// is of the same representation, or it is fresh and names none (then only the answer can tell).
+    fn can_be_completed(&self, entry: &Entry) -> bool {
+        let head = entry.head();
+        let Some(held) = parts::held(entry).filter(|held| head.kind == Kind::Partial && held.first == 0) else {
+            return false;
+        };
+        let max = self.shared.store.body_bytes_max();
+        let stored = head.headers.unpack();
+        let named = stored.contains_key(header::ETAG) || stored.contains_key(header::LAST_MODIFIED);
+        let fresh = matches!(head.freshness.judge(self.now()), Judgement::Fresh { .. });
+        held.complete.is_none_or(|complete| complete <= max)
+            && (range::strong_validator(&stored, self.now()).is_some() || (fresh && !named))
+    }
+
+    /// The key of the flight: who wants the same range of the same variant meets there.
+    fn flight_key(&self, purpose: &Purpose) -> CacheKey {
+        match (purpose, self.ask.headers.get(header::RANGE)) {
+            (Purpose::Part, Some(range)) => self.lookup.key.part(range.as_bytes()),
+            _ => self.lookup.key.clone(),
+        }
     }
 
     /// The answer, if what is stored will do. Else notes why the request goes forward.
@@ -105,6 +164,10 @@ impl<St: Store> Trip<'_, St> {
         let now = self.now();
         let (entry, verdict) = self.lookup.entry.as_ref()?;
         let tier = self.shared.store.name();
+        if !self.suffices(entry) {
+            self.lookup.fwd = Fwd::Partial;
+            return None;
+        }
         let may = match verdict {
             Verdict::Live => reuse(&entry.head().freshness, self.keyed.directives(), now),
             Verdict::Soft | Verdict::Gone => Reuse::Validate { by_request: false },
@@ -120,84 +183,68 @@ impl<St: Store> Trip<'_, St> {
             Reuse::ServeAndRefresh | Reuse::Validate { by_request: false } => self.lookup.fwd = Fwd::Stale,
             Reuse::Validate { by_request: true } => self.lookup.fwd = Fwd::Request,
         }
-        // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own.
-        let throttled = *verdict == Verdict::Live && self.shared.failed.has(&self.lookup.key, now);
-        let (entry, _) = self.fallback(now).filter(|_| throttled)?;
+        // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own, and to the
+        // letter every request does.
+        let throttled = *verdict == Verdict::Live
+            && self.keyed.mode() == Mode::Guarded
+            && self.shared.failed.has(&self.lookup.key, now);
+        let (entry, _) = self.fallback(now, Away::No).filter(|_| throttled)?;
         Some(Answer::Final(respond::stale(tier, entry, &self.ask, now, "retry-throttle")))
     }
 
     /// The entry that may be served because the origin failed in this request. Stale copies are for the outer tier to serve when the
     /// purpose is a newer answer.
-    fn fallback(&self, now: Timestamp) -> Option<(&Entry, Verdict)> {
+    fn fallback(&self, now: Timestamp, away: Away) -> Option<(&Entry, Verdict)> {
         let (entry, _) = self.lookup.entry.as_ref()?;
         // Judged again: time has passed since it was looked up.
         let verdict = self.shared.markers.judge(entry);
-        let allowed = !self.ask.refresh && verdict != Verdict::Gone && entry.head().freshness.serves_errors(now);
+        let freshness = &entry.head().freshness;
+        // Without an answer of the origin a cache may serve what nothing forbids to serve stale (RFC 9111 §4.2.4).
+        let disconnected = away == Away::Yes
+            && freshness.stale_allowed
+            && now < freshness.fresh_until + self.shared.config.stale_if_disconnected;
+        let refused = self.keyed.mode() == Mode::Rfc && wants_no_stale(freshness, self.keyed.directives(), now);
+        let allowed = !self.ask.refresh
+            && !refused
+            && verdict != Verdict::Gone
+            && (freshness.serves_errors(now) || disconnected)
+            && self.suffices(entry);
         allowed.then_some((entry, verdict))
     }
 
     /// The stale entry because the origin failed.
-    fn stale<RB>(&self, detail: &'static str) -> Option<Response<TierBody<RB>>> {
+    pub(super) fn stale<RB>(&self, away: Away) -> Option<Response<TierBody<RB>>> {
         let now = self.now();
-        let (entry, _) = self.fallback(now)?;
+        let (entry, _) = self.fallback(now, away)?;
+        let detail = if away == Away::Yes { "disconnected" } else { "stale-if-error" };
         Some(respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
     }
 
     /// The stale entry though the origin may yet answer: not one that was purged.
     fn stale_unpurged<RB>(&self, detail: &'static str) -> Option<Response<TierBody<RB>>> {
-        let (_, verdict) = self.fallback(self.now())?;
-        (verdict == Verdict::Live).then(|| self.stale(detail))?
+        let now = self.now();
+        let (entry, verdict) = self.fallback(now, Away::No)?;
+        let live = verdict == Verdict::Live;
+        live.then(|| respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
     }
 
     /// How long to wait for the origin: shorter where a stale copy will do instead (rule 26).
     fn patience(&self) -> Option<Duration> {
         let guarded = self.keyed.mode() == Mode::Guarded;
-        let live = matches!(self.fallback(self.now()), Some((_, Verdict::Live)));
+        let live = matches!(self.fallback(self.now(), Away::No), Some((_, Verdict::Live)));
         (guarded && live && self.lookup.fwd != Fwd::Request).then_some(self.shared.config.wait_soft)
     }
 
-    /// Past the tier: for a HEAD or a range of which nothing whole is stored.
-    async fn past<S, B, RB>(&self, inner: S, req: Request<B>) -> Result<Response<TierBody<RB>>, S::Error>
-    where
-        S: Service<Request<B>, Response = Response<RB>>,
-    {
-        let detail = if self.ask.head { "head" } else { "range" };
-        match Oneshot::new(inner, req).await {
-            Ok(response) if response.status().is_server_error() => {
-                Ok(self.stale("stale-if-error").unwrap_or_else(|| self.through(response, detail)))
-            }
-            Ok(response) => Ok(self.through(response, detail)),
-            Err(error) => self.stale("stale-if-error").ok_or(error),
-        }
-    }
-
-    fn through<RB>(&self, response: Response<RB>, detail: &'static str) -> Response<TierBody<RB>> {
-        let (mut parts, body) = response.into_parts();
-        let mut body = TierBody::inner(body);
-        if self.ask.conditions.hold(parts.status, &parts.headers) {
-            parts.status = StatusCode::NOT_MODIFIED;
-            conditional::not_modified(&mut parts.headers);
-            body = TierBody::empty();
-        }
-        let member = Member::Forward {
-            fwd: self.lookup.fwd,
-            fwd_status: None,
-            ttl: None,
-            stored: false,
-            collapsed: false,
-            detail: Some(detail),
-        };
-        cache_status::append(&mut parts.headers, self.shared.store.name(), member);
-        let answered_further_in = parts.extensions.get::<Outcome>().is_some_and(|outcome| outcome.tier.is_some());
-        if !answered_further_in {
-            let served = if parts.status.is_server_error() { Served::Error } else { Served::Miss };
-            parts.extensions.insert(Outcome { served, tier: None });
-        }
-        Response::from_parts(parts, body)
-    }
-
-    fn fill<S, B>(&self, inner: S, req: Request<B>, lead: Option<crate::flight::Lead>) -> Fill<St, S, B> {
+    fn fill<S, B>(
+        &self,
+        inner: S,
+        req: Request<B>,
+        purpose: Purpose,
+        lead: Option<crate::flight::Lead>,
+    ) -> Fill<St, S, B> {
         Fill {
+            flight_key: self.flight_key(&purpose),
+            purpose,
             shared: Arc::clone(self.shared),
             inner,
             req,
@@ -211,10 +258,10 @@ impl<St: Store> Trip<'_, St> {
 
     fn refresh_behind<S, B, RB>(&self, inner: S, req: Request<B>)
     where
-        S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+        S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Send + 'static,
-        B: Send + 'static,
+        B: Default + Send + 'static,
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
@@ -222,26 +269,32 @@ impl<St: Store> Trip<'_, St> {
             return;
         }
         if let Some(lead) = self.shared.flights.try_lead(&self.lookup.key) {
-            let mut fill = self.fill(inner, req, Some(lead));
-            fill.req.headers_mut().remove(header::RANGE);
-            self.shared.tasks.spawn(fill::run(fill, None));
+            self.shared.tasks.spawn(fill::run(self.fill(inner, req, Purpose::Whole, Some(lead)), None));
         }
     }
 
-    async fn forward<S, B, RB>(&mut self, inner: S, req: Request<B>) -> Result<Response<TierBody<RB>>, S::Error>
+    async fn forward<S, B, RB>(
+        &mut self,
+        inner: S,
+        req: Request<B>,
+        purpose: Purpose,
+    ) -> Result<Response<TierBody<RB>>, S::Error>
     where
-        S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+        S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Send + 'static,
-        B: Send + 'static,
+        B: Default + Send + 'static,
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
         let mut lead = None;
-        let alone = self.keyed.directives().no_store || self.shared.uncacheable.has(&self.lookup.key, self.now());
+        let alone = self.keyed.directives().no_store
+            || self.shared.uncacheable.has(&self.flight_key(&purpose), self.now())
+            // Whether the condition holds is for the origin to say, to each who asks.
+            || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
         let joins = if alone { 0 } else { JOINS_MAX };
         for join in 1..=joins {
-            match self.shared.flights.join(&self.lookup.key) {
+            match self.shared.flights.join(&self.flight_key(&purpose)) {
                 Join::Lead(new) => {
                     // Between our look-up and now another flight may have landed and stored.
                     if let Some(response) = self.look_again() {
@@ -251,7 +304,7 @@ impl<St: Store> Trip<'_, St> {
                     lead = Some(new);
                     break;
                 }
-                Join::Wait(flight) => match self.wait(flight).await {
+                Join::Wait(flight) => match self.wait(flight, &purpose).await {
                     Waited::Answer(response) => return Ok(response),
                     // One leader's failure may be its own: one more tries for all.
                     Waited::Failed if join == joins => return Ok(self.unanswered()),
@@ -266,7 +319,7 @@ impl<St: Store> Trip<'_, St> {
             }
         }
         let (sender, receiver) = oneshot::channel();
-        self.shared.tasks.spawn(fill::run(self.fill(inner, req, lead), Some(sender)));
+        self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, lead), Some(sender)));
         let outward = match self.patience() {
             None => receiver.await,
             Some(limit) => match timeout(limit, receiver).await {
@@ -281,17 +334,20 @@ impl<St: Store> Trip<'_, St> {
                 Ok(response.unwrap_or_else(|| self.unanswered()))
             }
             Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
-            Ok(Outward::ServerError(response)) => {
-                Ok(self.stale("stale-if-error").unwrap_or_else(|| self.through(response, "origin-error")))
+            Ok(Outward::ServerError(response, away)) => {
+                Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
             }
-            Ok(Outward::Error(error)) => self.stale("stale-if-error").ok_or(error),
+            Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
             // The fill's task died: the origin panicked, or the runtime is shutting down.
-            Err(_) => Ok(self.stale("stale-if-error").unwrap_or_else(|| self.unanswered())),
+            Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered())),
         }
     }
 
     fn unanswered<RB>(&self) -> Response<TierBody<RB>> {
-        respond::made(self.shared.store.name(), StatusCode::SERVICE_UNAVAILABLE, self.lookup.fwd, "fill-failed")
+        let (tier, fwd) = (self.shared.store.name(), self.lookup.fwd);
+        let mut response = respond::made(tier, StatusCode::SERVICE_UNAVAILABLE, fwd, "fill-failed");
+        response.extensions_mut().insert(Disconnected);
+        response
     }
 
     /// A second look into a store that answers at once.
@@ -305,11 +361,12 @@ impl<St: Store> Trip<'_, St> {
         let (entry, verdict) = self.shared.look_up(base, first, headers).now_or_never()?.entry?;
         let now = self.now();
         let fits = verdict == Verdict::Live
+            && self.suffices(&entry)
             && reuse(&entry.head().freshness, self.keyed.directives(), now) == (Reuse::Serve { stale: false });
         fits.then(|| respond::hit(self.shared.store.name(), &entry, &self.ask, now, None))
     }
 
-    async fn wait<RB>(&mut self, mut flight: Waiting) -> Waited<RB> {
+    async fn wait<RB>(&mut self, mut flight: Waiting, purpose: &Purpose) -> Waited<RB> {
         let soft = self.patience();
         let limit = soft.unwrap_or(self.shared.config.wait_max);
         let Ok(landing) = timeout(limit, flight.landed()).await else {
@@ -317,19 +374,19 @@ impl<St: Store> Trip<'_, St> {
             return self.stale_unpurged(detail).map_or(Waited::Alone, Waited::Answer);
         };
         match landing {
-            Landing::Shared(landed) => self.shared_with_us(&landed, &flight),
+            Landing::Shared(landed) => self.shared_with_us(&landed, &flight, purpose),
             Landing::Alone | Landing::Pending => Waited::Alone,
             Landing::Again => Waited::Again,
-            Landing::Failed => self.stale("stale-if-error").map_or(Waited::Failed, Waited::Answer),
+            Landing::Failed(away) => self.stale(away).map_or(Waited::Failed, Waited::Answer),
         }
     }
 
     /// A waiter treats a flight's answer as a hit: of its own variant, not purged meanwhile, and good enough for its directives.
-    fn shared_with_us<RB>(&mut self, landed: &Landed, flight: &Waiting) -> Waited<RB> {
+    fn shared_with_us<RB>(&mut self, landed: &Landed, flight: &Waiting, purpose: &Purpose) -> Waited<RB> {
         let (head, now) = (&landed.head, self.now());
-        if let Some((index, key)) = &landed.variant {
-            let ours = index.select(self.keyed.key(), self.ask.headers);
-            if ours != *key {
+        if let Some(variant) = &landed.variant {
+            let ours = variant.index.select(self.keyed.key(), self.ask.headers);
+            if ours != variant.key {
                 // Ours is another variant's flight.
                 self.lookup.key = ours;
                 return Waited::Again;
@@ -340,7 +397,7 @@ impl<St: Store> Trip<'_, St> {
             LandedBody::Growing(_) => self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice()),
         };
         if verdict != Verdict::Live {
-            self.shared.flights.forget(&self.lookup.key, flight);
+            self.shared.flights.forget(&self.flight_key(purpose), flight);
             return Waited::Again;
         }
         if reuse(&head.freshness, self.keyed.directives(), now) == (Reuse::Validate { by_request: true }) {

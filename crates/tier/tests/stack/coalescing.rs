@@ -181,7 +181,12 @@ async fn a_body_reaches_its_readers_as_it_grows() {
     let (origin, pieces) = streamed(MINUTE);
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let open = || async {
-        stack.clone().oneshot(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body()
+        stack
+            .clone()
+            .oneshot(get("/a").body(http_body_util::Full::<bytes::Bytes>::default()).unwrap())
+            .await
+            .unwrap()
+            .into_body()
     };
     let mut leader = open().await;
     pieces.send(Ok("one ".into())).unwrap();
@@ -201,7 +206,11 @@ async fn a_body_that_ends_early_is_an_error_and_is_not_stored() {
     let (origin, pieces) = streamed(MINUTE);
     let stack = Bench::new(Mode::Guarded).over(&origin);
     let mut service = stack.clone();
-    let mut body = service.call(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body();
+    let mut body = service
+        .call(get("/a").body(http_body_util::Full::<bytes::Bytes>::default()).unwrap())
+        .await
+        .unwrap()
+        .into_body();
     pieces.send(Ok("half".into())).unwrap();
     assert!(body.frame().await.unwrap().is_ok());
     pieces.send(Err("connection reset")).unwrap();
@@ -300,8 +309,12 @@ async fn a_request_that_forbids_storing_does_not_switch_coalescing_off() {
 async fn an_origin_that_stalls_in_its_body_does_not_hold_the_key() {
     let (origin, pieces) = streamed(MINUTE);
     let stack = Bench::new(Mode::Guarded).over(&origin);
-    let mut body =
-        stack.clone().oneshot(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body();
+    let mut body = stack
+        .clone()
+        .oneshot(get("/a").body(http_body_util::Full::<bytes::Bytes>::default()).unwrap())
+        .await
+        .unwrap()
+        .into_body();
     pieces.send(Ok("half".into())).unwrap();
     assert!(body.frame().await.unwrap().is_ok());
     assert!(body.frame().await.unwrap().is_err(), "cut after the longest silence");
@@ -312,8 +325,12 @@ async fn an_origin_that_stalls_in_its_body_does_not_hold_the_key() {
 async fn a_body_shorter_than_it_said_is_cut_and_not_stored() {
     let (origin, pieces) = streamed(&[("cache-control", "max-age=60"), ("content-length", "6")]);
     let stack = Bench::new(Mode::Guarded).over(&origin);
-    let mut body =
-        stack.clone().oneshot(get("/a").body(http_body_util::Full::default()).unwrap()).await.unwrap().into_body();
+    let mut body = stack
+        .clone()
+        .oneshot(get("/a").body(http_body_util::Full::<bytes::Bytes>::default()).unwrap())
+        .await
+        .unwrap()
+        .into_body();
     pieces.send(Ok("four".into())).unwrap();
     assert!(body.frame().await.unwrap().is_ok());
     drop(pieces);

@@ -3,8 +3,10 @@
 
 mod coalescing;
 mod freshness;
+mod head;
 mod invalidation;
 mod origin;
+mod parts;
 mod purging;
 mod reuse;
 mod tiers;

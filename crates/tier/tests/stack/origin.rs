@@ -28,7 +28,7 @@ use tower::{Layer, Service, ServiceExt};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, edge_cache_core::BoxError>;
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-type Script = Arc<dyn Fn(usize, Request<Full<Bytes>>) -> Answer + Send + Sync>;
+type Script = Arc<dyn Fn(usize, Request<()>) -> Answer + Send + Sync>;
 
 /// Wednesday, long after the epoch.
 pub(crate) const BASE: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -56,9 +56,9 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn new<F: Future<Output = Response<Body>> + Send + 'static>(
-        script: impl Fn(usize, Request<Full<Bytes>>) -> F + Send + Sync + 'static,
+        script: impl Fn(usize, Request<()>) -> F + Send + Sync + 'static,
     ) -> Self {
-        let script = move |n: usize, req: Request<Full<Bytes>>| Box::pin(script(n, req)) as Answer;
+        let script = move |n: usize, req: Request<()>| Box::pin(script(n, req)) as Answer;
         Self { script: Arc::new(script), calls: Arc::default(), seen: Arc::default() }
     }
 
@@ -77,7 +77,7 @@ impl Origin {
     }
 }
 
-impl Service<Request<Full<Bytes>>> for Origin {
+impl<B> Service<Request<B>> for Origin {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -86,10 +86,10 @@ impl Service<Request<Full<Bytes>>> for Origin {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, req: Request<Full<Bytes>>) -> Self::Future {
-        let (parts, body) = req.into_parts();
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let (parts, _) = req.into_parts();
         self.seen.lock().unwrap().push(parts.clone());
-        let answer = (self.script)(self.calls.fetch_add(1, Ordering::SeqCst), Request::from_parts(parts, body));
+        let answer = (self.script)(self.calls.fetch_add(1, Ordering::SeqCst), Request::from_parts(parts, ()));
         Box::pin(async move { Ok(answer.await) })
     }
 }

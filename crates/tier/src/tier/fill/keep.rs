@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use edge_cache_core::{CacheKey, Entry, Head, Kind, PackedHeaders, Store};
+use edge_cache_policy::vary;
 use http::header;
 
-use crate::{tier::layer::Shared, variants::VariantIndex};
+use crate::{
+    tier::layer::Shared,
+    variants::{Variant, VariantIndex},
+};
 
 /// Puts an entry, and the index that leads to it, into the store.
-pub(super) async fn keep<St: Store>(
+pub(in crate::tier) async fn keep<St: Store>(
     shared: Arc<Shared<St>>,
     base: CacheKey,
     entry: Entry,
-    variant: Option<(VariantIndex, CacheKey)>,
+    variant: Option<Variant>,
 ) {
     if entry.body().len() as u64 > shared.store.body_bytes_max() {
         return;
@@ -24,7 +28,10 @@ pub(super) async fn keep<St: Store>(
     }
     let validators = head.headers.get(&header::ETAG).or(head.headers.get(&header::LAST_MODIFIED)).is_some();
     let grace = if validators { shared.config.keep_validators } else { std::time::Duration::ZERO };
-    let keep_for = head.freshness.last_use().since(shared.clock.now()) + grace;
+    let away =
+        if head.freshness.stale_allowed { shared.config.stale_if_disconnected } else { std::time::Duration::ZERO };
+    let last_use = (head.freshness.last_use() + grace).max(head.freshness.fresh_until + away);
+    let keep_for = last_use.since(shared.clock.now());
     if keep_for.is_zero() {
         return;
     }
@@ -34,7 +41,7 @@ pub(super) async fn keep<St: Store>(
             tracing::debug!(tier = %shared.store.name(), error = &error as &dyn std::error::Error, "put failed");
         }
     };
-    let Some((mut index, key)) = variant else {
+    let Some(Variant { mut index, key, accept_language }) = variant else {
         return failed(shared.store.put(base, entry, keep_for).await);
     };
     let known = shared.store.get(&base).await.ok().flatten().filter(|known| known.head().kind == Kind::VariantIndex);
@@ -43,14 +50,15 @@ pub(super) async fn keep<St: Store>(
     {
         index.variants = known.variants;
     }
-    let changed = index.note(&key);
+    let language = head.headers.get(&header::CONTENT_LANGUAGE).and_then(vary::content_language);
+    let changed = index.note(&key, language.zip(accept_language));
     let mut index_head = Head { kind: Kind::VariantIndex, headers: PackedHeaders::default(), ..Head::clone(head) };
     let start = *entry.start();
     failed(shared.store.put(key, entry, keep_for).await);
     // The index outlives its variants: it is written anew with each new one, and kept as long as the longest-lived.
     let until = known.as_ref().map_or(shared.clock.now(), |known| known.head().freshness.last_use());
     if changed || until < index_head.freshness.last_use() {
-        let keep_for = keep_for.max(until.since(shared.clock.now()) + grace);
+        let keep_for = keep_for.max(until.since(shared.clock.now()) + grace.max(away));
         index_head.freshness.error_until = index_head.freshness.last_use().max(until);
         let entry = Entry::new(Arc::new(index_head), index.encode(), start);
         failed(shared.store.put(base, entry, keep_for).await);

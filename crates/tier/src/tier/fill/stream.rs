@@ -16,17 +16,35 @@ use crate::{
     tier::respond::Inner,
 };
 
+/// How a body belongs to what is stored.
+pub(super) enum Shape {
+    /// It is all of it.
+    Whole,
+    /// It is a part, stored as one.
+    Part,
+    /// It is what a part lacked: `first` comes before it.
+    Rest {
+        first: Bytes,
+        /// Bytes that it is to have.
+        rest_len: u64,
+    },
+}
+
 impl<St: Store, RB, E> Pad<St, RB, E> {
     /// Reads the body once for everybody, and stores it if it ends well and is not too large.
-    pub(super) async fn stream(mut self, head: Arc<Head>, body: RB, said: Inner)
+    pub(super) async fn stream(mut self, head: Arc<Head>, body: RB, said: Inner, shape: Shape)
     where
         RB: Body<Data = Bytes>,
     {
         let mut body = pin!(body);
-        let len_expected = body.size_hint().exact();
-        let shared_body = SharedBody::new(len_expected);
-        let max = self.shared.store.body_bytes_max();
-        let mut reading = Reading { max, said: content_length(&head), ..Reading::default() };
+        let (first, announced) = match shape {
+            Shape::Whole | Shape::Part => (Bytes::new(), content_length(&head)),
+            Shape::Rest { first, rest_len } => (first, Some(rest_len)),
+        };
+        let first_len = first.len() as u64;
+        let shared_body = SharedBody::new(body.size_hint().exact().map(|len| first_len + len));
+        let max = self.shared.store.body_bytes_max().saturating_sub(first_len);
+        let mut reading = Reading { max, said: announced, ..Reading::default() };
 
         // What is there already is taken before anyone is told: most handlers' bodies are whole at once.
         let early = std::future::poll_fn(|cx| {
@@ -43,8 +61,15 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         })
         .await;
         if early && reading.is_complete() && reading.trailers.is_none() {
-            let entry = Entry::new(head, reading.drain(), self.start);
+            let mut bytes = reading.drain();
+            if !first.is_empty() {
+                bytes = [first, bytes].concat().into();
+            }
+            let entry = Entry::new(head, bytes, self.start);
             return self.whole(entry, said).await;
+        }
+        if !first.is_empty() {
+            shared_body.push(first);
         }
 
         let variant = self.variant(&head);
@@ -98,8 +123,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         if stored {
             let mut all = BytesMut::from(&shared_body.bytes()[..]);
             reading.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
-            let entry = Entry::new(head, all.freeze(), self.start);
-            let mut keep = Box::pin(self.keep(entry, variant));
+            let mut keep = Box::pin(self.keep(Entry::new(head, all.freeze(), self.start), variant));
             if keep.as_mut().now_or_never().is_none() {
                 pending = Some(keep);
             }

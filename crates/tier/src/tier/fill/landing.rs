@@ -1,0 +1,173 @@
+//! How a fill ends: for its leader, for the waiters, in the store.
+
+use std::{pin::pin, sync::Arc};
+
+use edge_cache_core::{Entry, Freshness, Handoff, Head, Kind, NoStore, PackedHeaders, Store, marker::Verdict};
+use edge_cache_policy::vary::Vary;
+use futures_util::FutureExt;
+use http::{HeaderMap, Response, header, response::Parts};
+
+use super::{Outward, Pad, keep};
+use crate::{
+    flight::{Away, Landed, LandedBody, Landing},
+    tier::{
+        parts,
+        plan::{Exchange, remove_own_members},
+        respond::Inner,
+    },
+    variants::Variant,
+};
+
+/// Whether a reason against storing lies in the one request, and says nothing of the next.
+const fn is_of_request(why: NoStore) -> bool {
+    matches!(why, NoStore::RequestNoStore | NoStore::Authorization)
+}
+
+impl<St: Store, RB, E> Pad<St, RB, E> {
+    pub(super) fn tell(&mut self, outward: Outward<RB, E>) {
+        if let Some(leader) = self.to_leader.take() {
+            // The leader's client may have left; the fill goes on for the store's sake.
+            drop(leader.send(outward));
+        }
+    }
+
+    /// Tells the waiters; tell the leader after.
+    pub(super) fn land(&self, landed: Landed) -> Arc<Landed> {
+        let landed = Arc::new(landed);
+        // An answer that must be validated before each use is its leader's alone (RFC 9111 §5.2.2.4). One that an inner tier held is
+        // stale by leave of its own.
+        let Freshness { stored, fresh_until, .. } = landed.head.freshness;
+        let held_further_in = matches!(&landed.body, LandedBody::Whole(entry) if entry.start().is_promoted());
+        if let Some(lead) = &self.lead {
+            lead.land(match fresh_until > stored || held_further_in {
+                true => Landing::Shared(Arc::clone(&landed)),
+                false => Landing::Alone,
+            });
+        }
+        landed
+    }
+
+    pub(super) fn failed(mut self, outward: Outward<RB, E>, away: Away) {
+        self.shared.events.fill_failed(self.shared.store.name());
+        self.shared.failed.add(&self.flight_key, self.shared.clock.now());
+        if let Some(lead) = self.lead.take() {
+            lead.land(Landing::Failed(away));
+        }
+        self.tell(outward);
+    }
+
+    pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
+        if !is_of_request(why) {
+            self.shared.uncacheable.add(&self.flight_key, self.shared.clock.now());
+        }
+        if let Some(lead) = self.lead.take() {
+            lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });
+        }
+        self.shared.events.filled(self.shared.store.name(), self.began.elapsed(), false);
+        self.tell(Outward::Through(Response::from_parts(parts, body), why));
+    }
+
+    /// A 304 to our validators: the body stands, the head is new (RFC 9111 §4.3.4). `parts` are the stored ones, freshened.
+    pub(super) async fn validated(
+        self,
+        held: &Entry,
+        parts: &Parts,
+        handoff: Option<Handoff>,
+        exchange: &Exchange<'_>,
+        mut said: Inner,
+    ) {
+        let head = match handoff {
+            Some(handoff) => Ok(handoff.head),
+            None => exchange.head(parts.status, &parts.headers, Some(held)).map(|(head, withheld)| {
+                said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
+                head
+            }),
+        };
+        let start = self.start;
+        match head {
+            Ok(head) => self.whole(Entry::new(head, held.body().clone(), start), said).await,
+            Err(why) => self.revalidated_only(held, &parts.headers, said, why).await,
+        }
+    }
+
+    /// The 304 does not allow to keep the answer it confirms: it goes to the leader alone, and out of the store unless the reason
+    /// lies in this one request.
+    async fn revalidated_only(mut self, held: &Entry, headers: &HeaderMap, said: Inner, why: NoStore) {
+        let mut headers = headers.clone();
+        remove_own_members(&mut headers);
+        let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(held.head()) };
+        let entry = Entry::new(Arc::new(head), held.body().clone(), self.start);
+        if let Some(lead) = self.lead.take() {
+            lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });
+        }
+        let head = Arc::clone(entry.head());
+        let landed = Landed { head, body: LandedBody::Whole(entry), variant: None, stored: false, start: self.start };
+        self.tell(Outward::Landed(Arc::new(landed), said, None));
+        if !is_of_request(why) {
+            drop(self.shared.store.remove(&self.key).await);
+        }
+    }
+
+    /// Stores and lands an entry whose body is all there.
+    pub(super) async fn whole(mut self, entry: Entry, said: Inner) {
+        let variant = self.variant(entry.head());
+        let mut keep = pin!(self.keep(entry.clone(), variant.clone()));
+        // A store that answers at once has the entry before anyone hears of it: the next request is a hit.
+        let pending = keep.as_mut().now_or_never().is_none();
+        let (head, start) = (Arc::clone(entry.head()), *entry.start());
+        let stored = entry.body().len() as u64 <= self.shared.store.body_bytes_max();
+        let landed = self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored, start });
+        if pending {
+            // Until it is stored, who comes joins this flight.
+            self.tell(Outward::Landed(landed, said, None));
+            keep.await;
+            self.settle(stored);
+        } else {
+            // The flight is over before its leader hears of it: a request on the heels of this one finds the entry.
+            self.settle(stored);
+            self.tell(Outward::Landed(landed, said, None));
+        }
+    }
+
+    /// The fill is over: who comes now looks in the store.
+    pub(super) fn settle(&mut self, stored: bool) {
+        if stored {
+            self.shared.uncacheable.clear(&self.flight_key);
+            self.shared.failed.clear(&self.flight_key);
+        }
+        drop(self.lead.take());
+        self.shared.events.filled(self.shared.store.name(), self.began.elapsed(), stored);
+    }
+
+    /// The variant that an answer is, if it carries `Vary`.
+    pub(super) fn variant(&self, head: &Head) -> Option<Variant> {
+        head.headers.get(&header::VARY)?;
+        let Vary::Fields(names) = Vary::of(&head.headers.unpack()) else { return None };
+        Some(Variant::of(names, self.keyed.key(), &self.selecting))
+    }
+
+    /// Puts an entry into the store: a part as the bytes that came have it, together with what is held of the same representation.
+    pub(super) fn keep(&self, entry: Entry, variant: Option<Variant>) -> impl Future<Output = ()> + use<St, RB, E> {
+        let shared = Arc::clone(&self.shared);
+        let entry = match entry.head().kind {
+            Kind::Partial => self.part(&entry),
+            Kind::Response | Kind::VariantIndex => Some(entry),
+        };
+        let base = self.keyed.key().clone();
+        async move {
+            // A part that does not fit what it announces went to its client as it came, and nowhere else.
+            if let Some(entry) = entry {
+                keep::keep(shared, base, entry, variant).await;
+            }
+        }
+    }
+
+    fn part(&self, entry: &Entry) -> Option<Entry> {
+        let (shared, held) = (&self.shared, self.held_part.as_ref());
+        let part = parts::received(entry)?;
+        let combined = held
+            .filter(|held| shared.markers.judge(held) == Verdict::Live)
+            .and_then(|held| parts::combine(held, &part, shared.clock.now(), shared.store.body_bytes_max()));
+        Some(combined.unwrap_or(part))
+    }
+}

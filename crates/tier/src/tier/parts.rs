@@ -1,0 +1,113 @@
+//! Stored parts of representations: which bytes they hold, and how they come together (RFC 9111 §3.3, §3.4).
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use edge_cache_core::{Entry, Head, Kind, PackedHeaders, Timestamp};
+use edge_cache_policy::range::{self, Held};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+/// The bytes that an entry holds; `None` where it is no representation, or damaged.
+pub(super) fn held(entry: &Entry) -> Option<Held> {
+    let len = entry.body().len() as u64;
+    match entry.head().kind {
+        Kind::Response => Some(Held::whole(len)),
+        Kind::Partial => {
+            Held::announced(entry.head().headers.get(&header::CONTENT_RANGE)?).filter(|held| held.len == len)
+        }
+        Kind::VariantIndex => None,
+    }
+}
+
+/// A part as it is kept: its `Content-Range` as the bytes that came have it. `None` where they do not fit it.
+pub(super) fn received(entry: &Entry) -> Option<Entry> {
+    let (head, len) = (entry.head(), entry.body().len() as u64);
+    let said = head.headers.get(&header::CONTENT_RANGE)?;
+    let held = Held::received(said, len)?;
+    if Held::announced(said) == Some(held) {
+        return Some(entry.clone());
+    }
+    let mut headers = head.headers.unpack();
+    describe(&mut headers, &held);
+    let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(head) };
+    Some(Entry::new(Arc::new(head), entry.body().clone(), *entry.start()))
+}
+
+/// Says in `headers` which bytes are held.
+fn describe(headers: &mut HeaderMap, held: &Held) {
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(held.len));
+    if held.is_whole() {
+        headers.remove(header::CONTENT_RANGE);
+    } else {
+        headers.insert(header::CONTENT_RANGE, range::content_range(&(held.first..held.end()), held.complete));
+    }
+}
+
+/// Both parts as one entry, with the headers of the newer: where they share a strong validator and touch, and are at most `max` bytes.
+///
+/// It is as old as the older one is in the order of purges, so that what purges either purges it.
+pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Option<Entry> {
+    let (old_held, new_held) = (held(old)?, held(new)?);
+    let mut headers = new.head().headers.unpack();
+    if !same_validator(&old.head().headers.unpack(), &headers, now) || !same_order(old, new) {
+        return None;
+    }
+    let joined = old_held.join(&new_held).filter(|joined| joined.len <= max)?;
+    let mut bytes = BytesMut::zeroed(usize::try_from(joined.len).ok()?);
+    for (held, entry) in [(old_held, old), (new_held, new)] {
+        let at = usize::try_from(held.first - joined.first).ok()?;
+        bytes[at..at + entry.body().len()].copy_from_slice(entry.body());
+    }
+    describe(&mut headers, &joined);
+    let (kind, status) = match joined.is_whole() {
+        true => (Kind::Response, StatusCode::OK),
+        false => (Kind::Partial, StatusCode::PARTIAL_CONTENT),
+    };
+    Some(Entry::new(together(old, new.head(), kind, status, &headers), bytes.freeze(), *old.start()))
+}
+
+/// Whether two parts may be put together: by an equal strong validator (RFC 9110 §15.3.7.3).
+fn same_validator(one: &HeaderMap, other: &HeaderMap, now: Timestamp) -> bool {
+    let (one, other) = (range::strong_validator(one, now), range::strong_validator(other, now));
+    one.is_some() && one == other
+}
+
+fn same_order(old: &Entry, new: &Entry) -> bool {
+    old.head().fence.incarnation == new.head().fence.incarnation
+}
+
+fn together(old: &Entry, new: &Head, kind: Kind, status: StatusCode, headers: &HeaderMap) -> Arc<Head> {
+    Arc::new(Head {
+        kind,
+        status,
+        headers: PackedHeaders::pack(headers),
+        fence: old.head().fence,
+        tags: new.tags.union(&old.head().tags),
+        ..Head::clone(new)
+    })
+}
+
+/// Whether an answer to the question for the rest of `held` is of no use: a part that does not complete it.
+pub(super) fn is_useless<B>(held: &Entry, answer: &Response<B>, now: Timestamp) -> bool {
+    match answer.status() {
+        StatusCode::PARTIAL_CONTENT => !completes(held, answer.headers(), now),
+        StatusCode::RANGE_NOT_SATISFIABLE => true,
+        _ => false,
+    }
+}
+
+fn completes(old: &Entry, answer: &HeaderMap, now: Timestamp) -> bool {
+    let said = answer.get(header::CONTENT_RANGE).and_then(|said| Held::announced(said.as_bytes()));
+    let (Some(rest), Some(held)) = (said, held(old)) else { return false };
+    let whole = rest.first == held.end() && held.join(&rest).is_some_and(|joined| joined.is_whole());
+    whole && same_validator(&old.head().headers.unpack(), answer, now)
+}
+
+/// The head of the whole that `old` and the part of `rest` make, and the length of the part.
+pub(super) fn completed(old: &Entry, rest: &Head) -> Option<(Arc<Head>, u64)> {
+    let part = Held::announced(rest.headers.get(&header::CONTENT_RANGE)?)?;
+    let joined = held(old)?.join(&part)?;
+    let mut headers = rest.headers.unpack();
+    describe(&mut headers, &joined);
+    Some((together(old, rest, Kind::Response, StatusCode::OK, &headers), part.len))
+}

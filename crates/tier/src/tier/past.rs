@@ -1,0 +1,146 @@
+//! Past the tier: what goes inward for one client and is not stored as it comes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_cache_core::{
+    BoxError, Disconnected, Entry, Handoff, Kind, Outcome, Served, Store,
+    marker::{Start, Verdict},
+};
+use edge_cache_policy::{
+    cache_status::{self, Member},
+    conditional,
+    vary::Vary,
+};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use tokio::time::Instant;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use super::{fill::keep, plan::Exchange, slow::Trip};
+use crate::{TierBody, flight::Away, variants::Variant};
+
+impl<St: Store> Trip<'_, St> {
+    /// A request that the origin answers for itself.
+    pub(super) async fn past<S, B, RB>(
+        &self,
+        inner: S,
+        req: Request<B>,
+        detail: &'static str,
+    ) -> Result<Response<TierBody<RB>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+    {
+        match Oneshot::new(inner, req).await {
+            Ok(response) if response.status().is_server_error() => {
+                let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
+                Ok(self.stale(away).unwrap_or_else(|| self.through(response, detail)))
+            }
+            Ok(response) => Ok(self.through(response, detail)),
+            Err(error) => self.stale(Away::Yes).ok_or(error),
+        }
+    }
+
+    /// A HEAD: a 200 to it brings the stored answer to a GET up to date, or shows that it is of another representation
+    /// (RFC 9111 §4.3.5).
+    pub(super) async fn past_head<S, B, RB>(
+        &self,
+        inner: S,
+        req: Request<B>,
+    ) -> Result<Response<TierBody<RB>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        RB: Body<Data = Bytes>,
+        RB::Error: Into<BoxError>,
+    {
+        let start = self.shared.markers.start();
+        let (requested, began) = (self.now(), Instant::now());
+        let mut response = match Oneshot::new(inner, req).await {
+            Ok(response) if response.status() == StatusCode::OK => response,
+            Ok(response) if response.status().is_server_error() => {
+                let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
+                return Ok(self.stale(away).unwrap_or_else(|| self.through(response, "head")));
+            }
+            Ok(response) => return Ok(self.through(response, "head")),
+            Err(error) => return self.stale(Away::Yes).ok_or(error),
+        };
+        let handed_up = response.extensions_mut().remove::<Handoff>().and_then(|handoff| handoff.entry);
+        if let Some(entry) = handed_up.filter(|entry| entry.head().kind == Kind::Response) {
+            // An inner tier answered from an entry: it moves up as it is.
+            self.keep(entry).await;
+            return Ok(self.through(response, "head"));
+        }
+        let held = self.lookup.entry.as_ref().map(|(entry, _)| entry).filter(|entry| {
+            entry.head().kind == Kind::Response
+                && entry.head().status == StatusCode::OK
+                && self.shared.markers.judge(entry) != Verdict::Gone
+        });
+        if let Some(held) = held {
+            self.update(held, &mut response, start, requested, began).await;
+        }
+        Ok(self.through(response, "head"))
+    }
+
+    async fn update<RB>(
+        &self,
+        held: &Entry,
+        response: &mut Response<RB>,
+        start: Start,
+        requested: edge_cache_core::Timestamp,
+        began: Instant,
+    ) {
+        if conditional::contradicts(response.headers(), &held.head().headers, held.body().len() as u64) {
+            drop(self.shared.store.remove(&self.lookup.key).await);
+            return;
+        }
+        *response.headers_mut() = conditional::freshen(&held.head().headers, response.headers());
+        let exchange = Exchange {
+            keyed: self.keyed,
+            start,
+            requested,
+            received: self.now(),
+            took: began.elapsed(),
+            unit: self.shared.rng.unit(),
+            keep_tags: self.shared.config.keep_tags,
+        };
+        if let Ok((head, _)) = exchange.head(StatusCode::OK, response.headers(), Some(held)) {
+            self.keep(Entry::new(head, held.body().clone(), start)).await;
+        }
+    }
+
+    async fn keep(&self, entry: Entry) {
+        let headers = entry.head().headers.unpack();
+        let variant = match Vary::of(&headers) {
+            Vary::Fields(names) => Some(Variant::of(names, self.keyed.key(), self.ask.headers)),
+            Vary::None | Vary::Star => None,
+        };
+        keep::keep(Arc::clone(self.shared), self.keyed.key().clone(), entry, variant).await;
+    }
+
+    /// The inner service's answer as it is, but for the client's conditions.
+    pub(super) fn through<RB>(&self, response: Response<RB>, detail: &'static str) -> Response<TierBody<RB>> {
+        let (mut parts, body) = response.into_parts();
+        let mut body = TierBody::inner(body);
+        if self.ask.conditions.hold(parts.status, &parts.headers, self.now()) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            conditional::not_modified(&mut parts.headers);
+            body = TierBody::empty();
+        }
+        let member = Member::Forward {
+            fwd: self.lookup.fwd,
+            fwd_status: None,
+            ttl: None,
+            stored: false,
+            collapsed: false,
+            detail: Some(detail),
+        };
+        cache_status::append(&mut parts.headers, self.shared.store.name(), member);
+        let answered_further_in = parts.extensions.get::<Outcome>().is_some_and(|outcome| outcome.tier.is_some());
+        if !answered_further_in {
+            let served = if parts.status.is_server_error() { Served::Error } else { Served::Miss };
+            parts.extensions.insert(Outcome { served, tier: None });
+        }
+        Response::from_parts(parts, body)
+    }
+}
