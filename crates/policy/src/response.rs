@@ -97,6 +97,15 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
     Ok(Plan { freshness, withheld: withheld(cc) })
 }
 
+/// Whether an answer says itself how long it is fresh: what the answer to a POST must say to stand for later GETs (RFC 9110 §9.3.3).
+#[must_use]
+pub fn names_its_freshness(headers: &HeaderMap) -> bool {
+    let targeted = CacheControl::targeted(headers, &CDN_CACHE_CONTROL);
+    let expires = targeted.is_none() && headers.contains_key(header::EXPIRES);
+    let cc = targeted.unwrap_or_else(|| CacheControl::of(headers, &header::CACHE_CONTROL));
+    cc.max_age.or(cc.s_maxage).is_some() || expires
+}
+
 fn forbidden(
     asked: &Asked<'_>,
     status: StatusCode,

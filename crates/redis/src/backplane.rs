@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use edge_cache_core::{
     BoxError, TagHash,
-    marker::{Fence, Markers, News, PurgeKind, Ticket},
+    marker::{Fence, Guard, Markers, News, Published, PurgeKind, Ticket},
     monotonic_millis,
 };
 use redis::{RedisError, Script, aio::ConnectionManager};
@@ -85,7 +85,7 @@ impl RedisBackplane {
             }
         }
         for ticket in self.0.markers.waiting() {
-            let (incarnation, seq) = self.publish(&ticket).await?;
+            let Published { incarnation, seq, .. } = self.publish(&ticket, None).await?;
             self.0.markers.settle(&ticket, incarnation, seq);
         }
         Ok(())
@@ -139,23 +139,23 @@ impl RedisBackplane {
         })
     }
 
-    /// Publishes the purges of `ticket`; answers with the order they are numbered in and their number.
+    /// Publishes the purges of `ticket`, and looks whether something that `guard` names was purged since.
     ///
     /// # Errors
     /// They wait on: [`sync`](Self::sync) publishes them.
-    pub async fn publish(&self, ticket: &Ticket) -> Result<(u128, u64), BackplaneError> {
-        match self.try_publish(ticket).await {
+    pub async fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Published, BackplaneError> {
+        match self.try_publish(ticket, guard).await {
             Err(BackplaneError::Lost) => {
                 let asked_at = monotonic_millis();
                 let news = self.news().await?;
                 self.0.markers.apply(&news, asked_at, LEASE);
-                self.try_publish(ticket).await
+                self.try_publish(ticket, guard).await
             }
             answer => answer,
         }
     }
 
-    async fn try_publish(&self, ticket: &Ticket) -> Result<(u128, u64), BackplaneError> {
+    async fn try_publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Published, BackplaneError> {
         let (Fence { incarnation, .. }, _) = self.0.markers.follows();
         let mut connection = self.0.connection.clone();
         let mut call = self.0.purge.key(&self.0.meta);
@@ -167,14 +167,18 @@ impl RedisBackplane {
             })
             .arg(MARKERS_MAX)
             .arg(RETENTION.as_micros().to_string());
-        for tag in &ticket.tags {
+        let guarded = guard.map_or(&[][..], |guard| &guard.tags);
+        call.arg(guard.map_or(0, |guard| guard.start.fence.seq).to_string()).arg(guarded.len());
+        for tag in guarded.iter().chain(&ticket.tags) {
             call.arg(format!("{:016x}", tag.bits()));
         }
-        let seq: String = self.bounded(call.invoke_async(&mut connection)).await?;
-        match seq.as_str() {
-            "lost" => Err(BackplaneError::Lost),
-            seq => Ok((incarnation, number(seq).ok_or(BackplaneError::Answer("seq"))?)),
+        let (seq, clean): (String, String) = self.bounded(call.invoke_async(&mut connection)).await?;
+        if seq == "lost" {
+            return Err(BackplaneError::Lost);
         }
+        let seq = number(&seq).ok_or(BackplaneError::Answer("seq"))?;
+        let same_order = guard.is_some_and(|guard| guard.start.fence.incarnation == incarnation);
+        Ok(Published { incarnation, seq, guard_holds: same_order && clean == "1" })
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, BackplaneError> {

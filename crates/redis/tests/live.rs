@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use edge_cache_core::{
     CacheKey, Entry, Freshness, Head, KeyParts, Kind, PackedHeaders, Store, StoreError, TagHash, TagSet, Timestamp,
-    marker::{Markers, PurgeKind, Start, Verdict},
+    marker::{Guard, Markers, Published, PurgeKind, Start, Verdict},
 };
 use edge_cache_redis::{RedisBackplane, RedisConfig, RedisStore};
 use edge_cache_sandbox::Redis;
@@ -46,8 +46,8 @@ fn entry(start: Start, tag: &str) -> Entry {
 
 async fn purge((markers, backplane): &(Arc<Markers>, RedisBackplane), kind: PurgeKind, tag: &str) -> bool {
     let ticket = markers.defer(kind, &[TagHash::user(tag)]);
-    match backplane.publish(&ticket).await {
-        Ok((incarnation, seq)) => {
+    match backplane.publish(&ticket, None).await {
+        Ok(Published { incarnation, seq, .. }) => {
             markers.settle(&ticket, incarnation, seq);
             true
         }
@@ -181,11 +181,36 @@ async fn more_markers_than_a_page_arrive_whole() {
     for chunk in tags.chunks(500) {
         let hashes: Vec<_> = chunk.iter().map(|tag| TagHash::user(tag)).collect();
         let ticket = one.0.defer(PurgeKind::Soft, &hashes);
-        let (incarnation, seq) = one.1.publish(&ticket).await.unwrap();
+        let Published { incarnation, seq, .. } = one.1.publish(&ticket, None).await.unwrap();
         one.0.settle(&ticket, incarnation, seq);
     }
     let before: Vec<_> = tags.iter().map(|tag| entry(other.0.start(), tag)).collect();
     assert!(before.iter().all(|entry| other.0.judge(entry) == Verdict::Live));
     other.1.sync().await.unwrap();
     assert!(before.iter().all(|entry| other.0.judge(entry) == Verdict::Soft));
+}
+
+#[tokio::test]
+async fn a_guard_sees_the_purges_of_other_nodes() {
+    let redis = Redis::start().await.unwrap();
+    let (one, other) = (node(&redis).await, node(&redis).await);
+    let guard = || Guard { start: one.0.start(), tags: vec![TagHash::user("a"), TagHash::user("b")] };
+    let holds = async |guard: &Guard| {
+        let ticket = one.0.defer(PurgeKind::Soft, &[TagHash::user("a")]);
+        let published = one.1.publish(&ticket, Some(guard)).await.unwrap();
+        one.0.settle(&ticket, published.incarnation, published.seq);
+        published.guard_holds
+    };
+    assert!(holds(&guard()).await);
+    let since = guard();
+    assert!(purge(&other, PurgeKind::Hard, "c").await);
+    assert!(holds(&since).await, "what it does not name");
+    let since = guard();
+    assert!(purge(&other, PurgeKind::Hard, "b").await);
+    assert!(!holds(&since).await, "this node has not heard of it");
+    let since = guard();
+    assert!(purge(&one, PurgeKind::Soft, "a").await);
+    assert!(!holds(&since).await, "its own tag, purged by another request");
+    let unknown = Guard { start: Markers::shared().start(), ..guard() };
+    assert!(!holds(&unknown).await, "begun before the order was known");
 }

@@ -2,7 +2,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
     BoxError, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng,
-    marker::{Markers, Ticket},
+    marker::{Guard, Markers, Published, Ticket},
     route::{Route, Routes},
 };
 use edge_cache_memory::{MemoryConfig, MemoryStore};
@@ -166,8 +166,8 @@ fn layer<St: Store>(
 struct Carrier(RedisBackplane);
 
 impl Backplane for Carrier {
-    fn publish(&self, ticket: &Ticket) -> BoxFuture<'static, Result<(u128, u64), BoxError>> {
-        let (redis, ticket) = (self.0.clone(), ticket.clone());
-        Box::pin(async move { redis.publish(&ticket).await.map_err(Into::into) })
+    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Published, BoxError>> {
+        let (redis, ticket, guard) = (self.0.clone(), ticket.clone(), guard.cloned());
+        Box::pin(async move { redis.publish(&ticket, guard.as_ref()).await.map_err(Into::into) })
     }
 }

@@ -63,7 +63,8 @@ impl EdgeCache {
         let layer = EdgeCacheLayer {
             observe: ObserveLayer::new(metrics.clone()),
             key: KeyLayer::new(keying),
-            invalidate: InvalidateLayer::new(purger.clone()),
+            invalidate: InvalidateLayer::new(purger.clone())
+                .keeping([memory.keeper(), redis.keeper()].into_iter().flatten()),
             memory,
             redis,
         };

@@ -10,6 +10,7 @@
 mod body;
 mod flight;
 pub mod invalidate;
+mod keeper;
 pub mod key;
 mod keyed;
 mod notes;
@@ -21,6 +22,7 @@ mod variants;
 pub use self::{
     body::{RequestBody, TierBody},
     invalidate::{Invalidate, InvalidateLayer},
+    keeper::Keeper,
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},
     purger::{Backplane, Purge, Purger, Receipt, Target},

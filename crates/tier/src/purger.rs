@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_cache_core::{
-    BoxError, Bypass, SharedClock, SharedEvents, TagHash,
-    marker::{Markers, PurgeKind, Ticket},
+    BoxError, Bypass, SharedClock, SharedEvents, TagHash, Timestamp,
+    marker::{Fence, Guard, Markers, Published, PurgeKind, Start, Ticket},
 };
 
 use futures_util::future::BoxFuture;
@@ -59,8 +59,8 @@ pub struct Receipt {
 
 /// Numbers purges for all who share a tier, and keeps them where other nodes and later runs find them.
 pub trait Backplane: std::fmt::Debug + Send + Sync + 'static {
-    /// Publishes the purges of `ticket`; answers with the order they are numbered in and their number.
-    fn publish(&self, ticket: &Ticket) -> BoxFuture<'static, Result<(u128, u64), BoxError>>;
+    /// Publishes the purges of `ticket`, and looks whether something that `guard` names was purged since, by any node.
+    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Published, BoxError>>;
 }
 
 /// Purges every tier of a stack. Cheap to clone.
@@ -106,15 +106,29 @@ impl Purger {
 
     /// Purges by hashed tags.
     pub async fn purge_tags(&self, kind: PurgeKind, tags: &[TagHash]) -> Receipt {
+        self.purge_guarded(kind, tags, None).await.0
+    }
+
+    /// As [`purge_tags`](Self::purge_tags); tells also the start of an answer that is as new as this purge, if `guard` holds.
+    pub(crate) async fn purge_guarded(
+        &self,
+        kind: PurgeKind,
+        tags: &[TagHash],
+        guard: Option<&Guard>,
+    ) -> (Receipt, Option<Start>) {
         self.events.purged(kind, tags.len());
         let Some(backplane) = &self.backplane else {
-            return Receipt { seq: Some(self.markers.purge(kind, tags, self.clock.now())), tags: tags.len() };
+            let (seq, start) = self.markers.purge_guarded(kind, tags, self.clock.now(), guard);
+            return (Receipt { seq: Some(seq), tags: tags.len() }, start);
         };
+        let guard = guard.filter(|guard| self.markers.holds(guard));
         // At once here; with a number for everybody as soon as it has one.
         let ticket = self.markers.defer(kind, tags);
-        let seq = match backplane.publish(&ticket).await {
-            Ok((incarnation, seq)) => {
+        let mut start = None;
+        let seq = match backplane.publish(&ticket, guard).await {
+            Ok(Published { incarnation, seq, guard_holds }) => {
                 self.markers.settle(&ticket, incarnation, seq);
+                start = guard.filter(|_| guard_holds).map(|guard| guard.renewed(Fence { incarnation, seq }));
                 Some(seq)
             }
             Err(error) => {
@@ -126,7 +140,16 @@ impl Purger {
                 None
             }
         };
-        Receipt { seq, tags: tags.len() }
+        (Receipt { seq, tags: tags.len() }, start)
+    }
+
+    /// Where this node stands: the start of what is asked of an origin now.
+    pub(crate) fn start(&self) -> Start {
+        self.markers.start()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn tag(&self, target: &Target, tags: &mut Vec<TagHash>) -> Result<(), Bypass> {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Fence, PurgeKind, Start, Ticket, Verdict, pending::Pending, table::Table};
+use super::{Fence, Guard, PurgeKind, Start, Ticket, Verdict, pending::Pending, table::Table};
 use crate::{Entry, TagHash, Timestamp, monotonic_millis};
 
 /// What this node knows of purges. One per stack, shared by all of its tiers.
@@ -99,13 +99,32 @@ impl Markers {
 
     /// Purges `tags` on a node that numbers its purges itself: one marker each, above every earlier one. Returns the number.
     pub fn purge(&self, kind: PurgeKind, tags: &[TagHash], now: Timestamp) -> u64 {
+        self.purge_guarded(kind, tags, now, None).0
+    }
+
+    /// As [`purge`](Self::purge); tells also the start of an answer that is as new as this purge, if `guard` holds.
+    pub fn purge_guarded(
+        &self,
+        kind: PurgeKind,
+        tags: &[TagHash],
+        now: Timestamp,
+        guard: Option<&Guard>,
+    ) -> (u64, Option<Start>) {
         let mut position = self.position.write().expect(POISONED);
+        // Under the lock that numbers purges: none comes between this look and this purge.
+        let guard = guard.filter(|guard| self.holds(guard));
         let micros = u64::try_from(now.as_millis()).unwrap_or(0).saturating_mul(1000);
         let seq = micros.max(position.fence.seq + 1);
         self.raise(tags.iter().map(|tag| (kind, *tag, seq)));
         // After the markers stand: a fill that takes the new position began after the purge.
         position.fence.seq = seq;
-        seq
+        (seq, guard.map(|guard| guard.renewed(position.fence)))
+    }
+
+    /// Whether nothing that `guard` names was purged since, as far as this node knows.
+    #[must_use]
+    pub fn holds(&self, guard: &Guard) -> bool {
+        self.judge_parts(&guard.start.fence, &guard.start, &guard.tags) == Verdict::Live
     }
 
     /// Purges `tags` at once on this node, without a number: ask the backplane for one, then [`settle`](Self::settle).

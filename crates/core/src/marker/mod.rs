@@ -26,6 +26,7 @@ pub use self::{
     markers::{Markers, News},
     pending::Ticket,
 };
+use crate::TagHash;
 
 /// How far a purge goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +82,37 @@ impl Start {
     #[must_use]
     pub const fn is_promoted(&self) -> bool {
         self.promoted
+    }
+}
+
+/// What a purge looks back for: whether something of `tags` was purged since `start`.
+///
+/// The answer to a write may stand for reads that come later (RFC 9110 §9.3.3), although the write itself purges what was stored. It is as
+/// new as that purge, but only if no other came between its start and that purge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// Where the node stood before the write was sent on.
+    pub start: Start,
+    /// What the answer would be tagged with.
+    pub tags: Vec<TagHash>,
+}
+
+/// What a backplane tells of a purge that it numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The order it is numbered in.
+    pub incarnation: u128,
+    /// Its number.
+    pub seq: u64,
+    /// Whether there was a guard, and nothing that it names was purged between its start and this purge, on any node.
+    pub guard_holds: bool,
+}
+
+impl Guard {
+    /// The start of an answer that is as new as the purge with the number `fence`.
+    #[must_use]
+    pub const fn renewed(&self, fence: Fence) -> Start {
+        Start { fence, ..self.start }
     }
 }
 

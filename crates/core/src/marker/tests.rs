@@ -176,3 +176,22 @@ fn a_collision_only_kills_more() {
     markers.purge(PurgeKind::Soft, &[TagHash::user("unrelated")], NOW);
     assert_eq!(markers.judge(&old), Verdict::Soft);
 }
+
+#[test]
+fn a_guard_holds_if_nothing_of_it_was_purged_since() {
+    let markers = Markers::alone(1);
+    let guard = || Guard { start: markers.start(), tags: tags_of(&["a", "b"]).as_slice().to_vec() };
+    let purge = |guard: &Guard| markers.purge_guarded(PurgeKind::Soft, &[TagHash::user("a")], NOW, Some(guard)).1;
+    let start = purge(&guard()).expect("nothing was purged");
+    assert_eq!(markers.judge(&entry(start, &["a", "b"])), Verdict::Live, "as new as the purge itself");
+    for tag in ["a", "b"] {
+        let since = guard();
+        markers.purge(PurgeKind::Soft, &[TagHash::user(tag)], NOW);
+        assert_eq!(purge(&since), None, "{tag}");
+    }
+    let since = guard();
+    markers.purge(PurgeKind::Hard, &[TagHash::user("c")], NOW);
+    let start = purge(&since).expect("what it does not name");
+    markers.purge(PurgeKind::Hard, &[TagHash::user("b")], NOW);
+    assert_eq!(markers.judge(&entry(start, &["a", "b"])), Verdict::Gone, "a later one counts as ever");
+}

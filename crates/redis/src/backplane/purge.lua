@@ -1,14 +1,29 @@
--- Numbers a purge and keeps its markers. Answers its number, or 'lost' when this Redis has lost the order of purges.
--- KEYS: meta, marks. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, tags.
+-- Numbers a purge and keeps its markers. Answers its number, or 'lost' when this Redis has lost the order of purges, and whether nothing
+-- that is guarded was purged above a number ('1') or something was ('0').
+-- KEYS: meta, marks. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, number that guards look above, how many
+-- tags are guarded, these, tags to purge.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor')
 if meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~') then
-  return 'lost'
+  return { 'lost', '0' }
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local seq = string.format('%.0f', math.max(tonumber(meta[3]) + 1, now))
-for at = 5, #ARGV do
+local guarded = tonumber(ARGV[6])
+local clean = '1'
+if guarded > 0 and tonumber(meta[4]) > tonumber(ARGV[5]) then
+  clean = '0'
+end
+for at = 7, 6 + guarded do
+  for _, kind in ipairs({ 's', 'h' }) do
+    local score = redis.call('ZSCORE', KEYS[2], kind .. ARGV[at])
+    if score and tonumber(score) > tonumber(ARGV[5]) then
+      clean = '0'
+    end
+  end
+end
+for at = 7 + guarded, #ARGV do
   redis.call('ZADD', KEYS[2], 'GT', seq, ARGV[2] .. ARGV[at])
   if ARGV[2] == 'h' then
     redis.call('ZREM', KEYS[2], 's' .. ARGV[at])
@@ -31,4 +46,4 @@ if floor > tonumber(meta[4]) then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '(0', string.format('%.0f', floor))
 end
 redis.call('HSET', KEYS[1], 'seq', seq, 'floor', string.format('%.0f', floor))
-return seq
+return { seq, clean }

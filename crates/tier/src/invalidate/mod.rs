@@ -1,30 +1,48 @@
 //! Unsafe requests: run to their end, and what their answers make stale is purged before the client hears of it.
 //!
 //! Purged are the target URI, same-origin `Location` and `Content-Location` (RFC 9111 §4.4), and the groups that
-//! `Cache-Group-Invalidation` names (RFC 9875), whenever the answer is no error. The request runs in a task of its own: a client
+//! `Cache-Group-Invalidation` names (RFC 9875), whenever the answer is no error. An answer to a POST that stands for later GETs is kept. The request runs in a task of its own: a client
 //! that leaves cannot keep a write from being purged.
+
+mod answer;
+mod written;
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use edge_cache_core::{TagHash, marker::PurgeKind};
+use bytes::Bytes;
+use edge_cache_core::{
+    BoxError, TagHash,
+    marker::{Guard, PurgeKind, Start},
+};
 use edge_cache_policy::{Mode, groups, request};
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header, response::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, header, response::Parts};
+use http_body::Body;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Keying, Purger};
+use self::{
+    answer::Post,
+    written::{Written, path_and_query},
+};
+use crate::{Keeper, Purger, TierBody, shared_body::SharedBody};
+
+/// Longest silence within a body that is kept; the same as a tier's default.
+const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Purges what unsafe requests make stale; see the [module docs](self).
 #[derive(Clone, Debug)]
 pub struct InvalidateLayer {
     purger: Purger,
+    keepers: Arc<[Keeper]>,
     tasks: TaskTracker,
 }
 
@@ -32,7 +50,14 @@ impl InvalidateLayer {
     /// A layer that purges through `purger`.
     #[must_use]
     pub fn new(purger: Purger) -> Self {
-        Self { purger, tasks: TaskTracker::new() }
+        Self { purger, keepers: Arc::new([]), tasks: TaskTracker::new() }
+    }
+
+    /// The tiers in which answers to a POST are kept that stand for later GETs (RFC 9110 §9.3.3). Default: none.
+    #[must_use]
+    pub fn keeping(mut self, tiers: impl IntoIterator<Item = Keeper>) -> Self {
+        self.keepers = tiers.into_iter().collect();
+        self
     }
 
     /// Waits until the writes that run now have ended and are purged for. Bound it by a deadline of your own.
@@ -47,7 +72,8 @@ impl<S> Layer<S> for InvalidateLayer {
     type Service = Invalidate<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Invalidate { inner, purger: self.purger.clone(), tasks: self.tasks.clone() }
+        let Self { purger, keepers, tasks } = self.clone();
+        Invalidate { inner, purger, keepers, tasks }
     }
 }
 
@@ -56,6 +82,7 @@ impl<S> Layer<S> for InvalidateLayer {
 pub struct Invalidate<S> {
     inner: S,
     purger: Purger,
+    keepers: Arc<[Keeper]>,
     tasks: TaskTracker,
 }
 
@@ -65,9 +92,10 @@ where
     S::Future: Send,
     S::Error: Send + 'static,
     B: Send + 'static,
-    RB: Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
 {
-    type Response = S::Response;
+    type Response = Response<TierBody<RB>>;
     type Error = S::Error;
     type Future = ResponseFuture<Oneshot<S, Request<B>>, RB, S::Error>;
 
@@ -80,80 +108,37 @@ where
         if request::is_safe(req.method()) {
             return ResponseFuture { kind: Kind::Safe { inner: Oneshot::new(self.inner.clone(), req) } };
         }
-        let (inner, purger) = (self.inner.clone(), self.purger.clone());
-        let target = Written::of(&req);
+        let Self { inner, purger, keepers, tasks } = self.clone();
+        let written = Written::of(&req);
+        let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
             let (parts, body) = Oneshot::new(inner, req).await?.into_parts();
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             let changed = parts.status.is_success() || parts.status.is_redirection();
             // A gateway that got no reply cannot tell: the write may have happened.
             let unknown = matches!(parts.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
-            if changed || unknown {
-                purge(&purger, stale_tags(&purger, target.as_ref(), &parts)).await;
+            if !(changed || unknown) {
+                return Ok(Response::from_parts(parts, TierBody::inner(body)));
             }
-            Ok(Response::from_parts(parts, body))
+            let max = keepers.iter().map(|keeper| keeper.0.body_bytes_max()).min().unwrap_or(0);
+            let kept = match (&written, post) {
+                (Some(written), Some(post)) if body.size_hint().exact().is_some_and(|len| len <= max) => {
+                    post.head(&parts, written, &keepers, purger.now()).map(|(head, guard)| (post, head, guard))
+                }
+                _ => None,
+            };
+            let stale = stale_tags(&purger, written.as_ref(), &parts);
+            let start = purge(&purger, stale, kept.as_ref().map(|(_, _, guard)| guard)).await;
+            let (Some(start), Some((post, head, _))) = (start, kept) else {
+                return Ok(Response::from_parts(parts, TierBody::inner(body)));
+            };
+            let shared = SharedBody::new(body.size_hint().exact());
+            let reader = shared.reader().expect("nothing was read yet");
+            tasks.spawn(post.stream(head, start, body, shared, keepers, BODY_IDLE_MAX));
+            Ok(Response::from_parts(parts, TierBody::growing(reader)))
         });
         ResponseFuture { kind: Kind::Unsafe { task } }
     }
-}
-
-/// The URI that a request writes to.
-struct Written {
-    scheme: String,
-    authority: String,
-    uri: Uri,
-}
-
-impl Written {
-    fn of<B>(req: &Request<B>) -> Option<Self> {
-        let (scheme, authority) = Keying::authority(req.uri(), req.headers())?;
-        Some(Self { scheme: scheme.to_owned(), authority: authority.to_owned(), uri: req.uri().clone() })
-    }
-
-    /// `reference` resolved against this URI, if it is of the same origin.
-    fn same_origin(&self, reference: &str) -> Option<(String, String)> {
-        let reference = reference.split('#').next().unwrap_or_default();
-        let whole;
-        let reference = if reference.starts_with("//") {
-            whole = format!("{}:{reference}", self.scheme);
-            &whole
-        } else {
-            reference
-        };
-        match reference.parse::<Uri>().ok() {
-            Some(uri) if uri.scheme().is_some() => {
-                let same = uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case(&self.scheme))
-                    && uri.authority().is_some_and(|a| a.as_str().eq_ignore_ascii_case(&self.authority));
-                same.then(|| path_and_query(&uri))
-            }
-            Some(uri) if reference.starts_with('/') => Some(path_and_query(&uri)),
-            _ => self.relative(reference),
-        }
-    }
-
-    /// A reference relative to the target's path, or to the target itself where it is a query alone.
-    fn relative(&self, reference: &str) -> Option<(String, String)> {
-        let path = self.uri.path();
-        let joined = match reference.strip_prefix('?') {
-            Some(_) => format!("{path}{reference}"),
-            None if reference.is_empty() || reference.contains("//") || reference.contains(':') => return None,
-            None => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(directory, _)| directory)),
-        };
-        let uri: Uri = joined.parse().ok()?;
-        let mut segments: Vec<&str> = Vec::new();
-        for segment in uri.path().split('/').skip(1) {
-            match segment {
-                "." => {}
-                ".." => drop(segments.pop()),
-                segment => segments.push(segment),
-            }
-        }
-        Some((format!("/{}", segments.join("/")), uri.query().unwrap_or_default().to_owned()))
-    }
-}
-
-fn path_and_query(uri: &Uri) -> (String, String) {
-    (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned())
 }
 
 /// What an answer makes stale: softly, and hard.
@@ -185,10 +170,17 @@ fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale
     tags
 }
 
-async fn purge(purger: &Purger, stale: Stale) {
-    for (kind, tags) in stale.iter().filter(|(_, tags)| !tags.is_empty()) {
-        purger.purge_tags(*kind, tags).await;
+/// Purges; tells the start of an answer that is as new as the purge of its own URI, if `guard` holds. That purge, a soft one, comes last,
+/// so that the answer is newer than all that it purges itself.
+async fn purge(purger: &Purger, stale: Stale, guard: Option<&Guard>) -> Option<Start> {
+    let [(soft, own), (hard, groups)] = stale;
+    if !groups.is_empty() {
+        purger.purge_tags(hard, &groups).await;
     }
+    if own.is_empty() {
+        return None;
+    }
+    purger.purge_guarded(soft, &own, guard).await.1
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
@@ -208,7 +200,7 @@ pin_project_lite::pin_project! {
     #[project = KindProj]
     enum Kind<F, RB, E> {
         Safe { #[pin] inner: F },
-        Unsafe { task: tokio::task::JoinHandle<Result<Response<RB>, E>> },
+        Unsafe { task: tokio::task::JoinHandle<Result<Response<TierBody<RB>>, E>> },
     }
 }
 
@@ -216,11 +208,11 @@ impl<F, RB, E> Future for ResponseFuture<F, RB, E>
 where
     F: Future<Output = Result<Response<RB>, E>>,
 {
-    type Output = F::Output;
+    type Output = Result<Response<TierBody<RB>>, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProj::Safe { inner } => inner.poll(cx),
+            KindProj::Safe { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
             KindProj::Unsafe { task } => match ready!(Pin::new(task).poll(cx)).map_err(JoinError::try_into_panic) {
                 Ok(result) => Poll::Ready(result),
                 // The handler panicked: go on as if it had panicked here.
@@ -235,28 +227,5 @@ where
 impl<F, RB, E> std::fmt::Debug for ResponseFuture<F, RB, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_resolve_within_one_origin() {
-        let written =
-            Written { scheme: "http".into(), authority: "h:1".into(), uri: Uri::from_static("/api/pitches/7") };
-        let resolved = |reference: &str| written.same_origin(reference).map(|(path, _)| path);
-        assert_eq!(resolved("/x?y#z").as_deref(), Some("/x"));
-        assert_eq!(resolved("http://H:1/x").as_deref(), Some("/x"));
-        for (reference, path) in
-            [("8", "/api/pitches/8"), ("8/x", "/api/pitches/8/x"), ("../x", "/api/x"), ("?x=1", "/api/pitches/7")]
-        {
-            assert_eq!(resolved(reference).as_deref(), Some(path), "{reference}");
-        }
-        assert_eq!(resolved("http://other/x"), None);
-        assert_eq!(resolved("https://h:1/x"), None);
-        assert_eq!(resolved("//other/x"), None);
-        assert_eq!(resolved("//h:1/x").as_deref(), Some("/x"));
     }
 }

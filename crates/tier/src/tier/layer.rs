@@ -5,7 +5,7 @@ use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
 
 use super::Tier;
-use crate::{flight::Flights, notes::Notes};
+use crate::{flight::Flights, keeper::Keeper, notes::Notes};
 
 /// What a tier waits for, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -53,19 +53,19 @@ pub struct TierLayer<St> {
 }
 
 #[derive(Debug)]
-pub(super) struct Shared<St> {
-    pub(super) store: St,
-    pub(super) markers: Arc<Markers>,
-    pub(super) clock: SharedClock,
-    pub(super) rng: SharedRng,
-    pub(super) events: SharedEvents,
-    pub(super) config: TierConfig,
-    pub(super) flights: Flights,
+pub(crate) struct Shared<St> {
+    pub(crate) store: St,
+    pub(crate) markers: Arc<Markers>,
+    pub(crate) clock: SharedClock,
+    pub(crate) rng: SharedRng,
+    pub(crate) events: SharedEvents,
+    pub(crate) config: TierConfig,
+    pub(crate) flights: Flights,
     /// Keys whose answers could not be stored.
-    pub(super) uncacheable: Notes,
+    pub(crate) uncacheable: Notes,
     /// Keys whose origin just failed.
-    pub(super) failed: Notes,
-    pub(super) tasks: TaskTracker,
+    pub(crate) failed: Notes,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl<St> Shared<St> {
@@ -127,6 +127,12 @@ impl<St: Store> TierLayer<St> {
     #[must_use]
     pub fn store(&self) -> Option<&St> {
         self.shared.as_ref().map(|shared| &shared.store)
+    }
+
+    /// The tier as somewhere to keep answers that no fill of its own brings, unless the layer is off.
+    #[must_use]
+    pub fn keeper(&self) -> Option<Keeper> {
+        self.shared.clone().map(|shared| Keeper(Arc::new(shared)))
     }
 
     /// Waits until the fills that run now have ended. Bound it by a deadline of your own.

@@ -2,7 +2,7 @@
 
 mod fill;
 mod future;
-mod layer;
+pub(crate) mod layer;
 mod lookup;
 mod parts;
 mod past;
@@ -11,6 +11,7 @@ mod respond;
 mod service;
 mod slow;
 
+pub(crate) use self::fill::keep::keep;
 pub use self::{
     future::ResponseFuture,
     layer::{TierConfig, TierLayer},

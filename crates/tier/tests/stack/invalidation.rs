@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
+use edge_cache_core::marker::PurgeKind;
 use edge_cache_policy::Mode;
+use edge_cache_tier::{Purge, Target};
 use futures_util::FutureExt;
 use http::Request;
 use tokio::sync::Notify;
@@ -83,4 +85,80 @@ async fn a_write_runs_once_and_to_its_end_though_its_client_leaves() {
     tokio::task::yield_now().await;
     assert_eq!(ask(&stack, get("/a")).await.text, "2", "the write was purged for all the same");
     assert_eq!(origin.calls(), 3);
+}
+
+/// A POST that says what it made: under its own URI, for a minute.
+fn posting(headers: &'static [(&'static str, &'static str)]) -> Origin {
+    Origin::new(move |n, req| async move {
+        match req.method().as_str() {
+            "GET" => answer(200, &[("cache-control", "max-age=60")], format!("read {n}")),
+            _ => answer(200, headers, "posted"),
+        }
+    })
+}
+
+const STANDS: &[(&str, &str)] = &[("content-location", "/a"), ("cache-control", "max-age=60")];
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_says_so_answers_later_gets() {
+    let origin = posting(STANDS);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    assert_eq!(ask(&stack, get("/a")).await.text, "read 0");
+    assert_eq!(ask(&stack, post("/a")).await.text, "posted");
+    let read = ask(&stack, get("/a")).await;
+    assert_eq!((read.text.as_str(), read.cache_status().as_str()), ("posted", "edge-memory; hit; ttl=60"));
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_does_not_say_so_answers_nothing() {
+    for headers in [
+        &[("content-location", "/b"), ("cache-control", "max-age=60")][..],
+        &[("content-location", "/a")],
+        &[("cache-control", "max-age=60")],
+        &[("content-location", "/a"), ("cache-control", "max-age=60, private")],
+        &[("content-location", "http://other.example/a"), ("cache-control", "max-age=60")],
+    ] {
+        let origin = posting(headers.to_vec().leak());
+        let stack = Bench::new(Mode::Rfc).over(&origin);
+        ask(&stack, post("/a")).await;
+        assert_eq!(ask(&stack, get("/a")).await.text, "read 1", "{headers:?}");
+    }
+    let origin = posting(STANDS);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    ask(&stack, post("/a").header("cookie", "who=me")).await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "read 1", "what depends on who asks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_while_a_post_runs_forbids_to_keep_its_answer() {
+    let bench = Bench::new(Mode::Rfc);
+    for target in [Target::All, Target::Prefix { authority: "h.example".into(), prefix: "/".into() }] {
+        let purger = bench.purger.clone();
+        let (counted, inside) = (target.clone(), purger.clone());
+        let origin = Origin::new(move |n, req| {
+            let (inside, target) = (inside.clone(), counted.clone());
+            async move {
+                if req.method() == "GET" {
+                    return answer(200, &[("cache-control", "max-age=60")], format!("read {n}"));
+                }
+                // Another's write: who knows which of the two the answer shows.
+                inside.purge(&Purge { targets: vec![target], kind: PurgeKind::Hard }).await.unwrap();
+                answer(200, STANDS, "posted")
+            }
+        });
+        let stack = bench.over(&origin);
+        assert_eq!(ask(&stack, post("/a")).await.text, "posted");
+        assert_eq!(ask(&stack, get("/a")).await.text, "read 1", "{target:?}");
+        purger.purge(&Purge { targets: vec![Target::All], kind: PurgeKind::Hard }).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_after_a_post_purges_its_answer() {
+    let (bench, origin) = (Bench::new(Mode::Rfc), posting(STANDS));
+    let stack = bench.over(&origin);
+    ask(&stack, post("/a")).await;
+    bench.purger.purge(&Purge { targets: vec![Target::All], kind: PurgeKind::Hard }).await.unwrap();
+    assert_eq!(ask(&stack, get("/a")).await.text, "read 1");
 }

@@ -21,7 +21,7 @@ use edge_cache_core::{
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::Mode;
 use edge_cache_testkit::{FakeClock, FixedRng};
-use edge_cache_tier::{InvalidateLayer, KeyLayer, Keying, Purger, TierConfig, TierLayer};
+use edge_cache_tier::{InvalidateLayer, Keeper, KeyLayer, Keying, Purger, TierConfig, TierLayer};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use tower::{Layer, Service, ServiceExt};
@@ -147,7 +147,16 @@ impl Bench {
 
     /// Key and invalidation outside `inner`.
     pub(crate) fn outside<S>(&self, inner: S) -> edge_cache_tier::Key<edge_cache_tier::Invalidate<S>> {
-        KeyLayer::new(self.keying.clone()).layer(InvalidateLayer::new(self.purger.clone()).layer(inner))
+        self.outside_keeping(inner, [])
+    }
+
+    fn outside_keeping<S>(
+        &self,
+        inner: S,
+        tiers: impl IntoIterator<Item = Keeper>,
+    ) -> edge_cache_tier::Key<edge_cache_tier::Invalidate<S>> {
+        let invalidate = InvalidateLayer::new(self.purger.clone()).keeping(tiers);
+        KeyLayer::new(self.keying.clone()).layer(invalidate.layer(inner))
     }
 
     /// The whole stack with a memory tier.
@@ -155,7 +164,9 @@ impl Bench {
         &self,
         origin: &Origin,
     ) -> edge_cache_tier::Key<edge_cache_tier::Invalidate<edge_cache_tier::Tier<MemoryStore, Origin>>> {
-        self.outside(self.memory().layer(origin.clone()))
+        let memory = self.memory();
+        let keeper = memory.keeper();
+        self.outside_keeping(memory.layer(origin.clone()), keeper)
     }
 }
 

@@ -12,12 +12,7 @@ use crate::{
 };
 
 /// Puts an entry, and the index that leads to it, into the store.
-pub(in crate::tier) async fn keep<St: Store>(
-    shared: Arc<Shared<St>>,
-    base: CacheKey,
-    entry: Entry,
-    variant: Option<Variant>,
-) {
+pub(crate) async fn keep<St: Store>(shared: Arc<Shared<St>>, base: CacheKey, entry: Entry, variant: Option<Variant>) {
     if entry.body().len() as u64 > shared.store.body_bytes_max() {
         return;
     }

@@ -1,0 +1,125 @@
+//! The answer to a POST that stands for later GETs of the same URI: it says so by `Content-Location`, and how long it is fresh
+//! (RFC 9110 §9.3.3).
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use edge_cache_core::{
+    BoxError, Entry, Head, Timestamp,
+    marker::{Guard, Start},
+};
+use edge_cache_policy::{Mode, request, response, vary::Vary};
+use http::{HeaderMap, Method, Request, StatusCode, header, response::Parts};
+use http_body::Body;
+use tokio::time::{Instant, timeout};
+
+use super::{Written, text};
+use crate::{Keeper, Keyed, Purger, keyed::Inner, shared_body::SharedBody, tier::plan::Exchange, variants::Variant};
+
+/// What of a POST an answer to it needs to be kept.
+pub(super) struct Post {
+    keyed: Keyed,
+    headers: HeaderMap,
+    start: Start,
+    requested: Timestamp,
+    began: Instant,
+}
+
+impl Post {
+    /// Of a request whose answer may be kept. Taken before the request goes inward.
+    pub(super) fn of<B>(req: &Request<B>, written: Option<&Written>, purger: &Purger) -> Option<Self> {
+        let written = written.filter(|_| *req.method() == Method::POST)?;
+        let (path, query) = super::path_and_query(&written.uri);
+        let located = purger.keying().locate(&written.scheme, &written.authority, &path, &query).ok()?;
+        let mut headers = req.headers().clone();
+        let authorization = request::identity(&mut headers, &located.route.identity, located.mode).ok()?;
+        let directives = request::directives(&headers, Mode::Rfc, true);
+        if located.route.uncacheable || directives.no_store {
+            return None;
+        }
+        let inner = Inner { key: located.key, route: located.route, mode: located.mode, directives, authorization };
+        let (start, requested) = (purger.start(), purger.now());
+        Some(Self { keyed: Keyed::new(inner), headers, start, requested, began: Instant::now() })
+    }
+
+    /// The head to keep the answer under, if it stands for a GET.
+    pub(super) fn head(
+        &self,
+        parts: &Parts,
+        written: &Written,
+        keepers: &[Keeper],
+        now: Timestamp,
+    ) -> Option<(Arc<Head>, Guard)> {
+        let location = written.same_origin(text(&parts.headers, &header::CONTENT_LOCATION)?)?;
+        let stands = parts.status == StatusCode::OK
+            && location == super::path_and_query(&written.uri)
+            && response::names_its_freshness(&parts.headers);
+        let keeper = keepers.first().filter(|_| stands)?;
+        let mut exchange = Exchange {
+            keyed: &self.keyed,
+            start: self.start,
+            requested: self.requested,
+            received: now,
+            took: self.began.elapsed(),
+            unit: 0.0,
+            keep_tags: false,
+        };
+        keeper.0.complete(&mut exchange);
+        // What only its client may have is reason enough to keep nothing.
+        let (head, withheld) = exchange.head(parts.status, &parts.headers, None).ok()?;
+        let guard = Guard { start: self.start, tags: head.tags.as_slice().to_vec() };
+        withheld.is_empty().then_some((head, guard))
+    }
+
+    /// Passes a body on and keeps it when it has ended well.
+    pub(super) async fn stream<RB>(
+        self,
+        head: Arc<Head>,
+        start: Start,
+        body: RB,
+        shared: Arc<SharedBody>,
+        keepers: Arc<[Keeper]>,
+        idle_max: std::time::Duration,
+    ) where
+        RB: Body<Data = Bytes>,
+        RB::Error: Into<BoxError>,
+    {
+        let mut body = std::pin::pin!(body);
+        let len = body.size_hint().exact();
+        let mut all = BytesMut::new();
+        loop {
+            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+            // What went wrong is not told apart: the body is cut.
+            match timeout(idle_max, frame).await.map(|frame| frame.map(Result::ok)) {
+                Ok(Some(Some(frame))) => {
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    all.extend_from_slice(&chunk);
+                    if Some(all.len() as u64) == len {
+                        // Kept before the last bytes go out, so that a client that has them all finds it.
+                        self.keep(head, start, all.freeze(), &keepers).await;
+                        shared.push(chunk);
+                        return shared.finish(None);
+                    }
+                    shared.push(chunk);
+                }
+                Ok(None) if len == Some(0) => {
+                    self.keep(head, start, Bytes::new(), &keepers).await;
+                    return shared.finish(None);
+                }
+                _ => return shared.cut(),
+            }
+        }
+    }
+
+    async fn keep(&self, head: Arc<Head>, start: Start, body: Bytes, keepers: &[Keeper]) {
+        let variant = match Vary::of(&head.headers.unpack()) {
+            Vary::Fields(names) => Some(Variant::of(names, self.keyed.key(), &self.headers)),
+            Vary::None | Vary::Star => None,
+        };
+        let head = Arc::new(Head { fence: start.fence, ..Head::clone(&head) });
+        for keeper in keepers {
+            let entry = Entry::new(Arc::clone(&head), body.clone(), start);
+            keeper.0.keep(self.keyed.key().clone(), entry, variant.clone()).await;
+        }
+    }
+}
