@@ -64,6 +64,10 @@ fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
     }
     settings.validate()?;
     runnable(&settings)?;
+    if settings.origin.kind == OriginKind::Http {
+        // One name for what is forwarded and for what comes back.
+        settings.origin.name = settings.origin.upstream().name;
+    }
     Ok(settings)
 }
 

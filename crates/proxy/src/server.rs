@@ -2,6 +2,7 @@
 
 mod first_bytes;
 mod front;
+mod interim;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -22,7 +23,11 @@ use tokio::{
 };
 use tower::Layer;
 
-use self::{first_bytes::FirstBytes, front::Front};
+use self::{
+    first_bytes::FirstBytes,
+    front::{Front, House},
+    interim::{Interim, WithInterim},
+};
 use crate::{origin::Origin, shutdown::Signals};
 
 /// Serves `cache` over `origin` on `listener` until a signal, tells `stopping`, then drains until a second one.
@@ -37,6 +42,7 @@ pub(crate) async fn run(
     let service = cache.layer().layer(origin);
     let http = builder(&settings.limits);
     let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
+    let house = Arc::new(House { uri_bytes_max: settings.limits.uri_bytes_max, name: settings.origin.name.clone() });
     let places = Arc::new(Semaphore::new(settings.limits.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
@@ -45,10 +51,13 @@ pub(crate) async fn run(
             accepted = accept(&listener, place) => accepted,
             () = signals.next() => break,
         };
-        let trusted = stream.peer_addr().is_ok_and(|peer| trusted.contains(&peer.ip().to_canonical()));
-        let front = Front::new(service.clone(), settings.limits.uri_bytes_max, trusted);
-        let stream = FirstBytes::within(settings.limits.head_timeout, stream);
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
+        let client = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        let trusted = client.is_some_and(|client| trusted.contains(&client));
+        let interim = Arc::<Interim>::default();
+        let front = Front::new(service.clone(), Arc::clone(&house), client, trusted, Arc::clone(&interim));
+        let stream = WithInterim::new(FirstBytes::within(settings.limits.head_timeout, stream), interim);
+        let connection =
+            http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
         // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.
         tokio::spawn(graceful.watch(connection).map(move |ended| {
             if let Err(error) = ended {

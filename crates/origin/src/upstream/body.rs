@@ -32,8 +32,12 @@ impl UpstreamBody {
         Self { kind: Kind::Incoming { body } }
     }
 
-    pub(super) const fn text(text: &'static str) -> Self {
-        Self { kind: Kind::Text { text: Some(Bytes::from_static(text.as_bytes())) } }
+    pub(super) fn bytes(text: Bytes) -> Self {
+        Self { kind: Kind::Text { text: Some(text) } }
+    }
+
+    pub(super) const fn empty() -> Self {
+        Self { kind: Kind::Text { text: None } }
     }
 }
 

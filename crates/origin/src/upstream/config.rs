@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
 
 use http::{Uri, uri::Authority};
 
@@ -15,6 +18,18 @@ pub struct UpstreamConfig {
     pub response_timeout: Duration,
     /// Idle connections kept. Default: 64.
     pub idle_connections_max: usize,
+    /// How long a connection is kept idle: shorter than the origin keeps it, or requests meet a connection that it just closed. Many
+    /// servers close after 5 s. Default: 4 s.
+    pub idle_timeout: Duration,
+    /// What this gateway calls itself in `Via` and `CDN-Loop`, a token; the same on all nodes of one cache, and on no other that may
+    /// stand in the same chain. Default: `edge-cache-` and a random number.
+    pub name: String,
+    /// Pass requests for other protocols on, such as WebSocket; else they get a 501. Default: true.
+    pub upgrades: bool,
+    /// Tunnels open at once; more get a 503. Default: 1 000.
+    pub tunnels_max: usize,
+    /// Longest silence in a tunnel. Default: 10 min.
+    pub tunnel_idle_max: Duration,
 }
 
 impl Default for UpstreamConfig {
@@ -25,25 +40,44 @@ impl Default for UpstreamConfig {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             idle_connections_max: 64,
+            idle_timeout: Duration::from_secs(4),
+            name: format!("edge-cache-{:08x}", RandomState::new().build_hasher().finish() >> 32),
+            upgrades: true,
+            tunnels_max: 1000,
+            tunnel_idle_max: Duration::from_secs(600),
         }
     }
 }
 
-/// Why a URL names no origin.
+/// Why a configuration describes no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("origin.url = {url}: {rule}")]
+#[error("origin.{key} = {value}: {rule}")]
 pub struct UpstreamError {
-    url: String,
+    key: &'static str,
+    value: String,
     rule: &'static str,
 }
 
 impl UpstreamConfig {
+    /// The name, checked: it becomes part of header fields (RFC 9110 §5.6.2).
+    ///
+    /// # Errors
+    /// When it is no token.
+    pub fn name(&self) -> Result<&str, UpstreamError> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if self.name.is_empty() || !self.name.bytes().all(token) {
+            let rule = "must be a token: letters, digits and -._~ without spaces";
+            return Err(UpstreamError { key: "name", value: format!("\"{}\"", self.name), rule });
+        }
+        Ok(&self.name)
+    }
+
     /// Host and port of the origin.
     ///
     /// # Errors
     /// When the URL is not `http://HOST[:PORT]`.
     pub fn authority(&self) -> Result<Authority, UpstreamError> {
-        let wrong = |rule| UpstreamError { url: self.url.clone(), rule };
+        let wrong = |rule| UpstreamError { key: "url", value: self.url.clone(), rule };
         let uri: Uri = self.url.parse().map_err(|_| wrong("not a URL, expected http://HOST:PORT"))?;
         match uri.scheme_str() {
             Some("http") => {}

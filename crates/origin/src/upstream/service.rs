@@ -3,81 +3,222 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use edge_cache_core::{BoxError, SharedClock};
-use edge_cache_policy::{date, hop};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri::Authority};
+use edge_cache_core::{BoxError, Disconnected, SharedClock};
+use edge_cache_policy::{date, hop, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri::Authority};
 use http_body::Body;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{Client, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 use tower_service::Service;
 
-use super::{UpstreamBody, UpstreamConfig, UpstreamError};
+use super::{
+    FromClient, UpstreamBody, UpstreamConfig, UpstreamError,
+    connector::{Connector, Usage},
+    forwarding, tunnel,
+};
 
 /// Sends requests to an HTTP origin. Cheap to clone; clones share the connections.
 pub struct Upstream<B> {
-    client: Client<HttpConnector, B>,
+    client: Client<Connector, B>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     origin: Authority,
     preserve_host: bool,
     response_timeout: Duration,
+    name: String,
+    upgrades: bool,
+    tunnels: Arc<Semaphore>,
+    tunnel_idle_max: Duration,
     clock: SharedClock,
 }
 
 // Not derived: `B` is only named, not held.
 impl<B> Clone for Upstream<B> {
     fn clone(&self) -> Self {
-        Self {
-            client: self.client.clone(),
-            origin: self.origin.clone(),
-            preserve_host: self.preserve_host,
-            response_timeout: self.response_timeout,
-            clock: self.clock.clone(),
-        }
+        Self { client: self.client.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<B> fmt::Debug for Upstream<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Upstream").field("origin", &self.shared.origin).finish_non_exhaustive()
     }
 }
 
 impl<B> Upstream<B>
 where
-    B: Body + Send + Unpin + 'static,
+    B: Body + Default + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
     /// A client of the origin that `config` names. Connects at the first request.
     ///
     /// # Errors
-    /// When the URL names no origin.
+    /// When the URL names no origin, or the name is no token.
     pub fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, UpstreamError> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(config.connect_timeout));
-        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.idle_timeout)
             .pool_max_idle_per_host(config.idle_connections_max)
             .http1_preserve_header_case(false)
-            .build(connector);
-        Ok(Self {
-            client,
+            .build(Connector::new(config.connect_timeout));
+        let shared = Arc::new(Shared {
             origin: config.authority()?,
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
+            name: config.name()?.to_owned(),
+            upgrades: config.upgrades,
+            tunnels: Arc::new(Semaphore::new(config.tunnels_max)),
+            tunnel_idle_max: config.tunnel_idle_max,
             clock,
-        })
+        });
+        Ok(Self { client, shared })
     }
 
-    fn outward(&self, req: &mut Request<B>) {
+    async fn answer(self, mut req: Request<B>) -> Response<UpstreamBody> {
+        if let Some(response) = forwarding::last_recipient(&mut req) {
+            return response;
+        }
+        if req.uri().path() == "*" || *req.method() == Method::CONNECT {
+            return instead(StatusCode::NOT_IMPLEMENTED, "no such tunnel or target\n");
+        }
+        if request::asks_to_switch(req.headers()) {
+            return self.switch(req).await;
+        }
+        self.shared.address(&mut req);
+        forwarding::forward(&mut req, &self.shared.name);
+        *req.version_mut() = Version::HTTP_11;
+        match self.send(req).await {
+            Ok(response) => self.shared.inward(response),
+            Err(response) => *response,
+        }
+    }
+
+    /// Sends a request; a second time only where the first found a connection that had died idle, and the request is one that may be
+    /// repeated and has no body (RFC 9110 §9.2.2).
+    async fn send(&self, mut req: Request<B>) -> Result<Response<Incoming>, Box<Response<UpstreamBody>>> {
+        let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
+        pass_interim_on(&mut req);
+        let spare = repeatable.then(|| Spare::of(&req));
+        let captured = capture_connection(&mut req);
+        let error = match timeout(self.shared.response_timeout, self.client.request(req)).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(too_slow(self.shared.response_timeout)),
+        };
+        let usage = captured.connection_metadata().as_ref().and_then(|connected| {
+            let mut extras = http::Extensions::new();
+            connected.get_extras(&mut extras);
+            extras.remove::<Usage>()
+        });
+        let Some(spare) = spare.filter(|_| usage.is_some_and(|usage| usage.died_idle())) else {
+            return Err(no_answer(&error));
+        };
+        tracing::debug!(error = &error as &dyn std::error::Error, "an idle connection had died: sent again");
+        match timeout(self.shared.response_timeout, self.client.request(spare.request())).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(no_answer(&error)),
+            Err(_) => Err(too_slow(self.shared.response_timeout)),
+        }
+    }
+
+    /// A request for another protocol: passed on with its wish, and a tunnel once both sides have switched (RFC 9110 §7.8).
+    async fn switch(self, mut req: Request<B>) -> Response<UpstreamBody> {
+        if !self.shared.upgrades {
+            return instead(
+                StatusCode::NOT_IMPLEMENTED,
+                "other protocols are not passed on (origin.upgrades = false)\n",
+            );
+        }
+        let Ok(place) = Arc::clone(&self.shared.tunnels).try_acquire_owned() else {
+            return instead(StatusCode::SERVICE_UNAVAILABLE, "too many tunnels (origin.tunnels_max)\n");
+        };
+        let client = upgrade::on(&mut req);
+        let wish: Vec<_> = req.headers().get_all(header::UPGRADE).iter().cloned().collect();
+        self.shared.address(&mut req);
+        forwarding::forward(&mut req, &self.shared.name);
+        *req.version_mut() = Version::HTTP_11;
+        wishes(req.headers_mut(), wish);
+        let mut response = match timeout(self.shared.response_timeout, self.client.request(req)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return *no_answer(&error),
+            Err(_) => return *too_slow(self.shared.response_timeout),
+        };
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return self.shared.inward(response);
+        }
+        let origin = upgrade::on(&mut response);
+        tokio::spawn(tunnel::join(client, origin, self.shared.tunnel_idle_max, place));
+        let granted: Vec<_> = response.headers().get_all(header::UPGRADE).iter().cloned().collect();
+        let mut response = response.map(|_| UpstreamBody::empty());
+        hop::strip(response.headers_mut());
+        wishes(response.headers_mut(), granted);
+        response
+    }
+}
+
+/// Names the protocols, of this connection.
+fn wishes(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    for protocol in protocols {
+        headers.append(header::UPGRADE, protocol);
+    }
+}
+
+/// A request without a body, to be made anew.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    client: Option<FromClient>,
+}
+
+impl Spare {
+    fn of<B>(req: &Request<B>) -> Self {
+        let client = req.extensions().get::<FromClient>().cloned();
+        Self { method: req.method().clone(), uri: req.uri().clone(), headers: req.headers().clone(), client }
+    }
+
+    fn request<B: Default>(self) -> Request<B> {
+        let mut req = Request::new(B::default());
+        *req.method_mut() = self.method;
+        *req.uri_mut() = self.uri;
+        *req.headers_mut() = self.headers;
+        if let Some(client) = self.client {
+            req.extensions_mut().insert(client);
+        }
+        pass_interim_on(&mut req);
+        req
+    }
+}
+
+/// Interim answers go on to the client that waits; 100 is between the origin and us, who take the body from the client ourselves.
+fn pass_interim_on<B>(req: &mut Request<B>) {
+    if let Some((sink, request)) = req.extensions().get::<FromClient>().and_then(FromClient::interim) {
+        hyper::ext::on_informational(req, move |interim| {
+            if !matches!(interim.status(), StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
+                let mut headers = interim.headers().clone();
+                hop::strip(&mut headers);
+                sink.send(request, interim.status(), &headers);
+            }
+        });
+    }
+}
+
+impl Shared {
+    /// Points a request at the origin.
+    fn address<B>(&self, req: &mut Request<B>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
@@ -86,20 +227,18 @@ where
         if !self.preserve_host {
             req.headers_mut().remove(header::HOST);
         }
-        hop::strip(req.headers_mut());
         let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
         let uri = Uri::builder().scheme("http").authority(self.origin.clone()).path_and_query(path).build();
         *req.uri_mut() = uri.expect("a received path and a validated authority make a URI");
-        *req.version_mut() = Version::HTTP_11;
     }
 
-    fn inward(clock: &SharedClock, response: Response<Incoming>) -> Response<UpstreamBody> {
+    fn inward(&self, response: Response<Incoming>) -> Response<UpstreamBody> {
         let mut response = response.map(UpstreamBody::incoming);
         hop::strip(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if !response.headers().contains_key(header::DATE) {
             // RFC 9110 §6.6.1: who receives an answer without a date and keeps it notes when it came.
-            let now = HeaderValue::try_from(date::format(clock.now())).expect("a date is a header value");
+            let now = HeaderValue::try_from(date::format(self.clock.now())).expect("a date is a header value");
             response.headers_mut().insert(header::DATE, now);
         }
         response
@@ -108,7 +247,7 @@ where
 
 impl<B> Service<Request<B>> for Upstream<B>
 where
-    B: Body + Send + Unpin + 'static,
+    B: Body + Default + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
@@ -120,36 +259,35 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        if req.uri().path() == "*" || req.method() == http::Method::CONNECT {
-            return Box::pin(async { Ok(instead(StatusCode::NOT_IMPLEMENTED, "no such tunnel or target\n")) });
-        }
-        self.outward(&mut req);
-        let (asked, limit, clock) = (self.client.request(req), self.response_timeout, self.clock.clone());
-        Box::pin(async move {
-            Ok(match timeout(limit, asked).await {
-                Ok(Ok(response)) => Self::inward(&clock, response),
-                Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "origin gave no answer");
-                    instead(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
-                }
-                Err(_) => {
-                    tracing::warn!(limit_ms = limit.as_millis(), "origin is too slow");
-                    instead(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n")
-                }
-            })
-        })
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(req).await) })
     }
 }
 
+fn no_answer(error: &(dyn std::error::Error + 'static)) -> Box<Response<UpstreamBody>> {
+    tracing::warn!(error, "origin gave no answer");
+    Box::new(disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n"))
+}
+
+fn too_slow(limit: Duration) -> Box<Response<UpstreamBody>> {
+    tracing::warn!(limit_ms = limit.as_millis(), "origin is too slow");
+    Box::new(disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n"))
+}
+
+/// An answer in place of the origin's: a tier may have something stale instead.
+fn disconnected(status: StatusCode, text: &'static str) -> Response<UpstreamBody> {
+    let mut response = instead(status, text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response.extensions_mut().insert(Disconnected);
+    response
+}
+
 fn instead(status: StatusCode, text: &'static str) -> Response<UpstreamBody> {
-    let mut response = Response::new(UpstreamBody::text(text));
+    let mut response = Response::new(UpstreamBody::bytes(text.as_bytes().into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status != StatusCode::NOT_IMPLEMENTED {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
     response
 }

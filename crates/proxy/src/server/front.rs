@@ -1,29 +1,70 @@
-//! What is settled before any tier: the length of the target, one host, and who the client is.
+//! What is settled before any tier: the length of the target, one host, no circles, and who the client is.
 
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    net::IpAddr,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use edge_cache::tier::Trusted;
+use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
 use futures_util::future::{Either, FutureExt, Map};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{Either as EitherBody, Full};
 use tower::Service;
 
+use super::interim::{After, Interim};
+
+/// What the front knows of the whole server.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) uri_bytes_max: usize,
+    /// What this cache calls itself in `CDN-Loop`; empty where it does not forward.
+    pub(super) name: String,
+}
+
 /// The outermost service of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Front<S> {
     inner: S,
-    uri_bytes_max: usize,
+    house: Arc<House>,
+    client: Option<IpAddr>,
     trusted: bool,
+    interim: Arc<Interim>,
 }
 
 impl<S> Front<S> {
-    pub(super) const fn new(inner: S, uri_bytes_max: usize, trusted: bool) -> Self {
-        Self { inner, uri_bytes_max, trusted }
+    pub(super) const fn new(
+        inner: S,
+        house: Arc<House>,
+        client: Option<IpAddr>,
+        trusted: bool,
+        interim: Arc<Interim>,
+    ) -> Self {
+        Self { inner, house, client, trusted, interim }
+    }
+
+    /// Why a request is not served.
+    fn refusal<B>(&self, req: &Request<B>) -> Option<(StatusCode, String)> {
+        let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        let max = self.house.uri_bytes_max;
+        if target > max {
+            let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
+            return Some((StatusCode::URI_TOO_LONG, text));
+        }
+        let hosts = req.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && req.version() == Version::HTTP_11) {
+            // Whoever reads them differently answers for another host (RFC 9112 §3.2).
+            return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
+        }
+        if req.headers().contains_key(CDN_LOOP) && has_passed(req.headers(), &self.house.name) {
+            // It would wait for its own answer (RFC 8586).
+            return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
+        }
+        None
     }
 }
 
@@ -36,30 +77,32 @@ where
 {
     type Response = Response<EitherBody<RB, Full<Bytes>>>;
     type Error = Infallible;
-    type Future = Either<Ready<Answer<RB>>, Map<S::Future, Inward<RB>>>;
+    type Future = Either<Ready<Answer<RB>>, Map<After<S::Future>, Inward<RB>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        if target > self.uri_bytes_max {
-            let max = self.uri_bytes_max;
-            let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
-            return Either::Left(ready(Ok(refusal(StatusCode::URI_TOO_LONG, text))));
-        }
-        let hosts = req.headers().get_all(header::HOST).iter().count();
-        if hosts > 1 || (hosts == 0 && req.version() == Version::HTTP_11) {
-            // Whoever reads them differently answers for another host (RFC 9112 §3.2).
-            let text = format!("{hosts} Host headers, one is needed\n");
-            return Either::Left(ready(Ok(refusal(StatusCode::BAD_REQUEST, text))));
+        if let Some((status, text)) = self.refusal(&req) {
+            return Either::Left(ready(Ok(refusal(status, text))));
         }
         if self.trusted {
             req.extensions_mut().insert(Trusted);
         }
+        let mut interim = None;
+        if let Some(address) = self.client {
+            // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
+            let client = if req.version() == Version::HTTP_11 {
+                interim = Some(Arc::clone(&self.interim));
+                FromClient::with_interim(address, Arc::clone(&self.interim) as _, self.interim.begin())
+            } else {
+                FromClient::new(address)
+            };
+            req.extensions_mut().insert(client);
+        }
         let inward: Inward<RB> = |answer| answer.map(|response| response.map(EitherBody::Left));
-        Either::Right(self.inner.call(req).map(inward))
+        Either::Right(After::new(self.inner.call(req), interim).map(inward))
     }
 }
 
