@@ -31,6 +31,7 @@ pub struct CacheControl {
     pub proxy_revalidate: bool,
     pub must_understand: bool,
     pub immutable: bool,
+    pub no_transform: bool,
     pub max_age: Option<u64>,
     pub s_maxage: Option<u64>,
     pub stale_while_revalidate: Option<u64>,
@@ -82,6 +83,7 @@ impl CacheControl {
             b"proxy-revalidate" => self.proxy_revalidate = true,
             b"must-understand" => self.must_understand = true,
             b"immutable" => self.immutable = true,
+            b"no-transform" => self.no_transform = true,
             b"max-age" => lifetime(&mut self.max_age),
             b"s-maxage" => lifetime(&mut self.s_maxage),
             b"stale-while-revalidate" => lifetime(&mut self.stale_while_revalidate),
@@ -142,9 +144,8 @@ fn value_kind(name: &str) -> Option<ValueKind> {
     Some(match name {
         "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error" => ValueKind::Seconds,
         "no-cache" | "private" => ValueKind::Fields,
-        "no-store" | "public" | "must-revalidate" | "proxy-revalidate" | "must-understand" | "immutable" => {
-            ValueKind::Flag
-        }
+        "no-store" | "public" | "must-revalidate" | "proxy-revalidate" | "must-understand" | "immutable"
+        | "no-transform" => ValueKind::Flag,
         _ => return None,
     })
 }

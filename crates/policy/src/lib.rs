@@ -17,6 +17,7 @@
 
 mod cache_control;
 pub mod cache_status;
+pub mod coding;
 pub mod conditional;
 pub mod date;
 pub mod groups;

@@ -92,7 +92,7 @@ pub fn preferred_language(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A weight in thousandths (RFC 9110 §12.4.2).
-fn thousandths(text: &str) -> Option<u16> {
+pub(crate) fn thousandths(text: &str) -> Option<u16> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     if rest.len() > 3 || !rest.bytes().all(|b| b.is_ascii_digit()) {
         return None;

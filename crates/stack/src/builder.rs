@@ -6,13 +6,13 @@ use edge_cache_core::{
     route::{Route, Routes},
 };
 use edge_cache_memory::{MemoryConfig, MemoryStore};
-use edge_cache_policy::Mode;
+use edge_cache_policy::{Mode, coding::Coding};
 use edge_cache_redis::{ConnectError, RedisBackplane, RedisConfig, RedisStore};
 use edge_cache_telemetry::Metrics;
 use edge_cache_tier::{Backplane, Keying, Purger, TierConfig, TierLayer};
 use futures_util::future::BoxFuture;
 
-use crate::{EdgeCache, Settings, settings::SettingsError};
+use crate::{EdgeCache, Settings, compress::CompressLayer, settings::SettingsError};
 
 /// Chooses what a cache is made of. Everything has a default: a memory tier of 256 MiB, no Redis, the guarded policy.
 #[derive(Clone, Debug)]
@@ -23,6 +23,7 @@ pub struct EdgeCacheBuilder {
     memory: MemoryConfig,
     redis: RedisConfig,
     tier: TierConfig,
+    compress_bytes_min: u64,
     clock: SharedClock,
     rng: SharedRng,
 }
@@ -47,6 +48,7 @@ impl Default for EdgeCacheBuilder {
             memory: MemoryConfig::default(),
             redis: RedisConfig::default(),
             tier: TierConfig::default(),
+            compress_bytes_min: 0,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         }
@@ -64,6 +66,8 @@ impl EdgeCacheBuilder {
         self.keying.trusted = settings.cache.trusted.clone().into();
         self.keying.expose_tags = settings.cache.expose_tags;
         self.tier = settings.cache.tier();
+        self.keying.codings = settings.compression.codings();
+        self.compress_bytes_min = settings.compression.bytes_min;
         self.memory = settings.memory.clone();
         self.redis = settings.redis.clone();
         self.routes.extend(settings.declared_routes()?);
@@ -100,6 +104,14 @@ impl EdgeCacheBuilder {
         self
     }
 
+    /// Compresses answers of at least `bytes_min` bytes before they are kept, by the coding that a client prefers; of equals the one named
+    /// first. Default: none.
+    pub fn compression(mut self, codings: impl IntoIterator<Item = Coding>, bytes_min: u64) -> Self {
+        self.keying.codings = codings.into_iter().collect();
+        self.compress_bytes_min = bytes_min;
+        self
+    }
+
     /// Clients whose `no-cache` and the like count under the guarded policy.
     pub fn trusted(mut self, clients: impl IntoIterator<Item = IpAddr>) -> Self {
         self.keying.trusted = clients.into_iter().collect();
@@ -124,7 +136,8 @@ impl EdgeCacheBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self) -> Result<EdgeCache, BuildError> {
-        let Self { mut keying, routes, memory, redis, mut tier, clock, rng } = self;
+        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng } = self;
+        let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
         let metrics = Metrics::new();
@@ -146,7 +159,7 @@ impl EdgeCacheBuilder {
         let redis = redis.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
         let carrier = backplane.clone().map(|redis| Arc::new(Carrier(redis)) as Arc<dyn Backplane>);
         let purger = Purger::new(markers, keying.clone(), clock, events, carrier);
-        Ok(EdgeCache::new(keying, memory, redis, purger, backplane, metrics))
+        Ok(EdgeCache::new(keying, memory, redis, compress, purger, backplane, metrics))
     }
 }
 

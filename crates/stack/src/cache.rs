@@ -7,7 +7,10 @@ use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
 use edge_cache_tier::{Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Purger, Tier, TierLayer};
 use tower_layer::Layer;
 
-use crate::EdgeCacheBuilder;
+use crate::{
+    EdgeCacheBuilder,
+    compress::{Compress, CompressLayer},
+};
 
 /// A cache: its tiers, its purger and its metrics. Cheap to clone; clones are the same cache.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct EdgeCache {
     metrics: Metrics,
 }
 
-/// The cache as a Tower layer: `Observe · Key · Invalidate · Tier<Memory> · Tier<Redis>`.
+/// The cache as a Tower layer: `Observe · Key · Invalidate · Tier<Memory> · Tier<Redis> · Compress`.
 #[derive(Clone, Debug)]
 pub struct EdgeCacheLayer {
     observe: ObserveLayer,
@@ -26,16 +29,17 @@ pub struct EdgeCacheLayer {
     invalidate: InvalidateLayer,
     memory: TierLayer<MemoryStore>,
     redis: TierLayer<RedisStore>,
+    compress: CompressLayer,
 }
 
 /// A service behind the cache.
-pub type Cached<S> = Observe<Key<Invalidate<Tier<MemoryStore, Tier<RedisStore, S>>>>>;
+pub type Cached<S> = Observe<Key<Invalidate<Tier<MemoryStore, Tier<RedisStore, Compress<S>>>>>>;
 
 impl<S> Layer<S> for EdgeCacheLayer {
     type Service = Cached<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let tiers = self.memory.layer(self.redis.layer(inner));
+        let tiers = self.memory.layer(self.redis.layer(self.compress.layer(inner)));
         self.observe.layer(self.key.layer(self.invalidate.layer(tiers)))
     }
 }
@@ -50,6 +54,7 @@ impl EdgeCache {
         keying: Keying,
         memory: TierLayer<MemoryStore>,
         redis: TierLayer<RedisStore>,
+        compress: CompressLayer,
         purger: Purger,
         backplane: Option<RedisBackplane>,
         metrics: Metrics,
@@ -67,6 +72,7 @@ impl EdgeCache {
                 .keeping([memory.keeper(), redis.keeper()].into_iter().flatten()),
             memory,
             redis,
+            compress,
         };
         Self { layer, purger, backplane, metrics }
     }

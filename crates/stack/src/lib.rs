@@ -25,6 +25,7 @@
 
 mod builder;
 mod cache;
+pub mod compress;
 pub mod settings;
 
 pub use edge_cache_core::{self as core, marker::PurgeKind, route::Route};

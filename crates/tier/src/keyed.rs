@@ -6,7 +6,7 @@ use edge_cache_core::{
     Bypass, CacheKey, KeyParts,
     route::{QueryRule, Route, Routes},
 };
-use edge_cache_policy::{Mode, normalize, request::Directives};
+use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
 use http::{HeaderMap, Uri, header};
 
 /// A request that the cache may answer. Set by [`KeyLayer`](crate::KeyLayer); a request without it goes past every tier.
@@ -81,6 +81,8 @@ pub struct Keying {
     pub trusted: Arc<[IpAddr]>,
     /// Leave `Cache-Tag` and the like on answers instead of taking them off.
     pub expose_tags: bool,
+    /// Codings that a layer inside the tiers applies, the best liked first: origins are asked for one of them or none.
+    pub codings: Arc<[Coding]>,
 }
 
 /// A URL as the cache knows it.

@@ -4,6 +4,7 @@
 //! repository is the reference: every key with its default.
 
 mod cache;
+mod compression;
 mod error;
 mod limits;
 mod listen;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     cache::{CacheSettings, Policy},
+    compression::{CodingSetting, CompressionSettings},
     error::SettingsError,
     limits::LimitSettings,
     listen::ListenSettings,
@@ -40,6 +42,8 @@ pub struct Settings {
     pub database: DatabaseConfig,
     /// `[cache]`: policy and waits.
     pub cache: CacheSettings,
+    /// `[compression]`: of what is kept.
+    pub compression: CompressionSettings,
     /// `[memory]`: the memory tier.
     pub memory: MemoryConfig,
     /// `[redis]`: the Redis tier.

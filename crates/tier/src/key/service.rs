@@ -4,7 +4,7 @@ use std::{
 };
 
 use edge_cache_core::Bypass;
-use edge_cache_policy::{Mode, conditional, request, steering};
+use edge_cache_policy::{Mode, coding, conditional, request, steering};
 use http::{Method, Request, Response, Uri, uri::PathAndQuery};
 use tower_service::Service;
 
@@ -74,6 +74,10 @@ impl<S> Key<S> {
         let authorization = request::identity(&mut parts.headers, &located.route.identity, mode)?;
         if mode == Mode::Guarded {
             steering::strip(&mut parts.headers);
+        }
+        if !self.keying.codings.is_empty() {
+            let coding = coding::preferred(&parts.headers, &self.keying.codings);
+            coding::ask_for(&mut parts.headers, coding);
         }
         let trusted = parts.extensions.get::<Trusted>().is_some();
         let directives = request::directives(&parts.headers, mode, trusted);
