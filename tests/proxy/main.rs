@@ -2,12 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod coalescing;
+mod compression;
 mod directives;
+mod gateway;
+mod interim;
+mod large;
+mod parts;
 mod passing;
+mod policies;
 mod process;
 mod purging;
 mod python;
 mod stale;
 mod storing;
 mod streaming;
+mod tunnels;
 mod unsafe_methods;

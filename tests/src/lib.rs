@@ -13,6 +13,7 @@ mod metrics;
 mod origin;
 mod output;
 mod proxy;
+mod raw_origin;
 mod reply;
 mod resp;
 mod wait;
@@ -26,6 +27,7 @@ pub use self::{
     metrics::Samples,
     origin::{Arrived, Origin, Seen},
     proxy::{Ended, Proxy, ProxyBuilder, allow_files, pooled_database},
+    raw_origin::{RawOrigin, RawRequest, Step},
     reply::Reply,
     resp::Resp,
     wait::{PATIENCE, eventually},

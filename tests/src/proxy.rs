@@ -214,6 +214,18 @@ impl Proxy {
         line.unwrap_or_else(|| panic!("it ended without logging `{text}`"))
     }
 
+    /// The most memory that the process has held, in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn memory_peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel counts memory");
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number of KiB");
+        kib << 10
+    }
+
     /// Sends SIGTERM.
     ///
     /// # Panics

@@ -48,6 +48,13 @@ impl Reply {
         self
     }
 
+    /// A body of any kind.
+    #[must_use]
+    pub fn stream(mut self, body: UnsyncBoxBody<Bytes, io::Error>) -> Self {
+        *self.0.body_mut() = body;
+        self
+    }
+
     /// A body that grows.
     #[must_use]
     pub fn feed(mut self, feed: Feed) -> Self {

@@ -1,5 +1,7 @@
 //! What a request asks of the cache (RFC 9111 §5.2.1) and what it says of its sender (rule 4).
 
+use std::time::Duration;
+
 use edge_cache_core::{Bypass, Freshness, Judgement, Timestamp, route::Identity};
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -68,8 +70,7 @@ pub enum Reuse {
 /// Judges a stored answer for a request (RFC 9111 §4).
 #[must_use]
 pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> Reuse {
-    let age = freshness.age(now).as_secs();
-    let too_old = directives.max_age.is_some_and(|max| age > max);
+    let too_old = is_too_old(freshness, directives, now);
     let by_request = Reuse::Validate { by_request: true };
     if directives.no_cache {
         return by_request;
@@ -98,11 +99,17 @@ pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> 
 /// that is left (RFC 9111 §5.2.1). What it allows by `max-stale` it does not forbid.
 #[must_use]
 pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
-    let age = freshness.age(now).as_secs();
     let stale = now >= freshness.fresh_until && directives.max_stale.is_none();
     directives.no_cache
-        || directives.max_age.is_some_and(|max| age > max || stale)
+        || is_too_old(freshness, directives, now)
+        || (directives.max_age.is_some() && stale)
         || directives.min_fresh.is_some_and(|min| freshness.fresh_until.since(now).as_secs() < min)
+}
+
+/// Whether an answer is older than the request wants. Not even the same instant is young enough for `max-age=0`: that is how browsers ask
+/// for a reload.
+fn is_too_old(freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
+    directives.max_age.is_some_and(|max| max == 0 || freshness.age(now) > Duration::from_secs(max))
 }
 
 /// Whether the method can be answered from the cache.
@@ -162,8 +169,6 @@ fn cookie_names(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::HeaderName;
 
     use super::*;
@@ -195,6 +200,7 @@ mod tests {
         assert_eq!(judged("no-cache", 130), Reuse::Validate { by_request: true });
         assert_eq!(judged("max-age=30", 130), Reuse::Serve { stale: false });
         assert_eq!(judged("max-age=29", 130), Reuse::Validate { by_request: true });
+        assert_eq!(judged("max-age=0", 100), Reuse::Validate { by_request: true }, "a reload");
         assert_eq!(judged("min-fresh=30", 130), Reuse::Serve { stale: false });
         assert_eq!(judged("min-fresh=31", 130), Reuse::Validate { by_request: true });
         assert_eq!(judged("x", 170), Reuse::ServeAndRefresh);
