@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_cache_core::{Bypass, Freshness, Judgement, Timestamp, route::Identity};
+use edge_cache_core::{Bypass, Freshness, Judgement, PackedHeaders, Timestamp, route::Identity};
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::{CacheControl, Mode};
@@ -83,7 +83,10 @@ pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> 
         judgement => {
             let staleness = now.since(freshness.fresh_until).as_secs();
             match (directives.max_stale, judgement) {
-                (Some(max), _) if freshness.stale_allowed && staleness <= max => Reuse::Serve { stale: true },
+                // Who wants freshness to be left wants nothing stale, whatever else he says.
+                (Some(max), _) if freshness.stale_allowed && staleness <= max && directives.min_fresh.is_none() => {
+                    Reuse::Serve { stale: true }
+                }
                 (None, Judgement::StaleWhileRevalidate)
                     if directives.max_age.is_none() && directives.min_fresh.is_none() =>
                 {
@@ -103,7 +106,21 @@ pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Times
     directives.no_cache
         || is_too_old(freshness, directives, now)
         || (directives.max_age.is_some() && stale)
-        || directives.min_fresh.is_some_and(|min| freshness.fresh_until.since(now).as_secs() < min)
+        || directives
+            .min_fresh
+            .is_some_and(|min| now >= freshness.fresh_until || freshness.fresh_until.since(now).as_secs() < min)
+}
+
+/// Whether an answer that is still fresh need not be revalidated though a request asks for a lower age: `immutable` (RFC 8246) says that
+/// nothing would come of it. `no-cache` asks for validation itself, and gets it.
+#[must_use]
+pub fn is_immutable(stored: &PackedHeaders, freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
+    let wanted = directives.no_cache || directives.min_fresh.is_some();
+    let said = || {
+        let line = stored.get(&header::CACHE_CONTROL).and_then(|line| HeaderValue::from_bytes(line).ok())?;
+        Some(CacheControl::of(&HeaderMap::from_iter([(header::CACHE_CONTROL, line)]), &header::CACHE_CONTROL))
+    };
+    !wanted && matches!(freshness.judge(now), Judgement::Fresh { .. }) && said().is_some_and(|cc| cc.immutable)
 }
 
 /// Whether an answer is older than the request wants. Not even the same instant is young enough for `max-age=0`: that is how browsers ask
@@ -135,13 +152,18 @@ pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-/// Applies a route's declaration to the sender's credentials: takes off what the answer does not depend on.
+/// Applies a route's declaration to the sender's credentials: takes off what the answer does not depend on. Under [`Mode::Rfc`] nothing
+/// is declared.
 ///
 /// Returns whether the request that is left carries `Authorization`.
 ///
 /// # Errors
 /// [`Bypass::Credentials`] where the answer may depend on who asks.
 pub fn identity(headers: &mut HeaderMap, identity: &Identity, mode: Mode) -> Result<bool, Bypass> {
+    if mode == Mode::Rfc {
+        // To the letter: what the answer says decides (RFC 9111 §3.5), and no header is taken off.
+        return Ok(headers.contains_key(header::AUTHORIZATION));
+    }
     match identity {
         Identity::Free => {
             headers.remove(header::COOKIE);
@@ -156,7 +178,7 @@ pub fn identity(headers: &mut HeaderMap, identity: &Identity, mode: Mode) -> Res
             headers.remove(header::COOKIE);
             Ok(false)
         }
-        Identity::Private if mode == Mode::Guarded && headers.contains_key(header::COOKIE) => Err(Bypass::Credentials),
+        Identity::Private if headers.contains_key(header::COOKIE) => Err(Bypass::Credentials),
         Identity::Private => Ok(headers.contains_key(header::AUTHORIZATION)),
     }
 }
@@ -231,6 +253,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_immutable_is_not_validated_for_a_lower_age() {
+        let immutable = |line: &'static str, stored: &'static str, at: i64| {
+            let stored = PackedHeaders::pack(&map(&[("cache-control", stored)]));
+            let directives = directives(&map(&[("cache-control", line)]), Mode::Rfc, false);
+            is_immutable(&stored, &entry(), &directives, Timestamp::from_secs(at))
+        };
+        assert!(immutable("max-age=0", "max-age=60, Immutable", 130));
+        assert!(!immutable("max-age=0", "max-age=60", 130) && !immutable("max-age=0", "max-age=60, immutable", 170));
+        assert!(!immutable("no-cache", "immutable", 130) && !immutable("min-fresh=50", "immutable", 130));
+    }
+
+    #[test]
     fn only_other_protocols_than_h2c_are_asked_for() {
         assert!(
             asks_to_switch(&map(&[("upgrade", "websocket")])) && asks_to_switch(&map(&[("upgrade", "h2c, foo/1")]))
@@ -257,6 +291,8 @@ mod tests {
         let bearer = || map(&[("authorization", "Bearer x")]);
         assert_eq!(identity(&mut bearer(), &Identity::Private, Mode::Guarded), Ok(true));
 
+        let mut kept = jar();
+        assert_eq!((identity(&mut kept, &Identity::Free, Mode::Rfc), kept.len()), (Ok(false), 2), "to the letter");
         let mut taken = jar();
         assert_eq!(identity(&mut taken, &Identity::Free, Mode::Guarded), Ok(false));
         assert!(!taken.contains_key("cookie"), "what the answer does not depend on is not forwarded");

@@ -10,7 +10,7 @@ use edge_cache_policy::{
     Mode,
     conditional::Conditions,
     range::{self, Asked},
-    request::{Reuse, reuse, wants_no_stale},
+    request::{Reuse, is_immutable, reuse, wants_no_stale},
 };
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -181,7 +181,13 @@ impl<St: Store> Trip<'_, St> {
                 return Some(Answer::Refreshing(respond::hit(tier, entry, &self.ask, now, detail)));
             }
             Reuse::ServeAndRefresh | Reuse::Validate { by_request: false } => self.lookup.fwd = Fwd::Stale,
-            Reuse::Validate { by_request: true } => self.lookup.fwd = Fwd::Request,
+            Reuse::Validate { by_request: true } => {
+                let head = entry.head();
+                if is_immutable(&head.headers, &head.freshness, self.keyed.directives(), now) {
+                    return Some(Answer::Final(respond::hit(tier, entry, &self.ask, now, Some("immutable"))));
+                }
+                self.lookup.fwd = Fwd::Request;
+            }
         }
         // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own, and to the
         // letter every request does.
@@ -203,7 +209,9 @@ impl<St: Store> Trip<'_, St> {
         let disconnected = away == Away::Yes
             && freshness.stale_allowed
             && now < freshness.fresh_until + self.shared.config.stale_if_disconnected;
-        let refused = self.keyed.mode() == Mode::Rfc && wants_no_stale(freshness, self.keyed.directives(), now);
+        // To the letter what was invalidated is validated before it is used again (RFC 9111 §4.4).
+        let refused = self.keyed.mode() == Mode::Rfc
+            && (verdict == Verdict::Soft || wants_no_stale(freshness, self.keyed.directives(), now));
         let allowed = !self.ask.refresh
             && !refused
             && verdict != Verdict::Gone

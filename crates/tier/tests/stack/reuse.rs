@@ -176,3 +176,14 @@ async fn an_answer_with_more_tags_than_can_be_kept_is_not_stored() {
     assert!(ask(&stack, get("/a")).await.cache_status().ends_with("detail=tags"));
     assert_eq!(ask(&stack, get("/a")).await.text, "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_of_what_is_immutable_is_a_hit() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=3600, immutable")]);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    let reload = ask(&stack, get("/a").header("cache-control", "max-age=0")).await;
+    assert_eq!(reload.cache_status(), "edge-memory; hit; ttl=3600; detail=immutable");
+    ask(&stack, get("/a").header("cache-control", "no-cache")).await;
+    assert_eq!(origin.calls(), 2, "no-cache asks for validation itself");
+}
