@@ -208,7 +208,7 @@ impl History {
         let Some(id) = &given.id else {
             // Made by the cache itself: nobody else had an answer.
             let alone = step.wants.only_if_cached || self.failed(given);
-            let right = alone && matches!(given.status, 502 | 503 | 504);
+            let right = alone && matches!(given.status, 502..=504);
             return right.then_some(()).ok_or_else(|| "an answer of nobody's".into());
         };
         let id: usize = id.parse().unwrap();

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use edge_cache_core::route::{PathPattern, Route};
+use edge_cache_core::{
+    Disconnected,
+    route::{PathPattern, Route},
+};
 use edge_cache_policy::Mode;
 use tokio::time::advance;
 
@@ -165,4 +168,67 @@ async fn a_304_that_forbids_storing_answers_this_once() {
     let confirmed = ask(&stack, get("/a")).await;
     assert_eq!((confirmed.status.as_u16(), confirmed.text.as_str()), (200, "0"));
     assert_eq!(ask(&stack, get("/a")).await.text, "2", "and is kept no longer");
+}
+
+/// An answer once, then nobody answers: what a gateway says in place of an origin that hangs up.
+fn vanishing(cache_control: &'static str) -> Origin {
+    Origin::new(move |n, req| async move {
+        if n == 0 || req.method() == "POST" {
+            return answer(200, &[("cache-control", cache_control)], "body");
+        }
+        let mut gone = answer(502, &[("cache-control", "no-store")], "");
+        gone.extensions_mut().insert(Disconnected);
+        gone
+    })
+}
+
+async fn when_the_origin_is_gone(mode: Mode, cache_control: &'static str, after: u64) -> (u16, String) {
+    let bench = Bench::new(mode);
+    let stack = bench.over(&vanishing(cache_control));
+    ask(&stack, get("/a")).await;
+    advance(u32::try_from(after).unwrap() * SECOND).await;
+    let got = ask(&stack, get("/a")).await;
+    (got.status.as_u16(), got.cache_status())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nothing_forbids_is_served_stale_when_the_origin_is_gone() {
+    for mode in [Mode::Rfc, Mode::Guarded] {
+        let (status, said) = when_the_origin_is_gone(mode, "max-age=10", 20).await;
+        assert_eq!(status, 200, "{mode:?}");
+        assert!(said.contains("fwd=stale") && said.ends_with("detail=disconnected"), "{said}");
+        assert_eq!(when_the_origin_is_gone(mode, "max-age=10", 10 + 3600).await.0, 502, "an hour is the limit");
+        for forbids in ["must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"] {
+            let line = format!("max-age=10, {forbids}").leak();
+            assert_eq!(when_the_origin_is_gone(mode, line, 20).await.0, 502, "{mode:?} {line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_write_invalidated_is_not_served_when_the_origin_is_gone() {
+    let bench = Bench::new(Mode::Rfc);
+    let stack = bench.over(&vanishing("max-age=100, stale-if-error=100"));
+    ask(&stack, get("/a")).await;
+    ask(&stack, get("/a").method("POST")).await;
+    assert_eq!(ask(&stack, get("/a")).await.status, 502, "RFC 9111 §4.4: validated before it is used again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_too_get_the_stale_copy_when_the_origin_is_gone() {
+    let origin = Origin::new(|n, _| async move {
+        if n == 0 {
+            return answer(200, &[("cache-control", "max-age=10")], "body");
+        }
+        tokio::time::sleep(SECOND).await;
+        let mut gone = answer(502, &[("cache-control", "no-store")], "");
+        gone.extensions_mut().insert(Disconnected);
+        gone
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    advance(20 * SECOND).await;
+    let all = futures_util::future::join_all((0..10).map(|_| ask(&stack, get("/a")))).await;
+    assert!(all.iter().all(|got| got.status == 200 && got.text == "body"), "{all:?}");
+    assert_eq!(origin.calls(), 2);
 }

@@ -162,3 +162,23 @@ async fn a_purge_after_a_post_purges_its_answer() {
     bench.purger.purge(&Purge { targets: vec![Target::All], kind: PurgeKind::Hard }).await.unwrap();
     assert_eq!(ask(&stack, get("/a")).await.text, "read 1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_purged_on_its_own_origin_only() {
+    for mode in [Mode::Rfc, Mode::Guarded] {
+        let origin = Origin::new(|_, req| async move {
+            match req.method().as_str() {
+                "GET" => answer(200, &[("cache-control", "max-age=60"), ("cache-groups", "\"g\", \"h\"")], "read"),
+                _ => answer(204, &[("cache-group-invalidation", "\"g\"")], ""),
+            }
+        });
+        let stack = Bench::new(mode).over(&origin);
+        let read = |host: &'static str| Request::get("/a").header("host", host);
+        let first = ask(&stack, read("h.example")).await;
+        assert_eq!(first.header("cache-groups"), Some("\"g\", \"h\""), "for every cache on the way");
+        ask(&stack, read("other.example")).await;
+        ask(&stack, post("/elsewhere")).await;
+        assert!(!ask(&stack, read("h.example")).await.cache_status().contains("hit"), "{mode:?}");
+        assert!(ask(&stack, read("other.example")).await.cache_status().contains("hit"), "{mode:?}");
+    }
+}

@@ -187,3 +187,22 @@ async fn a_reload_of_what_is_immutable_is_a_hit() {
     ask(&stack, get("/a").header("cache-control", "no-cache")).await;
     assert_eq!(origin.calls(), 2, "no-cache asks for validation itself");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_variant_in_the_preferred_language_will_do() {
+    let origin = Origin::new(|n, _| async move {
+        let headers = [("cache-control", "max-age=60"), ("vary", "Accept-Language"), ("content-language", "de")];
+        answer(200, &headers, format!("{n}"))
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let speak = |language| get("/a").header("accept-language", language);
+    ask(&stack, speak("en, de")).await;
+    assert_eq!(ask(&stack, speak("fr;q=0.5, de")).await.text, "0");
+    for other in ["fr, de;q=0.5", "fr, de"] {
+        ask(&stack, speak(other)).await;
+    }
+    assert_eq!(origin.calls(), 3, "what is not liked best is asked for");
+    tokio::time::advance(std::time::Duration::from_secs(70)).await;
+    ask(&stack, speak("de, it;q=0.1")).await;
+    assert_eq!(origin.calls(), 4, "nor is what is stale");
+}

@@ -167,3 +167,34 @@ async fn a_cache_inside_itself_does_not_wait_for_itself() {
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert!(ask(&stack, get("/a")).await.cache_status().ends_with("edge-memory; hit; ttl=100"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn fields_that_may_not_be_stored_reach_the_leader_through_both_tiers() {
+    let origin =
+        Origin::fixed(&[("cache-control", "max-age=60, no-cache=\"x-once\""), ("x-once", "1"), ("x-kept", "2")]);
+    let bench = Bench::new(Mode::Rfc);
+    let stack = bench.outside(bench.memory().layer(bench.tier(far()).layer(origin.clone())));
+    let first = ask(&stack, get("/a")).await;
+    assert_eq!((first.header("x-once"), first.header("x-kept"), first.header("age")), (Some("1"), Some("2"), None));
+    let second = ask(&stack, get("/a")).await;
+    assert_eq!((second.header("x-once"), second.header("x-kept")), (None, Some("2")));
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_passes_an_inner_tier_does_not_confirm_what_the_outer_one_holds() {
+    // The second answer is not for the cache and names no time: its `Date` is not later than the stored `Last-Modified`.
+    let origin = Origin::new(|n, _| async move {
+        let modified = ("last-modified", "Tue, 14 Nov 2023 22:13:20 GMT");
+        let date = ("date", "Tue, 14 Nov 2023 22:13:20 GMT");
+        match n {
+            0 => answer(200, &[("cache-control", "max-age=1"), modified, date], "old"),
+            _ => answer(200, &[("cache-control", "private"), date], "new"),
+        }
+    });
+    let bench = Bench::new(Mode::Rfc);
+    let stack = bench.outside(bench.memory().layer(bench.memory().layer(origin.clone())));
+    ask(&stack, get("/a")).await;
+    advance(2 * SECOND).await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "new");
+}
