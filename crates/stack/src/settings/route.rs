@@ -18,8 +18,8 @@ pub enum RouteIdentity {
     Session,
 }
 
-/// `[[route]]`: what is declared about a part of the URL space. The most specific path wins. Under `rfc` only `name` and `policy`
-/// count.
+/// `[[route]]`: what is declared about a part of the URL space. The most specific path wins. Under `rfc` only `name`, `policy`
+/// and `uncacheable` count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteSettings {
