@@ -187,6 +187,11 @@ async fn a_purged_part_is_neither_served_nor_completed() {
         let calls = origin.calls();
         ask(&stack, part("bytes=1-2")).await;
         assert_eq!(origin.calls(), calls + 1);
+        assert!(ask(&stack, part("bytes=1-2")).await.cache_status().contains("hit"), "the new part stands by itself");
+        assert!(
+            !ask(&stack, part("bytes=0-1")).await.cache_status().contains("hit"),
+            "nothing of the old one is in it"
+        );
         bench.purger.purge(&Purge { targets: vec![Target::All], kind }).await.unwrap();
         assert_eq!(ask(&stack, get("/a")).await.text, TEXT);
         assert_eq!(origin.last_header("range"), None, "{kind:?}");

@@ -192,7 +192,7 @@ async fn a_reload_of_what_is_immutable_is_a_hit() {
 async fn a_stored_variant_in_the_preferred_language_will_do() {
     let origin = Origin::new(|n, _| async move {
         let headers = [("cache-control", "max-age=60"), ("vary", "Accept-Language"), ("content-language", "de")];
-        answer(200, &headers, format!("{n}"))
+        answer(200, &[&headers[..], &[("etag", "\"a\"")]].concat(), format!("{n}"))
     });
     let stack = Bench::new(Mode::Rfc).over(&origin);
     let speak = |language| get("/a").header("accept-language", language);
@@ -204,5 +204,9 @@ async fn a_stored_variant_in_the_preferred_language_will_do() {
     assert_eq!(origin.calls(), 3, "what is not liked best is asked for");
     tokio::time::advance(std::time::Duration::from_secs(70)).await;
     ask(&stack, speak("de, it;q=0.1")).await;
-    assert_eq!(origin.calls(), 4, "nor is what is stale");
+    assert_eq!(
+        (origin.calls(), origin.last_header("if-none-match")),
+        (4, None),
+        "what is stale is another's variant again"
+    );
 }
