@@ -8,12 +8,25 @@ fn text() -> String {
 
 async fn origin() -> Origin {
     Origin::start(|request| async move {
+        if !request.seen.header("if-none-match").is_empty() {
+            // Knows nothing of what was done to its answer.
+            return Reply::new(304)
+                .header("cache-control", "max-age=60")
+                .header("vary", "origin")
+                .header("etag", "\"v1\"");
+        }
         let reply = Reply::cached("max-age=60", text()).header("etag", "\"v1\"");
         match request.seen.target.as_str() {
             "/text" => reply.header("content-type", "text/plain"),
             "/image" => reply.header("content-type", "image/png"),
             "/as-it-is" => reply.header("content-type", "text/plain").header("cache-control", "no-transform"),
             "/private" => Reply::cached("private", text()).header("content-type", "text/plain"),
+            "/cookie" => reply.header("content-type", "text/plain").header("set-cookie", "a=b"),
+            "/digest" => reply.header("content-type", "text/plain").header("content-digest", "sha-256=:x:"),
+            "/stale" => Reply::cached("max-age=0", text())
+                .header("content-type", "text/plain")
+                .header("vary", "origin")
+                .header("etag", "\"v1\""),
             _ => Reply::cached("max-age=60", "short").header("content-type", "text/plain"),
         }
     })
@@ -70,22 +83,41 @@ async fn every_wish_is_one_of_a_few() {
         assert_eq!((plain.header("content-encoding"), plain.text()), ("", text().as_str()), "{codings}");
         assert_eq!((plain.header("vary"), plain.header("etag")), ("accept-encoding", "\"v1\""));
     }
-    assert_eq!(origin.count("/text"), 3, "zstd, br and neither");
+    assert_eq!(origin.count("/text"), 4, "three sets that were taken, and none");
 }
 
 #[tokio::test]
 async fn what_gains_nothing_or_may_not_is_left_alone() {
     let origin = origin().await;
     let proxy = compressing(&origin).await;
-    for target in ["/image", "/as-it-is", "/short"] {
+    for target in ["/image", "/as-it-is", "/short", "/private", "/cookie", "/digest"] {
         let answer = accepting(&proxy, target, "gzip").await;
         assert_eq!(answer.header("content-encoding"), "", "{target}");
         assert!(answer.text().starts_with("a line") || answer.text() == "short");
     }
+    // Nor what a credential asked for, whatever the answer says.
+    let bearer = proxy.client().get("/text").header("accept-encoding", "gzip").bearer("x").send().await;
+    assert_eq!(bearer.header("content-encoding"), "");
     // Not for others: left to its handler.
     let private = proxy.client().get("/private").header("accept-encoding", "gzip").header("cookie", "a=b").send().await;
     assert_eq!((private.header("content-encoding"), private.text()), ("", text().as_str()));
     assert_eq!(origin.seen().last().unwrap().header("accept-encoding"), "gzip", "as the client said it");
+}
+
+#[tokio::test]
+async fn a_304_does_not_undo_it() {
+    let origin = origin().await;
+    let proxy = compressing(&origin).await;
+    accepting(&proxy, "/stale", "gzip").await;
+    let renewed = accepting(&proxy, "/stale", "gzip").await;
+    assert_eq!(origin.seen().last().unwrap().header("if-none-match"), "W/\"v1\"");
+    for answer in [renewed, accepting(&proxy, "/stale", "gzip").await] {
+        assert_eq!((answer.header("content-encoding"), answer.header("etag")), ("gzip", "W/\"v1\""));
+        let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
+        assert_eq!(vary, ["origin", "accept-encoding"]);
+    }
+    let plain = proxy.get("/stale").await;
+    assert_eq!((plain.header("content-encoding"), plain.text()), ("", text().as_str()), "not what another took");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a gateway owes both sides (RFC 9110 §7.6), before origins that no HTTP library would be.
 
-use edge_cache_tests::{Client, Origin, ProxyBuilder, RawOrigin, Reply, Step, raw};
+use edge_cache_tests::{Gate, Origin, ProxyBuilder, RawOrigin, Reply, Step, eventually, raw};
 use http::StatusCode;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 2\r\n\r\nok";
@@ -26,6 +26,9 @@ async fn a_request_that_goes_in_circles_is_refused() {
     let proxy = ProxyBuilder::config(&named("edge-7")).start().await;
     let circled = proxy.client().get("/").header("cdn-loop", "other, Edge-7;x=1").send().await;
     assert_eq!((circled.status, origin.seen().len()), (StatusCode::LOOP_DETECTED, 0));
+    // Nor does a byte that is no text hide the name.
+    let hidden = b"GET / HTTP/1.1\r\nhost: h\r\ncdn-loop: \xff, edge-7\r\nconnection: close\r\n\r\n";
+    assert!(raw(proxy.address, hidden).await.unwrap().starts_with("HTTP/1.1 508 "));
     // A chain of two is no circle, and one that leads back to itself ends.
     let outer = ProxyBuilder::serve(&format!("http://{}", proxy.address)).start().await;
     assert_eq!(outer.get("/").await.text(), "ok");
@@ -42,6 +45,8 @@ async fn max_forwards_ends_a_trace_here() {
     assert_eq!((here.status, here.header("content-type")), (StatusCode::OK, "message/http"));
     assert!(here.text().starts_with("TRACE /x") && here.text().contains("max-forwards: 0"), "{here:?}");
     assert!(!here.text().contains("secret"), "{here:?}");
+    let keyed = trace("0").header("x-api-key", "secret").send().await;
+    assert!(!keyed.text().contains("secret"), "{keyed:?}");
     assert_eq!(trace("3").send().await.text(), "from the origin");
     assert_eq!(origin.seen().pop().unwrap().header("max-forwards"), "2");
     let options = proxy.client().ask("OPTIONS", "/x").header("max-forwards", "0").send().await;
@@ -170,14 +175,82 @@ async fn an_unknown_transfer_coding_ends_with_the_connection_and_its_bytes_arriv
 
 #[tokio::test]
 async fn an_origin_that_hangs_up_is_a_502_or_what_is_stored() {
-    let origin = RawOrigin::start(|request| match request.head.split(' ').nth(1).unwrap() {
-        path if path.contains("again") || request.earlier + request.connection > 0 => vec![Step::Close],
-        _ => vec![Step::Close],
+    // Fresh for no time at all: the second request finds it stale.
+    let origin = RawOrigin::start(|request| {
+        let cc = if request.head.contains("/strict") { "max-age=0, must-revalidate" } else { "max-age=0" };
+        let kept = format!("HTTP/1.1 200 OK\r\ncache-control: {cc}\r\netag: \"a\"\r\ncontent-length: 4\r\n\r\nkept");
+        let hangs_up = request.head.contains("if-none-match") || request.head.contains("/nothing");
+        if hangs_up { vec![Step::Close] } else { vec![Step::send(&kept), Step::Close] }
     })
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).args(&["--policy", "rfc"]).start().await;
-    let answer = proxy.get("/").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::BAD_GATEWAY, "1"));
-    let nobody = ProxyBuilder::serve("http://127.0.0.1:9").start().await;
-    assert_eq!(Client::new(nobody.address).get("/").send().await.status, StatusCode::BAD_GATEWAY);
+    for (target, status) in [("/kept", StatusCode::OK), ("/strict", StatusCode::BAD_GATEWAY)] {
+        assert_eq!(proxy.get(target).await.text(), "kept");
+        let again = proxy.get(target).await;
+        assert_eq!(again.status, status, "{again:?}");
+        assert_eq!(again.said_by("memory").contains("fwd=stale"), true, "{again:?}");
+    }
+    let nothing = proxy.get("/nothing").await;
+    assert_eq!((nothing.status, nothing.header("retry-after")), (StatusCode::BAD_GATEWAY, "1"));
+    // Nobody listens where somebody did a moment ago.
+    let address = origin.address;
+    drop(origin);
+    let nobody = ProxyBuilder::serve(&format!("http://{address}")).start().await;
+    assert_eq!(nobody.get("/").await.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn one_dead_connection_among_many_costs_nothing() {
+    // Three at once, so that three connections wait; each dies at its next request.
+    let gate = Gate::new();
+    let closed = gate.clone();
+    let origin = RawOrigin::start(move |request| match request.earlier {
+        0 if request.head.contains("/first") => vec![Step::Wait(closed.clone()), Step::send(OK)],
+        0 => vec![Step::send(OK)],
+        _ => vec![Step::Close],
+    })
+    .await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let first: Vec<_> = (0..3).map(|n| tokio::spawn(proxy.client().get(&format!("/first/{n}")).send())).collect();
+    eventually("three connections", async || (origin.seen().len() == 3).then_some(())).await;
+    gate.open();
+    for first in first {
+        assert_eq!(first.await.unwrap().text(), "ok");
+    }
+    for n in 0..3 {
+        let answer = proxy.get(&format!("/second/{n}")).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "ok"), "sent again on a new connection");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_for_as_long_as_it_is_said() {
+    for (idle, reused) in [("1h", true), ("1ns", false)] {
+        let origin = RawOrigin::start(|_| vec![Step::send(OK)]).await;
+        let toml = format!("[origin]\nurl = \"{}\"\nidle_timeout = \"{idle}\"\n", origin.url());
+        let proxy = ProxyBuilder::config(&toml).start().await;
+        for _ in 0..10 {
+            proxy.get("/").await;
+        }
+        assert_eq!(origin.seen().iter().any(|seen| seen.earlier > 0), reused, "{idle}: {:?}", origin.seen());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_switches_protocols_unasked_is_no_answer() {
+    let origin = RawOrigin::start(|_| {
+        vec![Step::send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: foo\r\n\r\n"), Step::Echo]
+    })
+    .await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    assert_eq!(proxy.get("/").await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(proxy.client().get("/").http2().send().await.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn who_forwards_nothing_sees_no_circles() {
+    let demo = ProxyBuilder::demo().start().await;
+    for line in ["cloudflare,", "", "\"\""] {
+        assert_eq!(demo.client().get("/api/config").header("cdn-loop", line).send().await.status, StatusCode::OK);
+    }
 }

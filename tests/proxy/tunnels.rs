@@ -78,6 +78,56 @@ async fn tunnels_can_be_off_and_are_bounded() {
 }
 
 #[tokio::test]
+async fn what_nobody_asked_for_is_no_tunnel() {
+    let origin = RawOrigin::start(|request| {
+        let granted = if request.head.contains("/other") { "other" } else { "h2c" };
+        let switched = format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: {granted}\r\n\r\n");
+        vec![Step::send(&switched), Step::Echo]
+    })
+    .await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let ask = async |path: &str, more: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{more}\r\n");
+        raw(proxy.address, request.as_bytes()).await.unwrap()
+    };
+    // A tunnel of requests would go past every rule: h2c is neither offered on nor taken.
+    let smuggled = ask("/", "connection: close, upgrade\r\nupgrade: foo, h2c\r\nhttp2-settings: AA\r\n").await;
+    assert!(smuggled.starts_with("HTTP/1.1 502 "), "{smuggled}");
+    let asked = origin.seen().pop().unwrap().head;
+    assert!(
+        asked.contains("upgrade: foo\r\n") && !asked.contains("h2c") && !asked.contains("http2-settings"),
+        "{asked}"
+    );
+    let other = ask("/other", "connection: close, upgrade\r\nupgrade: foo\r\n").await;
+    assert!(other.starts_with("HTTP/1.1 502 "), "{other}");
+}
+
+#[tokio::test]
+async fn a_wish_that_is_not_of_this_connection_is_none() {
+    let origin = RawOrigin::start(|_| {
+        vec![Step::send("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\nok")]
+    })
+    .await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    for upgrade in ["websocket", "TLS/1.2"] {
+        proxy.client().get("/").header("upgrade", upgrade).send().await;
+        assert!(proxy.client().get("/").header("upgrade", upgrade).send().await.is_hit_of("memory"), "{upgrade}");
+    }
+    assert!(!origin.seen()[0].head.contains("upgrade"), "{:?}", origin.seen());
+}
+
+#[tokio::test]
+async fn a_tunnel_in_which_nobody_says_anything_ends() {
+    let origin = echo().await;
+    let toml = format!("[origin]\nurl = \"{}\"\ntunnel_idle_max = \"50ms\"\n", origin.url());
+    let proxy = ProxyBuilder::config(&toml).start().await;
+    let (mut stream, _) = switched(proxy.address).await;
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await.unwrap();
+    assert!(all.starts_with(b"hello "), "{all:?}");
+}
+
+#[tokio::test]
 async fn an_offer_of_h2c_is_no_reason_to_go_past_the_cache() {
     let origin = RawOrigin::start(|_| {
         vec![Step::send("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\nok")]

@@ -169,8 +169,8 @@ fn widen(scope: &mut Scope, value: Option<&[u8]>) {
     }
 }
 
-/// Splits at `separator` outside quoted strings; a quote that is never closed reaches to the end.
-pub(crate) fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+/// Splits at `separator` outside quoted strings; a quote that is never closed reaches to the end. Members are trimmed, empty ones left out.
+pub fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     line.split(move |byte| {
         if escaped {

@@ -1,8 +1,8 @@
 //! Content codings that this cache applies itself (RFC 9110 §8.4): which of them a client prefers, and which answers gain by one.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{CacheControl, vary::thousandths};
+use crate::{CacheControl, Scope, vary::thousandths};
 
 /// A coding that the cache can apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ impl Coding {
     }
 }
 
-/// The coding among `codings` that a request weighs highest; of equals the one named first. `None` where it takes none of them.
+/// Those of `codings` that a request takes, the one that it weighs highest first; of equals the one named first.
 #[must_use]
-pub fn preferred(headers: &HeaderMap, codings: &[Coding]) -> Option<Coding> {
-    let accepted: Vec<(String, u16)> = headers
+pub fn accepted(headers: &HeaderMap, codings: &[Coding]) -> Vec<Coding> {
+    let said: Vec<(String, u16)> = headers
         .get_all(header::ACCEPT_ENCODING)
         .iter()
         .filter_map(|line| line.to_str().ok())
@@ -43,30 +43,45 @@ pub fn preferred(headers: &HeaderMap, codings: &[Coding]) -> Option<Coding> {
         })
         .collect();
     let weight = |coding: Coding| {
-        let named = |name: &str| accepted.iter().find(|(accepted, _)| accepted == name).map(|(_, weight)| *weight);
+        let named = |name: &str| said.iter().find(|(said, _)| said == name).map(|(_, weight)| *weight);
         named(coding.as_str()).or_else(|| named("*")).unwrap_or(0)
     };
-    // The first of the highest.
-    codings.iter().copied().rev().max_by_key(|coding| weight(*coding)).filter(|coding| weight(*coding) > 0)
+    let mut taken: Vec<_> = codings.iter().copied().filter(|coding| weight(*coding) > 0).collect();
+    taken.sort_by_key(|coding| std::cmp::Reverse(weight(*coding)));
+    taken
 }
 
-/// Asks the origin for just this coding, so that spellings of one wish are one variant; for none where there is none.
-pub fn ask_for(headers: &mut HeaderMap, coding: Option<Coding>) {
-    match coding {
-        Some(coding) => drop(headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding.as_str()))),
-        None => drop(headers.remove(header::ACCEPT_ENCODING)),
+/// Asks the origin for these codings and no others, so that spellings of one wish are one variant.
+pub fn ask_for(headers: &mut HeaderMap, codings: &[Coding]) {
+    if codings.is_empty() {
+        headers.remove(header::ACCEPT_ENCODING);
+        return;
     }
+    let names: Vec<_> = codings.iter().map(|coding| coding.as_str()).collect();
+    let names = HeaderValue::try_from(names.join(", ")).expect("tokens make a header value");
+    headers.insert(header::ACCEPT_ENCODING, names);
 }
 
-/// Whether an answer of at least `bytes_min` bytes gains by a coding and may be given one: text, not coded yet, not a part, and nothing
-/// says `no-transform` (RFC 9111 §5.2.2.6).
+/// Whether an answer of at least `bytes_min` bytes gains by a coding and may be given one: text for anyone, not coded yet, not a part,
+/// without a digest of its bytes, and nothing says `no-transform` (RFC 9111 §5.2.2.6).
 #[must_use]
 pub fn gains(headers: &HeaderMap, bytes_min: u64) -> bool {
+    const BOUND: [HeaderName; 7] = [
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        // Of these bytes and no others (RFC 9530).
+        HeaderName::from_static("content-digest"),
+        HeaderName::from_static("repr-digest"),
+        HeaderName::from_static("digest"),
+        HeaderName::from_static("content-md5"),
+        // For one client: text that holds a secret is not ours to compress (BREACH).
+        header::SET_COOKIE,
+    ];
     let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
-    let plain = !headers.contains_key(header::CONTENT_ENCODING) && !headers.contains_key(header::CONTENT_RANGE);
-    plain
+    let cc = CacheControl::of(headers, &header::CACHE_CONTROL);
+    !BOUND.iter().any(|name| headers.contains_key(name))
         && len.is_none_or(|len| len >= bytes_min)
-        && !CacheControl::of(headers, &header::CACHE_CONTROL).no_transform
+        && !(cc.no_transform || cc.no_store || cc.private != Scope::None)
         && headers.get(header::CONTENT_TYPE).is_some_and(|kind| is_text(kind.as_bytes()))
 }
 
@@ -99,21 +114,26 @@ mod tests {
 
     #[test]
     fn weights_come_first_and_then_our_order() {
-        for (accepted, want) in [
-            ("gzip, deflate, br", Some(Coding::Brotli)),
-            ("gzip, deflate, br, zstd", Some(Coding::Zstd)),
-            ("gzip;q=1.0, br;q=0.5", Some(Coding::Gzip)),
-            ("GZIP", Some(Coding::Gzip)),
-            ("*", Some(Coding::Zstd)),
-            ("zstd;q=0, *", Some(Coding::Brotli)),
-            ("identity", None),
-            ("br;q=0", None),
-            ("", None),
+        use Coding::{Brotli, Gzip, Zstd};
+        for (said, want) in [
+            ("gzip, deflate, br", &[Brotli, Gzip][..]),
+            ("gzip, deflate, br, zstd", &[Zstd, Brotli, Gzip]),
+            ("gzip;q=1.0, br;q=0.5", &[Gzip, Brotli]),
+            ("GZIP", &[Gzip]),
+            ("*", &[Zstd, Brotli, Gzip]),
+            ("zstd;q=0, *", &[Brotli, Gzip]),
+            ("identity", &[]),
+            ("br;q=0", &[]),
+            ("", &[]),
         ] {
-            assert_eq!(preferred(&map(&[("accept-encoding", accepted)]), &ALL), want, "{accepted}");
+            let mut headers = map(&[("accept-encoding", said)]);
+            let taken = accepted(&headers, &ALL);
+            assert_eq!(taken, want, "{said}");
+            ask_for(&mut headers, &taken);
+            assert_eq!(accepted(&headers, &ALL).len(), want.len(), "{said}");
         }
-        assert_eq!(preferred(&HeaderMap::new(), &ALL), None);
-        assert_eq!(preferred(&map(&[("accept-encoding", "br")]), &[Coding::Gzip]), None);
+        assert_eq!(accepted(&HeaderMap::new(), &ALL), []);
+        assert_eq!(accepted(&map(&[("accept-encoding", "br")]), &[Gzip]), []);
     }
 
     #[test]
@@ -126,6 +146,10 @@ mod tests {
             ("content-encoding", "gzip"),
             ("content-range", "bytes 0-1/2"),
             ("cache-control", "max-age=9, No-Transform"),
+            ("cache-control", "private"),
+            ("cache-control", "no-store"),
+            ("set-cookie", "a=b"),
+            ("content-digest", "sha-256=:x:"),
         ] {
             assert!(!gains(&[json, (name, value)]), "{name}");
         }

@@ -31,7 +31,7 @@ pub mod vary;
 
 pub use edge_cache_core::Mode;
 
-pub use self::cache_control::{CacheControl, Scope};
+pub use self::cache_control::{CacheControl, Scope, split_unquoted};
 
 /// A whole number of seconds as HTTP directives and `Age` write it: digits only, capped at 2^31 (RFC 9111 §1.2.2).
 #[must_use]

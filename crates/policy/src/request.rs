@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::{Bypass, Freshness, Judgement, PackedHeaders, Timestamp, route::Identity};
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use crate::{CacheControl, Mode};
 
@@ -135,15 +135,26 @@ pub fn cacheable_method(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether a request asks for another protocol on this connection, such as WebSocket (RFC 9110 §7.8). `h2c` is ignored, as a server
-/// may: clients offer it on requests that want nothing but an answer.
+/// The protocols that a request asks for in place of HTTP on its connection, such as WebSocket (RFC 9110 §7.8).
+///
+/// `Upgrade` counts over HTTP/1.1 only and where `Connection` names it; what a proxy in front forgot to take off is nobody's wish. `h2c`
+/// and `TLS` are ignored, as a server may: clients offer them on requests that want nothing but an answer, and a tunnel of requests
+/// would go past every rule here.
 #[must_use]
-pub fn asks_to_switch(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::UPGRADE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .any(|protocol| !protocol.trim_ascii().is_empty() && !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+pub fn asks_to_switch(version: Version, headers: &HeaderMap) -> Vec<&[u8]> {
+    let members =
+        |name: HeaderName| headers.get_all(name).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    if version != Version::HTTP_11
+        || !headers.contains_key(header::UPGRADE)
+        || !members(header::CONNECTION).any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    {
+        return Vec::new();
+    }
+    let is_http = |protocol: &[u8]| {
+        let name = protocol.split(|b| *b == b'/').next().unwrap_or_default();
+        [&b"h2c"[..], b"tls", b"http"].iter().any(|http| name.eq_ignore_ascii_case(http))
+    };
+    members(header::UPGRADE).map(<[u8]>::trim_ascii).filter(|p| !p.is_empty() && !is_http(p)).collect()
 }
 
 /// Whether a request changes nothing at its origin (RFC 9110 §9.2.1); unknown methods may.
@@ -191,8 +202,6 @@ fn cookie_names(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -266,10 +275,19 @@ mod tests {
 
     #[test]
     fn only_other_protocols_than_h2c_are_asked_for() {
-        assert!(
-            asks_to_switch(&map(&[("upgrade", "websocket")])) && asks_to_switch(&map(&[("upgrade", "h2c, foo/1")]))
-        );
-        assert!(!asks_to_switch(&map(&[("upgrade", "h2c")])) && !asks_to_switch(&HeaderMap::new()));
+        let asks = |version, upgrade: &'static str, connection: &'static str| {
+            let headers = map(&[("upgrade", upgrade), ("connection", connection)]);
+            asks_to_switch(version, &headers)
+                .iter()
+                .map(|p| String::from_utf8_lossy(p).into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(asks(Version::HTTP_11, "websocket", "keep-alive, Upgrade"), ["websocket"]);
+        assert_eq!(asks(Version::HTTP_11, "h2c, foo/1,, TLS/1.2, HTTP/2.0", "upgrade"), ["foo/1"]);
+        let none: [&str; 0] = [];
+        assert_eq!(asks(Version::HTTP_11, "websocket", "close"), none, "nobody's wish");
+        assert_eq!(asks(Version::HTTP_10, "websocket", "upgrade"), none);
+        assert_eq!(asks_to_switch(Version::HTTP_11, &HeaderMap::new()).len(), 0);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tower::Layer;
 
 use self::{
     first_bytes::FirstBytes,
-    front::{Front, House},
+    front::{Front, House, Visit},
     interim::{Interim, WithInterim},
 };
 use crate::{origin::Origin, shutdown::Signals};
@@ -54,7 +54,8 @@ pub(crate) async fn run(
         let client = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let trusted = client.is_some_and(|client| trusted.contains(&client));
         let interim = Arc::<Interim>::default();
-        let front = Front::new(service.clone(), Arc::clone(&house), client, trusted, Arc::clone(&interim));
+        let visit = Visit { house: Arc::clone(&house), client, trusted, interim: Arc::clone(&interim) };
+        let front = Front::new(service.clone(), Arc::new(visit));
         let stream = WithInterim::new(FirstBytes::within(settings.limits.head_timeout, stream), interim);
         let connection =
             http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();

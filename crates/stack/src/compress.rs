@@ -1,7 +1,8 @@
 //! Compression between the tiers and the handler: the compressed copy is what the tiers keep, so a hit compresses nothing.
 //!
-//! Only answers that the cache may give to others are compressed. What depends on who asks is left to its handler: text that mixes a
-//! secret with what an attacker chose must not be compressed without care (BREACH).
+//! Only answers to requests without credentials are compressed, and of these none that is `private`, `no-store` or sets a cookie. What
+//! depends on who asks is left to its handler: text that mixes a secret with what an attacker chose must not be compressed without
+//! care (BREACH).
 
 use std::{
     future::Future,
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use edge_cache_core::BoxError;
 use edge_cache_policy::coding::{self, Coding};
 use edge_cache_tier::Keyed;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Either;
 use pin_project_lite::pin_project;
@@ -96,12 +97,16 @@ where
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let shared = !self.codings.is_empty() && req.extensions().get::<Keyed>().is_some();
-        let asked = req.headers().get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes);
-        let coding = self.codings.iter().copied().find(|coding| asked == Some(coding.as_str().as_bytes()));
-        if !shared {
+        let headers = req.headers();
+        let private = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
+        if self.codings.is_empty() || private || req.extensions().get::<Keyed>().is_none() {
             return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req) } };
         }
+        // The key layer has put the best liked coding first.
+        let names = headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+        let first = names.split(|b| *b == b',').next().unwrap_or_default();
+        let coding = self.codings.iter().copied().find(|coding| first == coding.as_str().as_bytes());
+        let weak = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes().starts_with(b"W/"));
         if *req.method() == Method::HEAD {
             let inner = self.inner.call(req);
             return ResponseFuture { kind: Kind::Head { inner, coding, gains: Gains(self.bytes_min) } };
@@ -116,7 +121,7 @@ where
             .br(on(Coding::Brotli))
             .zstd(on(Coding::Zstd))
             .compress_when(Gains(self.bytes_min));
-        ResponseFuture { kind: Kind::Compressed { inner: compression.call(req) } }
+        ResponseFuture { kind: Kind::Compressed { inner: compression.call(req), weak } }
     }
 }
 
@@ -134,7 +139,7 @@ pin_project! {
     enum Kind<F, C> {
         Plain { #[pin] inner: F },
         Head { #[pin] inner: F, coding: Option<Coding>, gains: Gains },
-        Compressed { #[pin] inner: C },
+        Compressed { #[pin] inner: C, weak: bool },
     }
 }
 
@@ -165,11 +170,20 @@ where
                 }
                 Ok(response.map(Either::Left))
             }
-            KindProj::Compressed { inner } => {
+            KindProj::Compressed { inner, weak } => {
                 let mut response = ready!(inner.poll(cx))?;
                 let uncoded = response.extensions_mut().remove::<Uncoded>().is_some();
                 if uncoded && response.headers().contains_key(header::CONTENT_ENCODING) {
                     coding::weaken(response.headers_mut());
+                }
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    // It replaces the fields of what is kept (RFC 9111 §3.2), and knows nothing of what was done to them here.
+                    if response.headers().contains_key(header::VARY) {
+                        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+                    }
+                    if *weak {
+                        coding::weaken(response.headers_mut());
+                    }
                 }
                 Ok(response.map(Either::Right))
             }

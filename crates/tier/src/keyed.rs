@@ -81,7 +81,7 @@ pub struct Keying {
     pub trusted: Arc<[IpAddr]>,
     /// Leave `Cache-Tag` and the like on answers instead of taking them off.
     pub expose_tags: bool,
-    /// Codings that a layer inside the tiers applies, the best liked first: origins are asked for one of them or none.
+    /// Codings that a layer inside the tiers applies, the best liked first: origins are asked for these or none.
     pub codings: Arc<[Coding]>,
 }
 

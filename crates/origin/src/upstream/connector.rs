@@ -35,9 +35,9 @@ struct Seen {
 }
 
 impl Usage {
-    /// Whether an earlier request was answered here and the last one not by a byte: the connection died before the origin saw it, as
-    /// idle connections do.
-    pub(super) fn died_idle(&self) -> bool {
+    /// Whether an earlier request was answered here and the last one not by a byte: so it is, among others, with a connection that the
+    /// origin closed while it was idle.
+    pub(super) fn died_unanswered(&self) -> bool {
         self.0.answered.load(Ordering::Acquire) && self.0.waiting.load(Ordering::Acquire)
     }
 
@@ -139,15 +139,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_used_connection_without_a_byte_of_the_answer_died_idle() {
+    fn only_a_used_connection_without_a_byte_of_the_answer_died_unanswered() {
         let usage = Usage::default();
         usage.sent();
-        assert!(!usage.died_idle(), "a new connection: the origin may have seen the request");
+        assert!(!usage.died_unanswered(), "a new connection: the origin may have seen the request");
         usage.received();
-        assert!(!usage.died_idle());
+        assert!(!usage.died_unanswered());
         usage.sent();
-        assert!(usage.died_idle());
+        assert!(usage.died_unanswered());
         usage.received();
-        assert!(!usage.died_idle(), "it began to answer");
+        assert!(!usage.died_unanswered(), "it began to answer");
     }
 }

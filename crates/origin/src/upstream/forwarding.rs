@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use edge_cache_policy::hop;
+use edge_cache_policy::{hop, split_unquoted};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::{FromClient, UpstreamBody};
@@ -14,10 +14,12 @@ pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 /// Whether a request has passed `name` before (RFC 8586 §2): it goes in circles.
 #[must_use]
 pub fn has_passed(headers: &HeaderMap, name: &str) -> bool {
-    let lines = headers.get_all(CDN_LOOP).iter().filter_map(|line| line.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .any(|info| info.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(name))
+    // Byte by byte: a client must not be able to make the line unreadable.
+    !name.is_empty()
+        && headers.get_all(CDN_LOOP).iter().flat_map(|line| split_unquoted(line.as_bytes(), b',')).any(|info| {
+            let id = info.split(|b| *b == b';').next().unwrap_or_default();
+            id.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+        })
 }
 
 /// Takes hop-by-hop fields off and adds what tells the origin of this gateway and its client.
@@ -96,11 +98,20 @@ fn options() -> Response<UpstreamBody> {
     response
 }
 
-/// The request as it came, but for what is secret (RFC 9110 §9.3.8).
+/// The request as it came: of its fields those that can hold no secret (RFC 9110 §9.3.8).
 fn trace<B>(req: &Request<B>) -> Response<UpstreamBody> {
-    const SECRET: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+    const SHOWN: [HeaderName; 8] = [
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+        header::ACCEPT_LANGUAGE,
+        CDN_LOOP,
+        header::HOST,
+        header::MAX_FORWARDS,
+        header::USER_AGENT,
+        header::VIA,
+    ];
     let mut text = format!("TRACE {} {:?}\r\n", req.uri(), req.version()).into_bytes();
-    for (name, value) in req.headers().iter().filter(|(name, _)| !SECRET.contains(name)) {
+    for (name, value) in req.headers().iter().filter(|(name, _)| SHOWN.contains(name)) {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value.as_bytes());
@@ -149,6 +160,11 @@ mod tests {
         let passed = |line| has_passed(request(&[("cdn-loop", line)]).headers(), "edge");
         assert!(passed("edge") && passed("a, Edge; x=1") && passed("edge;v=\"1\""));
         assert!(!passed("edges") && !passed("a;edge") && !has_passed(&HeaderMap::new(), "edge"));
+        assert!(!passed("a;b=\"x, edge, y\""), "in quotes it is no name");
+        let mut odd = HeaderMap::new();
+        odd.insert(CDN_LOOP, HeaderValue::from_bytes(b"\xff, edge").unwrap());
+        assert!(has_passed(&odd, "edge"), "whatever stands beside it");
+        assert!(!has_passed(request(&[("cdn-loop", "a,")]).headers(), ""), "who has no name never forwards");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use edge_cache_core::{BoxError, Disconnected, SharedClock};
-use edge_cache_policy::{date, hop, request};
+use edge_cache_policy::{date, groups, hop, request};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri::Authority};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade};
@@ -17,7 +17,10 @@ use hyper_util::{
     client::legacy::{Client, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tower_service::Service;
 
 use super::{
@@ -29,8 +32,13 @@ use super::{
 /// Sends requests to an HTTP origin. Cheap to clone; clones share the connections.
 pub struct Upstream<B> {
     client: Client<Connector, B>,
+    /// Never uses a connection twice: for what met a dead one.
+    fresh: Client<Connector, B>,
     shared: Arc<Shared>,
 }
+
+/// Longest time in which a connection that had died idle is found out: what takes longer may have been worked on.
+const DEAD_WITHIN: Duration = Duration::from_secs(1);
 
 struct Shared {
     origin: Authority,
@@ -46,7 +54,7 @@ struct Shared {
 // Not derived: `B` is only named, not held.
 impl<B> Clone for Upstream<B> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), shared: Arc::clone(&self.shared) }
+        Self { client: self.client.clone(), fresh: self.fresh.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -67,12 +75,14 @@ where
     /// # Errors
     /// When the URL names no origin, or the name is no token.
     pub fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, UpstreamError> {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.idle_timeout)
-            .pool_max_idle_per_host(config.idle_connections_max)
-            .http1_preserve_header_case(false)
-            .build(Connector::new(config.connect_timeout));
+        let client = |idle_connections_max| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(config.idle_timeout)
+                .pool_max_idle_per_host(idle_connections_max)
+                .http1_preserve_header_case(false)
+                .build(Connector::new(config.connect_timeout))
+        };
         let shared = Arc::new(Shared {
             origin: config.authority()?,
             preserve_host: config.preserve_host,
@@ -83,7 +93,7 @@ where
             tunnel_idle_max: config.tunnel_idle_max,
             clock,
         });
-        Ok(Self { client, shared })
+        Ok(Self { client: client(config.idle_connections_max), fresh: client(0), shared })
     }
 
     async fn answer(self, mut req: Request<B>) -> Response<UpstreamBody> {
@@ -93,48 +103,56 @@ where
         if req.uri().path() == "*" || *req.method() == Method::CONNECT {
             return instead(StatusCode::NOT_IMPLEMENTED, "no such tunnel or target\n");
         }
-        if request::asks_to_switch(req.headers()) {
-            return self.switch(req).await;
+        let wish = request::asks_to_switch(req.version(), req.headers());
+        if !wish.is_empty() {
+            let wish = wish.iter().filter_map(|protocol| HeaderValue::from_bytes(protocol).ok()).collect();
+            return self.switch(req, wish).await;
         }
         self.shared.address(&mut req);
         forwarding::forward(&mut req, &self.shared.name);
         *req.version_mut() = Version::HTTP_11;
         match self.send(req).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                disconnected(StatusCode::BAD_GATEWAY, "the origin switched protocols unasked\n")
+            }
             Ok(response) => self.shared.inward(response),
             Err(response) => *response,
         }
     }
 
-    /// Sends a request; a second time only where the first found a connection that had died idle, and the request is one that may be
-    /// repeated and has no body (RFC 9110 §9.2.2).
+    /// Sends a request; a second time, on a new connection, only where the first met a connection that died without a byte for it, at
+    /// once, after it had answered others: then it was closed while it was idle. And only a request that may be repeated and has no body
+    /// (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
     async fn send(&self, mut req: Request<B>) -> Result<Response<Incoming>, Box<Response<UpstreamBody>>> {
         let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
         pass_interim_on(&mut req);
         let spare = repeatable.then(|| Spare::of(&req));
         let captured = capture_connection(&mut req);
-        let error = match timeout(self.shared.response_timeout, self.client.request(req)).await {
+        let (limit, began) = (self.shared.response_timeout, Instant::now());
+        let error = match timeout(limit, self.client.request(req)).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => error,
-            Err(_) => return Err(too_slow(self.shared.response_timeout)),
+            Err(_) => return Err(too_slow(limit)),
         };
         let usage = captured.connection_metadata().as_ref().and_then(|connected| {
             let mut extras = http::Extensions::new();
             connected.get_extras(&mut extras);
             extras.remove::<Usage>()
         });
-        let Some(spare) = spare.filter(|_| usage.is_some_and(|usage| usage.died_idle())) else {
+        let died_idle = usage.is_some_and(|usage| usage.died_unanswered()) && began.elapsed() < DEAD_WITHIN;
+        let Some(spare) = spare.filter(|_| died_idle) else {
             return Err(no_answer(&error));
         };
         tracing::debug!(error = &error as &dyn std::error::Error, "an idle connection had died: sent again");
-        match timeout(self.shared.response_timeout, self.client.request(spare.request())).await {
+        match timeout(limit.saturating_sub(began.elapsed()), self.fresh.request(spare.request())).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(no_answer(&error)),
-            Err(_) => Err(too_slow(self.shared.response_timeout)),
+            Err(_) => Err(too_slow(limit)),
         }
     }
 
     /// A request for another protocol: passed on with its wish, and a tunnel once both sides have switched (RFC 9110 §7.8).
-    async fn switch(self, mut req: Request<B>) -> Response<UpstreamBody> {
+    async fn switch(self, mut req: Request<B>, wish: Vec<HeaderValue>) -> Response<UpstreamBody> {
         if !self.shared.upgrades {
             return instead(
                 StatusCode::NOT_IMPLEMENTED,
@@ -145,11 +163,10 @@ where
             return instead(StatusCode::SERVICE_UNAVAILABLE, "too many tunnels (origin.tunnels_max)\n");
         };
         let client = upgrade::on(&mut req);
-        let wish: Vec<_> = req.headers().get_all(header::UPGRADE).iter().cloned().collect();
         self.shared.address(&mut req);
         forwarding::forward(&mut req, &self.shared.name);
         *req.version_mut() = Version::HTTP_11;
-        wishes(req.headers_mut(), wish);
+        wishes(req.headers_mut(), &wish);
         let mut response = match timeout(self.shared.response_timeout, self.client.request(req)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return *no_answer(&error),
@@ -158,21 +175,26 @@ where
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.shared.inward(response);
         }
+        let granted: Vec<_> = response.headers().get_all(header::UPGRADE).iter().cloned().collect();
+        let asked =
+            |protocol: &HeaderValue| wish.iter().any(|wish| wish.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
+        if granted.is_empty() || !granted.iter().all(asked) {
+            return disconnected(StatusCode::BAD_GATEWAY, "the origin switched to a protocol that nobody asked for\n");
+        }
         let origin = upgrade::on(&mut response);
         tokio::spawn(tunnel::join(client, origin, self.shared.tunnel_idle_max, place));
-        let granted: Vec<_> = response.headers().get_all(header::UPGRADE).iter().cloned().collect();
         let mut response = response.map(|_| UpstreamBody::empty());
         hop::strip(response.headers_mut());
-        wishes(response.headers_mut(), granted);
+        wishes(response.headers_mut(), &granted);
         response
     }
 }
 
 /// Names the protocols, of this connection.
-fn wishes(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
+fn wishes(headers: &mut HeaderMap, protocols: &[HeaderValue]) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     for protocol in protocols {
-        headers.append(header::UPGRADE, protocol);
+        headers.append(header::UPGRADE, protocol.clone());
     }
 }
 
@@ -210,6 +232,10 @@ fn pass_interim_on<B>(req: &mut Request<B>) {
             if !matches!(interim.status(), StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
                 let mut headers = interim.headers().clone();
                 hop::strip(&mut headers);
+                groups::strip(&mut headers);
+                // A head without a body has no length (RFC 9110 §8.6), and cookies come with the final one, which the policy judges.
+                headers.remove(header::CONTENT_LENGTH);
+                headers.remove(header::SET_COOKIE);
                 sink.send(request, interim.status(), &headers);
             }
         });

@@ -26,32 +26,33 @@ pub(super) struct House {
     pub(super) name: String,
 }
 
+/// What the front knows of its connection.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) house: Arc<House>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) trusted: bool,
+    pub(super) interim: Arc<Interim>,
+}
+
 /// The outermost service of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Front<S> {
     inner: S,
-    house: Arc<House>,
-    client: Option<IpAddr>,
-    trusted: bool,
-    interim: Arc<Interim>,
+    // One for the connection: the server clones this service for each request.
+    visit: Arc<Visit>,
 }
 
 impl<S> Front<S> {
-    pub(super) const fn new(
-        inner: S,
-        house: Arc<House>,
-        client: Option<IpAddr>,
-        trusted: bool,
-        interim: Arc<Interim>,
-    ) -> Self {
-        Self { inner, house, client, trusted, interim }
+    pub(super) const fn new(inner: S, visit: Arc<Visit>) -> Self {
+        Self { inner, visit }
     }
 
     /// Why a request is not served.
     fn refusal<B>(&self, req: &Request<B>) -> Option<(StatusCode, String)> {
         let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        let max = self.house.uri_bytes_max;
-        if target > max {
+        let House { uri_bytes_max: max, name } = &*self.visit.house;
+        if target > *max {
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Some((StatusCode::URI_TOO_LONG, text));
         }
@@ -60,7 +61,7 @@ impl<S> Front<S> {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
         }
-        if req.headers().contains_key(CDN_LOOP) && has_passed(req.headers(), &self.house.name) {
+        if req.headers().contains_key(CDN_LOOP) && has_passed(req.headers(), name) {
             // It would wait for its own answer (RFC 8586).
             return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
         }
@@ -87,15 +88,17 @@ where
         if let Some((status, text)) = self.refusal(&req) {
             return Either::Left(ready(Ok(refusal(status, text))));
         }
-        if self.trusted {
+        if self.visit.trusted {
             req.extensions_mut().insert(Trusted);
         }
         let mut interim = None;
-        if let Some(address) = self.client {
+        if let Some(address) = self.visit.client {
             // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
             let client = if req.version() == Version::HTTP_11 {
-                interim = Some(Arc::clone(&self.interim));
-                FromClient::with_interim(address, Arc::clone(&self.interim) as _, self.interim.begin())
+                let sink = &self.visit.interim;
+                let request = sink.begin();
+                interim = Some((Arc::clone(sink), request));
+                FromClient::with_interim(address, Arc::clone(sink) as _, request)
             } else {
                 FromClient::new(address)
             };

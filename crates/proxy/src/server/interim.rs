@@ -10,8 +10,8 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
 };
@@ -21,7 +21,6 @@ use edge_cache_origin::upstream::InterimSink;
 use futures_util::task::AtomicWaker;
 use http::{HeaderMap, StatusCode};
 use pin_project_lite::pin_project;
-use std::sync::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Interim heads that may wait for a slow client; more are dropped, they are hints.
@@ -34,28 +33,41 @@ const POISONED: &str = "no code panics while it holds the interim heads";
 pub(super) struct Interim {
     /// Requests so far.
     requests: AtomicU64,
-    /// The number of the request that waits; 0 for none.
-    waiting: AtomicU64,
-    /// Whether heads are to be sent.
-    any: AtomicBool,
+    /// The number of the request that waits for its answer, and in the lowest bit whether heads wait to be sent before that; 0 for none.
+    ///
+    /// One number, so that an answer and a late head cannot both believe to be first: whoever changes it first wins.
+    state: AtomicU64,
     heads: Mutex<BytesMut>,
     /// The connection's task.
     task: AtomicWaker,
 }
 
+/// Heads wait.
+const HEADS: u64 = 1;
+
 impl Interim {
     /// Another request waits for its answer from now on; returns its number.
     pub(super) fn begin(&self) -> u64 {
         let request = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
-        self.waiting.store(request, Ordering::Release);
+        self.state.store(request << 1, Ordering::Release);
         request
+    }
+
+    /// The answer to `request` goes out, unless heads wait that go first.
+    fn end(&self, request: u64) -> bool {
+        self.state.compare_exchange(request << 1, 0, Ordering::AcqRel, Ordering::Acquire) != Err(request << 1 | HEADS)
+    }
+
+    fn heads_wait(&self) -> bool {
+        self.state.load(Ordering::Acquire) & HEADS != 0
     }
 }
 
 impl InterimSink for Interim {
     fn send(&self, request: u64, status: StatusCode, headers: &HeaderMap) {
         let mut heads = self.heads.lock().expect(POISONED);
-        if self.waiting.load(Ordering::Acquire) != request || heads.len() > WAITING_BYTES_MAX {
+        let before = heads.len();
+        if before > WAITING_BYTES_MAX {
             return;
         }
         let reason = status.canonical_reason().unwrap_or_default();
@@ -67,7 +79,12 @@ impl InterimSink for Interim {
             heads.put_slice(b"\r\n");
         }
         heads.put_slice(b"\r\n");
-        self.any.store(true, Ordering::Release);
+        let waits = |state: u64| (state >> 1 == request).then_some(state | HEADS);
+        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, waits).is_err() {
+            // The answer is out: it is too late for hints.
+            heads.truncate(before);
+            return;
+        }
         drop(heads);
         self.task.wake();
     }
@@ -79,13 +96,14 @@ pin_project! {
     pub(super) struct After<F: Future> {
         #[pin]
         inner: F,
-        interim: Option<Arc<Interim>>,
+        // The connection, and the number of the request; none where no interim answers are sent.
+        interim: Option<(Arc<Interim>, u64)>,
         ready: Option<F::Output>,
     }
 }
 
 impl<F: Future> After<F> {
-    pub(super) const fn new(inner: F, interim: Option<Arc<Interim>>) -> Self {
+    pub(super) const fn new(inner: F, interim: Option<(Arc<Interim>, u64)>) -> Self {
         Self { inner, interim, ready: None }
     }
 }
@@ -95,25 +113,27 @@ impl<F: Future> Future for After<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let Some(interim) = this.interim else { return this.inner.poll(cx) };
-        if this.ready.is_none() {
-            match this.inner.poll(cx) {
-                Poll::Ready(output) => {
-                    interim.waiting.store(0, Ordering::Release);
-                    *this.ready = Some(output);
-                }
+        let Some((interim, request)) = this.interim else { return this.inner.poll(cx) };
+        let output = match this.ready.take() {
+            Some(output) => output,
+            None => match this.inner.poll(cx) {
+                Poll::Ready(output) => output,
                 Poll::Pending => {
                     interim.task.register(cx.waker());
                     return Poll::Pending;
                 }
-            }
+            },
+        };
+        if interim.end(*request) {
+            return Poll::Ready(output);
         }
-        if interim.any.load(Ordering::Acquire) {
-            // The flush that follows in this same turn sends them, and wakes this task.
-            interim.task.register(cx.waker());
-            return Poll::Pending;
+        *this.ready = Some(output);
+        interim.task.register(cx.waker());
+        // The flush that follows in this same turn sends the heads and wakes this task; if it just did, this task is not to sleep.
+        if !interim.heads_wait() {
+            cx.waker().wake_by_ref();
         }
-        Poll::Ready(this.ready.take().expect("a future is not polled after it is ready"))
+        Poll::Pending
     }
 }
 
@@ -134,7 +154,7 @@ impl<S> WithInterim<S> {
 
 impl<S: AsyncWrite + Unpin> WithInterim<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.interim.any.load(Ordering::Acquire) {
+        if !self.interim.heads_wait() {
             return Poll::Ready(Ok(()));
         }
         let mut heads = self.interim.heads.lock().expect(POISONED);
@@ -146,7 +166,7 @@ impl<S: AsyncWrite + Unpin> WithInterim<S> {
             heads.advance(written);
             self.torn = !heads.is_empty();
         }
-        self.interim.any.store(false, Ordering::Release);
+        self.interim.state.fetch_and(!HEADS, Ordering::AcqRel);
         drop(heads);
         self.interim.task.wake();
         Poll::Ready(Ok(()))
@@ -189,5 +209,106 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WithInterim<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt;
+    use http::HeaderValue;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+
+    fn hint(interim: &Interim, request: u64) {
+        let headers = HeaderMap::from_iter([(http::header::LINK, HeaderValue::from_static("</a>"))]);
+        interim.send(request, StatusCode::EARLY_HINTS, &headers);
+    }
+
+    fn after<T>(interim: &Arc<Interim>, request: u64, answer: T) -> After<std::future::Ready<T>> {
+        After::new(ready(answer), Some((Arc::clone(interim), request)))
+    }
+
+    #[tokio::test]
+    async fn heads_go_out_in_a_flush_and_hold_the_answer_back_until_then() {
+        let interim = Arc::<Interim>::default();
+        let (stream, mut client) = duplex(1 << 10);
+        let mut stream = WithInterim::new(stream, Arc::clone(&interim));
+        let request = interim.begin();
+        hint(&interim, request);
+        let mut answer = after(&interim, request, "answer");
+        assert_eq!((&mut answer).now_or_never(), None);
+        stream.write_all(b"the answer before|").await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(answer.now_or_never(), Some("answer"));
+        let mut sent = [0; 18 + HINTS.len()];
+        client.read_exact(&mut sent).await.unwrap();
+        assert_eq!(std::str::from_utf8(&sent).unwrap(), format!("the answer before|{HINTS}"));
+    }
+
+    #[tokio::test]
+    async fn a_hint_that_comes_after_the_answer_is_dropped() {
+        let interim = Arc::<Interim>::default();
+        let (stream, mut client) = duplex(1 << 10);
+        let mut stream = WithInterim::new(stream, Arc::clone(&interim));
+        let first = interim.begin();
+        hint(&interim, first + 1);
+        assert_eq!(after(&interim, first, 1).now_or_never(), Some(1));
+        hint(&interim, first);
+        let second = interim.begin();
+        hint(&interim, first);
+        assert_eq!(after(&interim, second, 2).now_or_never(), Some(2), "nothing of another's waits");
+        stream.flush().await.unwrap();
+        drop(stream);
+        assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_torn_head_is_finished_before_anything_else() {
+        let interim = Arc::<Interim>::default();
+        let (stream, mut client) = duplex(10);
+        let mut stream = WithInterim::new(stream, Arc::clone(&interim));
+        let request = interim.begin();
+        hint(&interim, request);
+        assert!(stream.flush().now_or_never().is_none(), "there is room for ten bytes");
+        let write = async {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+            drop(stream);
+        };
+        let mut all = String::new();
+        tokio::join!(write, async { client.read_to_string(&mut all).await.unwrap() });
+        assert_eq!(all, format!("{HINTS}HTTP/1.1 100 Continue\r\n\r\n"));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded() {
+        let interim = Arc::<Interim>::default();
+        let request = interim.begin();
+        for _ in 0..10_000 {
+            hint(&interim, request);
+        }
+        assert!(interim.heads.lock().unwrap().len() <= WAITING_BYTES_MAX + HINTS.len());
+        let waiting = After::new(pending::<()>(), Some((interim, request)));
+        assert_eq!(waiting.now_or_never(), None);
+    }
+
+    #[test]
+    fn an_answer_and_a_late_hint_never_both_go_first() {
+        for _ in 0..2_000 {
+            let interim = Arc::<Interim>::default();
+            let request = interim.begin();
+            let (answered, waits) = std::thread::scope(|scope| {
+                let hinted = scope.spawn(|| hint(&interim, request));
+                let answered = after(&interim, request, ()).now_or_never().is_some();
+                hinted.join().unwrap();
+                (answered, interim.heads_wait())
+            });
+            assert_ne!(answered, waits, "either the answer is out, or the hint holds it back");
+        }
     }
 }

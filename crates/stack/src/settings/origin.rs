@@ -123,6 +123,10 @@ impl OriginSettings {
                 return Err(SettingsError::rule(key, format!("{value:?}"), "must be above zero and at most 24h"));
             }
         }
+        if self.tunnels_max == 0 || self.tunnels_max > 1 << 20 {
+            // A tunnel costs two descriptors; the system's limit is far below. None at all is `upgrades = false`.
+            return Err(SettingsError::rule("origin.tunnels_max", self.tunnels_max, "must be from 1 to 1048576"));
+        }
         // An empty URL is complete only with the command line's `--origin`: the one who connects checks it.
         if self.kind == OriginKind::Http && !self.url.is_empty() {
             self.upstream().authority().map_err(|error| SettingsError::other(error.to_string()))?;

@@ -58,7 +58,7 @@ impl<S> Key<S> {
         if !no_body {
             return Err(Bypass::Body);
         }
-        if request::asks_to_switch(&parts.headers) || parts.method == Method::CONNECT {
+        if !request::asks_to_switch(parts.version, &parts.headers).is_empty() || parts.method == Method::CONNECT {
             return Err(Bypass::NoKey);
         }
         if conditional::guards_a_change(&parts.headers) {
@@ -76,8 +76,8 @@ impl<S> Key<S> {
             steering::strip(&mut parts.headers);
         }
         if !self.keying.codings.is_empty() {
-            let coding = coding::preferred(&parts.headers, &self.keying.codings);
-            coding::ask_for(&mut parts.headers, coding);
+            let taken = coding::accepted(&parts.headers, &self.keying.codings);
+            coding::ask_for(&mut parts.headers, &taken);
         }
         let trusted = parts.extensions.get::<Trusted>().is_some();
         let directives = request::directives(&parts.headers, mode, trusted);
