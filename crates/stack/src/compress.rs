@@ -59,6 +59,9 @@ pub struct Compress<S> {
 #[derive(Clone, Copy, Debug)]
 struct Uncoded;
 
+/// Boxed: an encoder's state is large, and every answer, hits too, is moved about in a type that has room for it.
+pub type Boxed<RB> = Pin<Box<CompressionBody<RB>>>;
+
 type Mark<RB> = fn(Response<RB>) -> Response<RB>;
 type Marking<S, RB> = Compression<MapResponse<S, Mark<RB>>, Gains>;
 
@@ -88,7 +91,7 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    type Response = Response<Either<RB, CompressionBody<RB>>>;
+    type Response = Response<Either<RB, Boxed<RB>>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, <Marking<S, RB> as Service<Request<B>>>::Future>;
 
@@ -121,7 +124,7 @@ where
             .br(on(Coding::Brotli))
             .zstd(on(Coding::Zstd))
             .compress_when(Gains(self.bytes_min));
-        ResponseFuture { kind: Kind::Compressed { inner: compression.call(req), weak } }
+        ResponseFuture { kind: Kind::Compressed { inner: Box::pin(compression.call(req)), weak } }
     }
 }
 
@@ -139,7 +142,7 @@ pin_project! {
     enum Kind<F, C> {
         Plain { #[pin] inner: F },
         Head { #[pin] inner: F, coding: Option<Coding>, gains: Gains },
-        Compressed { #[pin] inner: C, weak: bool },
+        Compressed { inner: Pin<Box<C>>, weak: bool },
     }
 }
 
@@ -150,7 +153,7 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    type Output = Result<Response<Either<RB, CompressionBody<RB>>>, E>;
+    type Output = Result<Response<Either<RB, Boxed<RB>>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().kind.project() {
@@ -171,7 +174,7 @@ where
                 Ok(response.map(Either::Left))
             }
             KindProj::Compressed { inner, weak } => {
-                let mut response = ready!(inner.poll(cx))?;
+                let mut response = ready!(inner.as_mut().poll(cx))?;
                 let uncoded = response.extensions_mut().remove::<Uncoded>().is_some();
                 if uncoded && response.headers().contains_key(header::CONTENT_ENCODING) {
                     coding::weaken(response.headers_mut());
@@ -185,7 +188,7 @@ where
                         coding::weaken(response.headers_mut());
                     }
                 }
-                Ok(response.map(Either::Right))
+                Ok(response.map(|body| Either::Right(Box::pin(body))))
             }
         })
     }

@@ -67,20 +67,23 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Full { bytes: Option<Bytes> },
-        Growing { reader: Reader, window: Option<Window> },
+        Growing { reader: Reader },
+        // Boxed: rare, and its room would be part of every answer.
+        Part { part: Box<Part> },
         Inner { #[pin] body: B },
     }
 }
 
 /// The bytes of a growing body that a range request gets.
-#[derive(Clone, Copy, Debug)]
-struct Window {
+#[derive(Debug)]
+struct Part {
+    reader: Reader,
     skip: u64,
     left: u64,
 }
 
-impl Window {
-    /// What of a chunk lies in the window; moves the window on.
+impl Part {
+    /// What of a chunk belongs to it; counts it off.
     fn cut(&mut self, chunk: &Bytes) -> Bytes {
         let len = chunk.len() as u64;
         let start = self.skip.min(len);
@@ -102,13 +105,13 @@ impl<B> TierBody<B> {
     }
 
     pub(crate) const fn growing(reader: Reader) -> Self {
-        Self { kind: Kind::Growing { reader, window: None } }
+        Self { kind: Kind::Growing { reader } }
     }
 
     /// Only the bytes of `range`.
-    pub(crate) const fn growing_part(reader: Reader, range: &std::ops::Range<u64>) -> Self {
-        let window = Window { skip: range.start, left: range.end - range.start };
-        Self { kind: Kind::Growing { reader, window: Some(window) } }
+    pub(crate) fn growing_part(reader: Reader, range: &std::ops::Range<u64>) -> Self {
+        let part = Part { reader, skip: range.start, left: range.end - range.start };
+        Self { kind: Kind::Part { part: Box::new(part) } }
     }
 
     pub(crate) const fn inner(body: B) -> Self {
@@ -133,18 +136,16 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(match self.project().kind.project() {
             KindProj::Full { bytes } => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            KindProj::Growing { reader, window: None } => {
-                ready!(Pin::new(reader).poll_frame(cx)).map(|f| f.map_err(Into::into))
-            }
-            KindProj::Growing { reader, window: Some(window) } => loop {
-                if window.left == 0 {
+            KindProj::Growing { reader } => ready!(Pin::new(reader).poll_frame(cx)).map(|f| f.map_err(Into::into)),
+            KindProj::Part { part } => loop {
+                if part.left == 0 {
                     break None;
                 }
-                match ready!(Pin::new(&mut *reader).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                match ready!(Pin::new(&mut part.reader).poll_frame(cx)).transpose()?.map(Frame::into_data) {
                     Some(Ok(chunk)) => {
-                        let part = window.cut(&chunk);
-                        if !part.is_empty() {
-                            break Some(Ok(Frame::data(part)));
+                        let cut = part.cut(&chunk);
+                        if !cut.is_empty() {
+                            break Some(Ok(Frame::data(cut)));
                         }
                     }
                     // Trailers speak of the whole.
@@ -159,7 +160,8 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full { bytes } => bytes.is_none(),
-            Kind::Growing { reader, window } => window.is_some_and(|w| w.left == 0) || reader.is_end_stream(),
+            Kind::Growing { reader } => reader.is_end_stream(),
+            Kind::Part { part } => part.left == 0 || part.reader.is_end_stream(),
             Kind::Inner { body } => body.is_end_stream(),
         }
     }
@@ -167,8 +169,8 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Full { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Growing { window: Some(window), .. } => SizeHint::with_exact(window.left),
-            Kind::Growing { reader, window: None } => reader.size_hint(),
+            Kind::Growing { reader } => reader.size_hint(),
+            Kind::Part { part } => SizeHint::with_exact(part.left),
             Kind::Inner { body } => body.size_hint(),
         }
     }

@@ -32,11 +32,12 @@ const groups = [...new Set([...sets, surrogate])]
 const ids = some => some.flatMap(group => group.tests).map(test => test.id)
 
 const date = new Date().toISOString().slice(0, 10)
-console.log(`${date}, ${os.cpus().length} cores, http-cache-tests ${version}, Node ${process.versions.node}. Each cell: required passed/all · optimal passed/all.`)
+const programs = `http-cache-tests ${version}, Node ${process.versions.node}`
+console.log(`${date}, ${os.cpus().length} cores, ${programs}. Each cell: required passed/all · optimal passed/all.`)
 console.log()
 console.log(`| tests | ${caches.map(({ title }) => title).join(' | ')} |`)
 console.log(`|---|${caches.map(() => '---|').join('')}`)
 groups.forEach(group => row(group.name, ids([group])))
 row('**all**', ids(groups))
-// Not of RFC 9111, and not in the list of the suite's own page.
+// Not of RFC 9111, and not in the suite's own list.
 row('**all but Surrogate-Control**', ids(groups.filter(group => group !== surrogate)))
