@@ -3,7 +3,7 @@
 use edge_cache_core::{PackedHeaders, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{date, hop};
+use crate::{date, hop, vary::Vary};
 
 /// Preconditions that guard a change, or that only the origin can judge.
 #[must_use]
@@ -71,7 +71,6 @@ fn matches_any(list: &[u8], etag: Option<&[u8]>) -> bool {
         return true;
     }
     let Some(etag) = etag else { return false };
-    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
     crate::cache_control::split_unquoted(list, b',').any(|tag| opaque(tag) == opaque(etag))
 }
 
@@ -105,22 +104,53 @@ pub fn validate(request: &mut HeaderMap, stored: &PackedHeaders) -> bool {
 /// (RFC 9111 §4.3.5).
 #[must_use]
 pub fn contradicts(head: &HeaderMap, stored: &PackedHeaders, stored_len: u64) -> bool {
+    // What it names and the stored one does not have is no match either.
     let differs = |name: &HeaderName| {
         let (new, old) = (head.get(name).map(HeaderValue::as_bytes), stored.get(name));
-        new.is_some_and(|new| old.is_some_and(|old| new != old))
+        new.is_some_and(|new| old.map(opaque) != Some(opaque(new)))
     };
     let len = head.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
     differs(&header::ETAG) || differs(&header::LAST_MODIFIED) || len.is_some_and(|len| len != stored_len)
 }
 
+/// Whether a 200 to a HEAD, which does not contradict what is stored, confirms it: by a validator that both name.
+#[must_use]
+pub fn confirms(head: &HeaderMap, stored: &PackedHeaders) -> bool {
+    [header::ETAG, header::LAST_MODIFIED].iter().any(|name| head.contains_key(name) && stored.get(name).is_some())
+}
+
+/// An entity tag without the mark of a weak one; another value as it is.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
 /// The stored headers after a 304, or a 200 to a HEAD: every field it carries replaces ours, but `Content-Length`, which is the stored
 /// body's, and what belongs to the connection (RFC 9111 §3.2).
+///
+/// Two fields say what was done to the stored answer on its way here, which the origin does not know: a tag that differs by its weakness
+/// alone stays as it is, and `Vary` loses none of its members.
 #[must_use]
 pub fn freshen(stored: &PackedHeaders, not_modified: &HeaderMap) -> HeaderMap {
     const KEPT: [HeaderName; 1] = [header::CONTENT_LENGTH];
     let mut update = not_modified.clone();
     hop::strip(&mut update);
     let mut headers = stored.unpack();
+    let same_tag = update
+        .get(header::ETAG)
+        .zip(headers.get(header::ETAG))
+        .is_some_and(|(new, old)| new != old && opaque(new.as_bytes()) == opaque(old.as_bytes()));
+    if same_tag {
+        update.remove(header::ETAG);
+    }
+    if update.contains_key(header::VARY)
+        && let Vary::Fields(names) = Vary::of(&headers)
+    {
+        let known = Vary::of(&update);
+        let lost = names.iter().filter(|name| !matches!(&known, Vary::Fields(known) if known.contains(name)));
+        for name in lost {
+            update.append(header::VARY, HeaderValue::from(name.clone()));
+        }
+    }
     for name in update.keys().filter(|name| !KEPT.contains(name)) {
         headers.remove(name);
         for value in update.get_all(name) {
@@ -219,14 +249,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_on_the_way_survives_a_304() {
+        let stored = PackedHeaders::pack(&map(&[("etag", "W/\"a\""), ("vary", "accept, accept-encoding")]));
+        let fresh = freshen(&stored, &map(&[("etag", "\"a\""), ("vary", "Accept, origin")]));
+        assert_eq!(fresh["etag"], "W/\"a\"");
+        let names = ["accept", "accept-encoding", "origin"].map(HeaderName::from_static);
+        assert_eq!(Vary::of(&fresh), Vary::Fields(names.to_vec()));
+        assert_eq!(freshen(&stored, &map(&[("vary", "*")])).get_all("vary").iter().next().unwrap(), "*");
+    }
+
+    #[test]
     fn a_head_reply_contradicts_by_what_it_names() {
         let stored = PackedHeaders::pack(&map(&[("etag", "\"a\""), ("last-modified", "x")]));
-        for same in [&[("etag", "\"a\""), ("content-length", "5")][..], &[("x-a", "1")], &[]] {
+        for same in [&[("etag", "\"a\""), ("content-length", "5")][..], &[("etag", "W/\"a\"")], &[("x-a", "1")], &[]] {
             assert!(!contradicts(&map(same), &stored, 5), "{same:?}");
         }
         for other in [[("etag", "\"b\"")], [("last-modified", "y")], [("content-length", "6")]] {
             assert!(contradicts(&map(&other), &stored, 5), "{other:?}");
         }
+        let untagged = PackedHeaders::pack(&map(&[("last-modified", "x")]));
+        assert!(contradicts(&map(&[("etag", "\"a\"")]), &untagged, 5), "the stored one may be any");
+        assert!(confirms(&map(&[("last-modified", "x")]), &untagged) && !confirms(&map(&[("x-a", "1")]), &untagged));
     }
 
     #[test]

@@ -87,7 +87,9 @@ impl Held {
         let agree = self.complete.is_none() || other.complete.is_none() || self.complete == other.complete;
         let first = self.first.min(other.first);
         let len = self.end().max(other.end()) - first;
-        (touch && agree).then_some(Self { first, len, complete: self.complete.or(other.complete) })
+        let complete = self.complete.or(other.complete);
+        let fits = complete.is_none_or(|complete| first + len <= complete);
+        (touch && agree && fits).then_some(Self { first, len, complete })
     }
 
     /// Judges the `Range` and `If-Range` of a GET against the stored answer's headers.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use edge_cache_core::{Bypass, Freshness, Judgement, PackedHeaders, Timestamp, route::Identity};
+use edge_cache_core::{
+    Bypass, Freshness, Judgement, PackedHeaders, Timestamp, headers::CDN_CACHE_CONTROL, route::Identity,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use crate::{CacheControl, Mode};
@@ -102,10 +104,12 @@ pub fn reuse(freshness: &Freshness, directives: &Directives, now: Timestamp) -> 
 /// that is left (RFC 9111 §5.2.1). What it allows by `max-stale` it does not forbid.
 #[must_use]
 pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
+    let staleness = now.since(freshness.fresh_until).as_secs();
     let stale = now >= freshness.fresh_until && directives.max_stale.is_none();
     directives.no_cache
         || is_too_old(freshness, directives, now)
         || (directives.max_age.is_some() && stale)
+        || directives.max_stale.is_some_and(|max| staleness > max)
         || directives
             .min_fresh
             .is_some_and(|min| now >= freshness.fresh_until || freshness.fresh_until.since(now).as_secs() < min)
@@ -117,10 +121,11 @@ pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Times
 pub fn is_immutable(stored: &PackedHeaders, freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
     let wanted = directives.no_cache || directives.min_fresh.is_some();
     let said = || {
-        let line = stored.get(&header::CACHE_CONTROL).and_then(|line| HeaderValue::from_bytes(line).ok())?;
-        Some(CacheControl::of(&HeaderMap::from_iter([(header::CACHE_CONTROL, line)]), &header::CACHE_CONTROL))
+        let stored = stored.unpack();
+        let targeted = CacheControl::targeted(&stored, &CDN_CACHE_CONTROL);
+        targeted.unwrap_or_else(|| CacheControl::of(&stored, &header::CACHE_CONTROL))
     };
-    !wanted && matches!(freshness.judge(now), Judgement::Fresh { .. }) && said().is_some_and(|cc| cc.immutable)
+    !wanted && matches!(freshness.judge(now), Judgement::Fresh { .. }) && said().immutable
 }
 
 /// Whether an answer is older than the request wants. Not even the same instant is young enough for `max-age=0`: that is how browsers ask
@@ -258,6 +263,7 @@ mod tests {
         };
         assert!(wants("no-cache", 130) && wants("max-age=29", 130) && wants("min-fresh=31", 130));
         assert!(wants("max-age=999", 170), "without max-stale a client with max-age wants nothing stale");
+        assert!(wants("max-stale=5", 170) && !wants("max-stale=10", 170));
         assert!(!wants("x", 170) && !wants("max-stale", 170) && !wants("max-age=999, max-stale=60", 170));
     }
 

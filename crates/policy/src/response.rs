@@ -97,6 +97,15 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
     Ok(Plan { freshness, withheld: withheld(cc) })
 }
 
+/// Whether an answer is a failure that something stale may stand in for: the four of RFC 5861 §4, under `guarded` any server error.
+#[must_use]
+pub fn is_failure(status: StatusCode, mode: Mode) -> bool {
+    match mode {
+        Mode::Rfc => matches!(status.as_u16(), 500 | 502..=504),
+        Mode::Guarded => status.is_server_error(),
+    }
+}
+
 /// Whether an answer says itself how long it is fresh: what the answer to a POST must say to stand for later GETs (RFC 9110 §9.3.3).
 #[must_use]
 pub fn names_its_freshness(headers: &HeaderMap) -> bool {
@@ -144,8 +153,8 @@ fn is_understood(status: StatusCode) -> bool {
 
 fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bool) -> bool {
     let code = status.as_u16();
-    // An answer about a stored representation is none itself.
-    if code == 304 || status.is_informational() {
+    // An answer about a stored representation is none itself, and one about a range is none to the whole.
+    if matches!(code, 304 | 416) || status.is_informational() {
         return false;
     }
     if guarded && (matches!(code, 401 | 403 | 429) || status.is_server_error()) {
@@ -155,7 +164,7 @@ fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bo
 }
 
 fn fits_content_type(route: &Route, status: StatusCode, headers: &HeaderMap) -> bool {
-    if route.content_types.is_empty() || status != StatusCode::OK {
+    if route.content_types.is_empty() || !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
         return true;
     }
     let sent = headers.get(header::CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);

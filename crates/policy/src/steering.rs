@@ -21,10 +21,20 @@ const STEERING: [HeaderName; 15] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
+/// Whether a request has one of them.
+#[must_use]
+pub fn any(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| may_steer(name) && STEERING.contains(name))
+}
+
+fn may_steer(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-") || name.as_str() == "forwarded"
+}
+
 /// Takes them off a request that may be answered for others.
 pub fn strip(headers: &mut HeaderMap) {
     // Few requests have any, and a look at the names costs less than fifteen searches.
-    if !headers.keys().any(|name| name.as_str().starts_with("x-") || name.as_str() == "forwarded") {
+    if !headers.keys().any(may_steer) {
         return;
     }
     for name in STEERING {
@@ -42,8 +52,9 @@ mod tests {
     fn every_name_is_looked_for() {
         for name in STEERING {
             let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("1"))]);
+            assert!(any(&headers), "{name}");
             strip(&mut headers);
-            assert!(headers.is_empty(), "{name}");
+            assert!(headers.is_empty() && !any(&headers), "{name}");
         }
     }
 

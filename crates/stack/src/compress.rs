@@ -102,14 +102,16 @@ where
     fn call(&mut self, req: Request<B>) -> Self::Future {
         let headers = req.headers();
         let private = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
-        if self.codings.is_empty() || private || req.extensions().get::<Keyed>().is_none() {
-            return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req) } };
+        if self.codings.is_empty() || req.extensions().get::<Keyed>().is_none() {
+            return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req), varies: false } };
+        }
+        if private {
+            return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req), varies: true } };
         }
         // The key layer has put the best liked coding first.
         let names = headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
         let first = names.split(|b| *b == b',').next().unwrap_or_default();
         let coding = self.codings.iter().copied().find(|coding| first == coding.as_str().as_bytes());
-        let weak = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes().starts_with(b"W/"));
         if *req.method() == Method::HEAD {
             let inner = self.inner.call(req);
             return ResponseFuture { kind: Kind::Head { inner, coding, gains: Gains(self.bytes_min) } };
@@ -124,7 +126,7 @@ where
             .br(on(Coding::Brotli))
             .zstd(on(Coding::Zstd))
             .compress_when(Gains(self.bytes_min));
-        ResponseFuture { kind: Kind::Compressed { inner: Box::pin(compression.call(req)), weak } }
+        ResponseFuture { kind: Kind::Compressed { inner: Box::pin(compression.call(req)) } }
     }
 }
 
@@ -140,9 +142,9 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<F, C> {
-        Plain { #[pin] inner: F },
+        Plain { #[pin] inner: F, varies: bool },
         Head { #[pin] inner: F, coding: Option<Coding>, gains: Gains },
-        Compressed { inner: Pin<Box<C>>, weak: bool },
+        Compressed { inner: Pin<Box<C>> },
     }
 }
 
@@ -157,7 +159,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().kind.project() {
-            KindProj::Plain { inner } => ready!(inner.poll(cx)).map(|response| response.map(Either::Left)),
+            KindProj::Plain { inner, varies } => ready!(inner.poll(cx)).map(|mut response| {
+                if *varies && response.status().is_success() {
+                    vary(&mut response);
+                }
+                response.map(Either::Left)
+            }),
             KindProj::Head { inner, coding, gains } => {
                 let mut response = ready!(inner.poll(cx))?;
                 // What describes the answer to a GET.
@@ -173,25 +180,24 @@ where
                 }
                 Ok(response.map(Either::Left))
             }
-            KindProj::Compressed { inner, weak } => {
+            KindProj::Compressed { inner } => {
                 let mut response = ready!(inner.as_mut().poll(cx))?;
                 let uncoded = response.extensions_mut().remove::<Uncoded>().is_some();
                 if uncoded && response.headers().contains_key(header::CONTENT_ENCODING) {
                     coding::weaken(response.headers_mut());
                 }
-                if response.status() == StatusCode::NOT_MODIFIED {
-                    // It replaces the fields of what is kept (RFC 9111 §3.2), and knows nothing of what was done to them here.
-                    if response.headers().contains_key(header::VARY) {
-                        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-                    }
-                    if *weak {
-                        coding::weaken(response.headers_mut());
-                    }
+                if response.status() == StatusCode::PARTIAL_CONTENT {
+                    vary(&mut response);
                 }
                 Ok(response.map(|body| Either::Right(Box::pin(body))))
             }
         })
     }
+}
+
+/// Others get it compressed: who keeps it must tell them apart (RFC 9110 §12.5.5).
+fn vary<B>(response: &mut Response<B>) {
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
 }
 
 impl<F, C> std::fmt::Debug for ResponseFuture<F, C> {

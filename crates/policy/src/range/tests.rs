@@ -80,6 +80,7 @@ fn parts_join_where_they_touch_and_agree() {
     assert_eq!(part(5, 5, Some(10)).join(&part(0, 6, Some(10))), Some(Held::whole(10)));
     assert_eq!(part(0, 4, Some(10)).join(&part(5, 5, Some(10))), None, "a gap");
     assert_eq!(part(0, 5, Some(10)).join(&part(5, 6, Some(11))), None, "another representation");
+    assert_eq!(part(0, 5, Some(10)).join(&part(5, 10, None)), None, "beyond the end");
     assert!(!part(0, 5, None).is_whole() && !part(1, 9, Some(10)).is_whole() && Held::whole(10).is_whole());
 }
 

@@ -69,7 +69,9 @@ fn what_may_not_be_stored() {
         assert_eq!(ttl(&[("cache-control", line)]), Err(why), "{line}");
     }
     assert_eq!(ttl(&[("cache-control", "max-age=60"), ("vary", "*")]), Err(NoStore::VaryStar));
-    assert_eq!(planned(Mode::Rfc, 304, &[("cache-control", "max-age=60")]).unwrap_err(), NoStore::Status);
+    for status in [304, 416] {
+        assert_eq!(planned(Mode::Rfc, status, &[("cache-control", "max-age=60")]).unwrap_err(), NoStore::Status);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use edge_cache_core::{
     BoxError, Entry, Head, Timestamp,
     marker::{Guard, Start},
 };
-use edge_cache_policy::{Mode, request, response, vary::Vary};
+use edge_cache_policy::{Mode, request, response, steering, vary::Vary};
 use http::{HeaderMap, Method, Request, StatusCode, header, response::Parts};
 use http_body::Body;
 use tokio::time::{Instant, timeout};
@@ -31,7 +31,14 @@ impl Post {
         let written = written.filter(|_| *req.method() == Method::POST)?;
         let (path, query) = super::path_and_query(&written.uri);
         let located = purger.keying().locate(&written.scheme, &written.authority, &path, &query).ok()?;
-        let mut headers = req.headers().clone();
+        // A write is sent on as it came: with its credentials, with what steers an origin, and with every parameter. Under `guarded` its
+        // answer is for others only where a read would have been asked the same question.
+        let sent = req.headers();
+        let own = sent.contains_key(header::AUTHORIZATION) || sent.contains_key(header::COOKIE) || steering::any(sent);
+        if located.mode == Mode::Guarded && (own || located.canonical_query.is_some()) {
+            return None;
+        }
+        let mut headers = sent.clone();
         let authorization = request::identity(&mut headers, &located.route.identity, located.mode).ok()?;
         let directives = request::directives(&headers, Mode::Rfc, true);
         if located.route.uncacheable || directives.no_store {
@@ -85,38 +92,41 @@ impl Post {
         RB::Error: Into<BoxError>,
     {
         let mut body = std::pin::pin!(body);
-        let len = body.size_hint().exact();
-        let mut all = BytesMut::new();
+        let len = body.size_hint().exact().unwrap_or(0);
+        let (mut all, mut trailers) = (BytesMut::new(), None);
         loop {
             let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
             // What went wrong is not told apart: the body is cut.
             match timeout(idle_max, frame).await.map(|frame| frame.map(Result::ok)) {
-                Ok(Some(Some(frame))) => {
-                    let Ok(chunk) = frame.into_data() else { continue };
-                    all.extend_from_slice(&chunk);
-                    if Some(all.len() as u64) == len {
-                        // Kept before the last bytes go out, so that a client that has them all finds it.
-                        self.keep(head, start, all.freeze(), &keepers).await;
+                Ok(Some(Some(frame))) => match frame.into_data() {
+                    Ok(chunk) if all.len() as u64 + chunk.len() as u64 > len => return shared.cut(),
+                    Ok(chunk) => {
+                        all.extend_from_slice(&chunk);
+                        if all.len() as u64 == len {
+                            // Kept before the last bytes go out, so that a client that has them all finds it.
+                            self.keep(&head, start, all.clone().freeze(), &keepers).await;
+                        }
                         shared.push(chunk);
-                        return shared.finish(None);
                     }
-                    shared.push(chunk);
-                }
-                Ok(None) if len == Some(0) => {
-                    self.keep(head, start, Bytes::new(), &keepers).await;
-                    return shared.finish(None);
+                    Err(frame) => trailers = frame.into_trailers().ok(),
+                },
+                Ok(None) if all.len() as u64 == len => {
+                    if len == 0 {
+                        self.keep(&head, start, Bytes::new(), &keepers).await;
+                    }
+                    return shared.finish(trailers);
                 }
                 _ => return shared.cut(),
             }
         }
     }
 
-    async fn keep(&self, head: Arc<Head>, start: Start, body: Bytes, keepers: &[Keeper]) {
+    async fn keep(&self, head: &Head, start: Start, body: Bytes, keepers: &[Keeper]) {
         let variant = match Vary::of(&head.headers.unpack()) {
             Vary::Fields(names) => Some(Variant::of(names, self.keyed.key(), &self.headers)),
             Vary::None | Vary::Star => None,
         };
-        let head = Arc::new(Head { fence: start.fence, ..Head::clone(&head) });
+        let head = Arc::new(Head { fence: start.fence, ..Head::clone(head) });
         for keeper in keepers {
             let entry = Entry::new(Arc::clone(&head), body.clone(), start);
             keeper.0.keep(self.keyed.key().clone(), entry, variant.clone()).await;

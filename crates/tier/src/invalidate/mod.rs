@@ -146,13 +146,19 @@ type Stale = [(PurgeKind, Vec<TagHash>); 2];
 
 fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale {
     let mut tags = [(PurgeKind::Soft, Vec::new()), (PurgeKind::Hard, Vec::new())];
+    // The rules of the route that was written to; those of the whole where the URI has no key.
+    let mode = target.and_then(|written| {
+        let (path, query) = path_and_query(&written.uri);
+        purger.keying().locate(&written.scheme, &written.authority, &path, &query).ok()
+    });
+    let mode = mode.map_or(purger.keying().mode, |located| located.mode);
     for group in groups::invalidated(&parts.headers) {
         let tags = &mut tags[usize::from(group.kind == PurgeKind::Hard)].1;
         if let Some(Written { scheme, authority, .. }) = target {
             // A group belongs to the origin that names it (RFC 9875 §2.1).
             tags.push(TagHash::group(scheme, &authority.to_ascii_lowercase(), &purger.keying().tenant, &group.tag));
         }
-        if purger.keying().mode == Mode::Guarded {
+        if mode == Mode::Guarded {
             // Our own handlers name in it what they tagged with `Cache-Tag`, one name space for the whole cache.
             tags.push(TagHash::user(&group.tag));
         }

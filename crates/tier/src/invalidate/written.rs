@@ -31,9 +31,9 @@ impl Written {
             Some(uri) if uri.scheme().is_some() => {
                 let same = uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case(&self.scheme))
                     && uri.authority().is_some_and(|a| a.as_str().eq_ignore_ascii_case(&self.authority));
-                same.then(|| path_and_query(&uri))
+                same.then(|| without_dots(&uri))
             }
-            Some(uri) if reference.starts_with('/') => Some(path_and_query(&uri)),
+            Some(uri) if reference.starts_with('/') => Some(without_dots(&uri)),
             _ => self.relative(reference),
         }
     }
@@ -46,17 +46,29 @@ impl Written {
             None if reference.is_empty() || reference.contains("//") || reference.contains(':') => return None,
             None => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(directory, _)| directory)),
         };
-        let uri: Uri = joined.parse().ok()?;
-        let mut segments: Vec<&str> = Vec::new();
-        for segment in uri.path().split('/').skip(1) {
-            match segment {
-                "." => {}
-                ".." => drop(segments.pop()),
-                segment => segments.push(segment),
-            }
-        }
-        Some((format!("/{}", segments.join("/")), uri.query().unwrap_or_default().to_owned()))
+        joined.parse().ok().map(|uri| without_dots(&uri))
     }
+}
+
+/// Path and query, the path without its dot segments (RFC 3986 §5.2.4).
+fn without_dots(uri: &Uri) -> (String, String) {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut parts = uri.path().split('/').skip(1).peekable();
+    while let Some(segment) = parts.next() {
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    segments.pop();
+                }
+                if parts.peek().is_none() {
+                    // What it stood for is a directory.
+                    segments.push("");
+                }
+            }
+            segment => segments.push(segment),
+        }
+    }
+    (format!("/{}", segments.join("/")), uri.query().unwrap_or_default().to_owned())
 }
 
 pub(super) fn path_and_query(uri: &Uri) -> (String, String) {
@@ -76,6 +88,11 @@ mod tests {
         assert_eq!(resolved("http://H:1/x").as_deref(), Some("/x"));
         for (reference, path) in
             [("8", "/api/pitches/8"), ("8/x", "/api/pitches/8/x"), ("../x", "/api/x"), ("?x=1", "/api/pitches/7")]
+        {
+            assert_eq!(resolved(reference).as_deref(), Some(path), "{reference}");
+        }
+        for (reference, path) in
+            [("/a/../b", "/b"), ("http://h:1/a/./b/..", "/a/"), (".", "/api/pitches/"), ("..", "/api/"), ("/..", "/")]
         {
             assert_eq!(resolved(reference).as_deref(), Some(path), "{reference}");
         }

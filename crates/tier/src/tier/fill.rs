@@ -14,7 +14,7 @@ use edge_cache_core::{
     BoxError, CacheKey, Disconnected, Entry, Handoff, Head, Kind, NoStore, Outcome, Store,
     marker::{Start, Verdict},
 };
-use edge_cache_policy::{conditional, range};
+use edge_cache_policy::{conditional, range, response::is_failure};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use tokio::{sync::oneshot, time::Instant};
@@ -22,6 +22,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use self::stream::Shape;
+pub(super) use self::stream::content_length;
 use super::{
     layer::Shared,
     parts,
@@ -47,7 +48,7 @@ pub(super) struct Fill<St, S, B> {
     pub(super) key: CacheKey,
     /// The key under which those meet who want the same of it.
     pub(super) flight_key: CacheKey,
-    /// What the tier holds: good for its validators, or to be combined with a part.
+    /// What the tier holds: good for its validators.
     pub(super) held: Option<(Entry, Verdict)>,
     pub(super) purpose: Purpose,
     /// The flight; `None` for a request that asks only for itself.
@@ -102,7 +103,8 @@ where
     let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
     within.0.push(shared.id());
     req.extensions_mut().insert(within);
-    let mut pad = Pad { shared, keyed, key, flight_key, selecting, lead, start, began, to_leader, held_part: None };
+    let mut pad =
+        Pad { shared, keyed, key, flight_key, selecting, lead, start, began, to_leader, held_further_in: false };
 
     let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
     let mut response = match Oneshot::new(inner, req).await {
@@ -130,9 +132,11 @@ where
         // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
         if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
             let entry = entry.clone();
+            pad.held_further_in = true;
             return pad.whole(entry, said).await;
         }
-        handoff = None;
+        // A part, where more is wanted: its head tells which, its body comes with the answer.
+        handoff = handoff.map(|handoff| Handoff { entry: None, ..handoff });
     }
     let exchange = Exchange {
         keyed: &pad.keyed.clone(),
@@ -157,11 +161,11 @@ where
     };
     let max = pad.shared.store.body_bytes_max();
     let hinted = body.size_hint().lower();
-    let too_large = |head: &Head| hinted > max || stream::content_length(head) > Some(max);
-    match head.and_then(|head| shape(head, purpose, &mut pad, held)) {
+    let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
+    match head.and_then(|head| shape(head, purpose, &mut pad)) {
         Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => pad.through(parts, body, NoStore::TooLarge),
         Ok((head, shape)) => pad.stream(head, body, said, shape).await,
-        Err(_) if parts.status.is_server_error() => {
+        Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
             let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
             pad.failed(Outward::ServerError(Response::from_parts(parts, body), away), away);
         }
@@ -215,17 +219,13 @@ fn shape<St, RB, E>(
     head: Arc<Head>,
     purpose: Purpose,
     pad: &mut Pad<St, RB, E>,
-    held: Option<Entry>,
 ) -> Result<(Arc<Head>, Shape), NoStore> {
     if head.kind != Kind::Partial {
         return Ok((head, Shape::Whole));
     }
     match purpose {
         Purpose::Whole => Err(NoStore::Part),
-        Purpose::Part => {
-            pad.held_part = held;
-            Ok((head, Shape::Part))
-        }
+        Purpose::Part => Ok((head, Shape::Part)),
         Purpose::Rest(part) => {
             let (completed, rest_len) = parts::completed(&part, &head).ok_or(NoStore::Part)?;
             // As old as its older part.
@@ -246,6 +246,6 @@ struct Pad<St, RB, E> {
     start: Start,
     began: Instant,
     to_leader: Sender<RB, E>,
-    /// What a part that comes may be combined with.
-    held_part: Option<Entry>,
+    /// An inner tier answered from an entry.
+    held_further_in: bool,
 }

@@ -13,6 +13,8 @@ pub(super) struct Lookup {
     pub(super) entry: Option<(Entry, Verdict)>,
     /// Why the request goes forward, should it.
     pub(super) fwd: Fwd,
+    /// The request's own key, where the entry is another variant in the language that it prefers: such an entry is served or left alone.
+    pub(super) own: Option<CacheKey>,
 }
 
 impl<St: Store> Shared<St> {
@@ -37,7 +39,10 @@ impl<St: Store> Shared<St> {
             return self.judged(key, entry);
         }
         match index.select_by_language(base, headers) {
-            Some(other) => self.same_language(other).await.unwrap_or(Lookup::missing(key, Fwd::VaryMiss)),
+            Some(other) => {
+                let found = self.same_language(other).await;
+                found.map_or(Lookup::missing(key.clone(), Fwd::VaryMiss), |found| Lookup { own: Some(key), ..found })
+            }
             None => Lookup::missing(key, Fwd::VaryMiss),
         }
     }
@@ -53,13 +58,13 @@ impl<St: Store> Shared<St> {
     fn judged(&self, key: CacheKey, entry: Entry) -> Lookup {
         match self.markers.judge(&entry) {
             Verdict::Gone => Lookup::missing(key, Fwd::UriMiss),
-            verdict => Lookup { key, entry: Some((entry, verdict)), fwd: Fwd::Stale },
+            verdict => Lookup { key, entry: Some((entry, verdict)), fwd: Fwd::Stale, own: None },
         }
     }
 }
 
 impl Lookup {
     const fn missing(key: CacheKey, fwd: Fwd) -> Self {
-        Self { key, entry: None, fwd }
+        Self { key, entry: None, fwd, own: None }
     }
 }

@@ -7,6 +7,11 @@ use edge_cache_core::{Entry, Head, Kind, PackedHeaders, Timestamp};
 use edge_cache_policy::range::{self, Held};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use super::fill::content_length;
+
+const WHOLE: (Kind, StatusCode) = (Kind::Response, StatusCode::OK);
+const PART: (Kind, StatusCode) = (Kind::Partial, StatusCode::PARTIAL_CONTENT);
+
 /// The bytes that an entry holds; `None` where it is no representation, or damaged.
 pub(super) fn held(entry: &Entry) -> Option<Held> {
     let len = entry.body().len() as u64;
@@ -24,12 +29,18 @@ pub(super) fn received(entry: &Entry) -> Option<Entry> {
     let (head, len) = (entry.head(), entry.body().len() as u64);
     let said = head.headers.get(&header::CONTENT_RANGE)?;
     let held = Held::received(said, len)?;
-    if Held::announced(said) == Some(held) {
+    let fits = Held::announced(said) == Some(held);
+    // Fewer bytes than announced are all there were only where the length of the message says so (RFC 9112 §8).
+    if !fits && content_length(head) != Some(len) {
+        return None;
+    }
+    if fits && !held.is_whole() {
         return Some(entry.clone());
     }
     let mut headers = head.headers.unpack();
     describe(&mut headers, &held);
-    let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(head) };
+    let (kind, status) = if held.is_whole() { WHOLE } else { PART };
+    let head = Head { kind, status, headers: PackedHeaders::pack(&headers), ..Head::clone(head) };
     Some(Entry::new(Arc::new(head), entry.body().clone(), *entry.start()))
 }
 
@@ -59,10 +70,7 @@ pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Opt
         bytes[at..at + entry.body().len()].copy_from_slice(entry.body());
     }
     describe(&mut headers, &joined);
-    let (kind, status) = match joined.is_whole() {
-        true => (Kind::Response, StatusCode::OK),
-        false => (Kind::Partial, StatusCode::PARTIAL_CONTENT),
-    };
+    let (kind, status) = if joined.is_whole() { WHOLE } else { PART };
     Some(Entry::new(together(old, new.head(), kind, status, &headers), bytes.freeze(), *old.start()))
 }
 
@@ -100,6 +108,11 @@ fn completes(old: &Entry, answer: &HeaderMap, now: Timestamp) -> bool {
     let said = answer.get(header::CONTENT_RANGE).and_then(|said| Held::announced(said.as_bytes()));
     let (Some(rest), Some(held)) = (said, held(old)) else { return false };
     let whole = rest.first == held.end() && held.join(&rest).is_some_and(|joined| joined.is_whole());
+    let len = answer.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    if len.is_some_and(|len: u64| len != rest.len) {
+        // It would break off for everybody.
+        return false;
+    }
     whole && same_validator(&old.head().headers.unpack(), answer, now)
 }
 

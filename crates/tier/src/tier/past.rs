@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, Disconnected, Entry, Handoff, Kind, Outcome, Served, Store,
+    BoxError, Disconnected, Entry, Handoff, Head, Kind, Outcome, Served, Store,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{
     cache_status::{self, Member},
     conditional,
+    response::is_failure,
     vary::Vary,
 };
 use http::{Request, Response, StatusCode};
@@ -33,7 +34,7 @@ impl<St: Store> Trip<'_, St> {
         S: Service<Request<B>, Response = Response<RB>>,
     {
         match Oneshot::new(inner, req).await {
-            Ok(response) if response.status().is_server_error() => {
+            Ok(response) if is_failure(response.status(), self.keyed.mode()) => {
                 let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
                 Ok(self.stale(away).unwrap_or_else(|| self.through(response, detail)))
             }
@@ -58,7 +59,7 @@ impl<St: Store> Trip<'_, St> {
         let (requested, began) = (self.now(), Instant::now());
         let mut response = match Oneshot::new(inner, req).await {
             Ok(response) if response.status() == StatusCode::OK => response,
-            Ok(response) if response.status().is_server_error() => {
+            Ok(response) if is_failure(response.status(), self.keyed.mode()) => {
                 let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
                 return Ok(self.stale(away).unwrap_or_else(|| self.through(response, "head")));
             }
@@ -94,7 +95,10 @@ impl<St: Store> Trip<'_, St> {
             drop(self.shared.store.remove(&self.lookup.key).await);
             return;
         }
+        let confirmed = conditional::confirms(response.headers(), &held.head().headers);
         *response.headers_mut() = conditional::freshen(&held.head().headers, response.headers());
+        // Without a validator that both name nothing says that the origin still means this body: what purged it since counts on.
+        let start = if confirmed { start } else { *held.start() };
         let exchange = Exchange {
             keyed: self.keyed,
             start,
@@ -104,7 +108,10 @@ impl<St: Store> Trip<'_, St> {
             unit: self.shared.rng.unit(),
             keep_tags: self.shared.config.keep_tags,
         };
-        if let Ok((head, _)) = exchange.head(StatusCode::OK, response.headers(), Some(held)) {
+        let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
+        let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
+        if let (Ok((head, _)), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
+            let head = if confirmed { head } else { Arc::new(Head { fence: held.head().fence, ..Head::clone(&head) }) };
             self.keep(Entry::new(head, held.body().clone(), start)).await;
         }
     }

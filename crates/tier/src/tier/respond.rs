@@ -3,7 +3,9 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use edge_cache_core::{Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, Served, TierName, Timestamp};
+use edge_cache_core::{
+    Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp,
+};
 use edge_cache_policy::{
     cache_status::{self, Member},
     conditional::{self, Conditions},
@@ -141,16 +143,30 @@ pub(super) fn landed<RB>(
         LandedBody::Whole(entry) => Some(entry),
         LandedBody::Growing(_) => None,
     };
-    if !landed.stored || cut {
+    if !landed.stored || (cut && response.status() != StatusCode::PARTIAL_CONTENT) {
         // Not for an outer tier to keep under this head: it plans by what the answer itself says.
         response.extensions_mut().insert(Outcome { served, tier: from });
         return Some(response);
     }
-    let mut response = finish(response, served, from, head, entry);
+    // A range that was cut from the whole is handed up as the part it is, with the tags, the instants and the fence of the whole.
+    let cut_head = cut.then(|| part_head(head, response.headers()));
+    let mut response = finish(response, served, from, cut_head.as_ref().unwrap_or(head), entry);
     if let Some(handoff) = response.extensions_mut().get_mut::<Handoff>() {
         handoff.withheld = inner.withheld;
     }
     Some(response)
+}
+
+/// The head of a part whose answer has these headers.
+fn part_head(whole: &Head, answer: &HeaderMap) -> Arc<Head> {
+    let mut headers = whole.headers.unpack();
+    for name in [header::CONTENT_RANGE, header::CONTENT_LENGTH] {
+        if let Some(value) = answer.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let (kind, status) = (Kind::Partial, StatusCode::PARTIAL_CONTENT);
+    Arc::new(Head { kind, status, headers: PackedHeaders::pack(&headers), ..Head::clone(whole) })
 }
 
 /// An answer made here because nobody else gives one.

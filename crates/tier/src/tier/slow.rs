@@ -81,6 +81,9 @@ where
         }
         None => {}
     }
+    if let Some(own) = trip.lookup.own.take() {
+        trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, own: None };
+    }
     if keyed.directives().only_if_cached {
         return Ok(respond::made(shared.store.name(), StatusCode::GATEWAY_TIMEOUT, trip.lookup.fwd, "only-if-cached"));
     }
@@ -136,8 +139,9 @@ impl<St: Store> Trip<'_, St> {
         Some(part.map_or(Purpose::Whole, |(part, _)| Purpose::Rest(part.clone())))
     }
 
-    /// Whether what an entry lacks can be asked for: it begins at the first byte, and either a strong validator tells whether the rest
-    /// is of the same representation, or it is fresh and names none (then only the answer can tell).
+    /// Whether what an entry lacks can be asked for: it begins at the first byte, and a strong validator tells whether the rest is of the
+    /// same representation. A fresh one that names no validator is asked for the rest too: an origin that knows ranges mostly names one
+    /// then, and else the whole is asked for after all.
     fn can_be_completed(&self, entry: &Entry) -> bool {
         let head = entry.head();
         let Some(held) = parts::held(entry).filter(|held| head.kind == Kind::Partial && held.first == 0) else {
@@ -273,11 +277,18 @@ impl<St: Store> Trip<'_, St> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        if *req.method() != Method::GET || self.shared.failed.has(&self.lookup.key, self.now()) {
+        let now = self.now();
+        // A stale part is asked for again as the part it is: the whole may be too large to keep.
+        let part = self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().kind == Kind::Partial);
+        let Some(purpose) = (if part { self.purpose() } else { Some(Purpose::Whole) }) else { return };
+        let flight_key = self.flight_key(&purpose);
+        let in_vain =
+            self.shared.failed.has(&flight_key, now) || (part && self.shared.uncacheable.has(&flight_key, now));
+        if *req.method() != Method::GET || in_vain {
             return;
         }
-        if let Some(lead) = self.shared.flights.try_lead(&self.lookup.key) {
-            self.shared.tasks.spawn(fill::run(self.fill(inner, req, Purpose::Whole, Some(lead)), None));
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key) {
+            self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead)), None));
         }
     }
 
@@ -315,8 +326,8 @@ impl<St: Store> Trip<'_, St> {
                 Join::Wait(flight) => match self.wait(flight, &purpose).await {
                     Waited::Answer(response) => return Ok(response),
                     // One leader's failure may be its own: one more tries for all.
-                    Waited::Failed if join == joins => return Ok(self.unanswered()),
-                    Waited::Failed => {}
+                    Waited::Failed(away) if join == joins => return Ok(self.unanswered(away)),
+                    Waited::Failed(_) => {}
                     Waited::Again => {
                         if let Some(response) = self.look_again() {
                             return Ok(response);
@@ -332,14 +343,14 @@ impl<St: Store> Trip<'_, St> {
             None => receiver.await,
             Some(limit) => match timeout(limit, receiver).await {
                 Ok(outward) => outward,
-                Err(_) => return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered())),
+                Err(_) => return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No))),
             },
         };
         match outward {
             Ok(Outward::Landed(landed, said, reader)) => {
                 let how = Filled { fwd: self.lookup.fwd, collapsed: false, inner: Some(said) };
                 let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how, reader);
-                Ok(response.unwrap_or_else(|| self.unanswered()))
+                Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
             }
             Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
             Ok(Outward::ServerError(response, away)) => {
@@ -347,14 +358,16 @@ impl<St: Store> Trip<'_, St> {
             }
             Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
             // The fill's task died: the origin panicked, or the runtime is shutting down.
-            Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered())),
+            Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
         }
     }
 
-    fn unanswered<RB>(&self) -> Response<TierBody<RB>> {
+    fn unanswered<RB>(&self, away: Away) -> Response<TierBody<RB>> {
         let (tier, fwd) = (self.shared.store.name(), self.lookup.fwd);
         let mut response = respond::made(tier, StatusCode::SERVICE_UNAVAILABLE, fwd, "fill-failed");
-        response.extensions_mut().insert(Disconnected);
+        if away == Away::Yes {
+            response.extensions_mut().insert(Disconnected);
+        }
         response
     }
 
@@ -378,6 +391,10 @@ impl<St: Store> Trip<'_, St> {
         let soft = self.patience();
         let limit = soft.unwrap_or(self.shared.config.wait_max);
         let Ok(landing) = timeout(limit, flight.landed()).await else {
+            if self.keyed.mode() == Mode::Rfc {
+                // Nothing has failed yet: something stale would be no answer (RFC 5861 §4).
+                return Waited::Alone;
+            }
             let detail = if soft.is_some() { "soft-timeout" } else { "wait-timeout" };
             return self.stale_unpurged(detail).map_or(Waited::Alone, Waited::Answer);
         };
@@ -385,7 +402,7 @@ impl<St: Store> Trip<'_, St> {
             Landing::Shared(landed) => self.shared_with_us(&landed, &flight, purpose),
             Landing::Alone | Landing::Pending => Waited::Alone,
             Landing::Again => Waited::Again,
-            Landing::Failed(away) => self.stale(away).map_or(Waited::Failed, Waited::Answer),
+            Landing::Failed(away) => self.stale(away).map_or(Waited::Failed(away), Waited::Answer),
         }
     }
 
@@ -408,7 +425,11 @@ impl<St: Store> Trip<'_, St> {
             self.shared.flights.forget(&self.flight_key(purpose), flight);
             return Waited::Again;
         }
-        if reuse(&head.freshness, self.keyed.directives(), now) == (Reuse::Validate { by_request: true }) {
+        let (freshness, directives) = (&head.freshness, self.keyed.directives());
+        let stale = now >= freshness.fresh_until;
+        if reuse(freshness, directives, now) == (Reuse::Validate { by_request: true })
+            || (stale && wants_no_stale(freshness, directives, now))
+        {
             return Waited::Alone;
         }
         let how = Filled { fwd: self.lookup.fwd, collapsed: true, inner: None };
@@ -421,8 +442,8 @@ enum Waited<RB> {
     Answer(Response<TierBody<RB>>),
     /// The flight said nothing of us: look and join again.
     Again,
-    /// The flight failed, and nothing stale will do.
-    Failed,
+    /// The flight failed so, and nothing stale will do.
+    Failed(Away),
     /// Each must ask for itself.
     Alone,
 }

@@ -249,7 +249,7 @@ impl History {
         let by_client = wants.max_stale.is_some_and(|max| max.is_none_or(|max| (10 * age - lifetime) / 10 <= max));
         let unasked = wants.max_age.is_none() && wants.min_fresh.is_none();
         let revalidating = unasked && said.control.swr.is_some_and(|window| stale_for(window, given.began));
-        let failed = self.failed(given) && (unasked || wants.max_stale.is_some());
+        let failed = self.failed(given) && (if wants.max_stale.is_some() { by_client } else { unasked });
         let in_error = failed && (self.hung_up(given) || said.control.sie.is_some_and(|window| stale_for(window, now)));
         because(!(by_client || revalidating || in_error), "§4.2: stale")
     }
@@ -274,7 +274,7 @@ impl History {
     }
 
     fn failed(&self, given: &Given<'_>) -> bool {
-        self.said[given.asked.clone()].iter().any(|said| said.hung_up || said.status >= 500)
+        self.said[given.asked.clone()].iter().any(|said| said.hung_up || matches!(said.status, 500 | 502..=504))
     }
 
     fn hung_up(&self, given: &Given<'_>) -> bool {

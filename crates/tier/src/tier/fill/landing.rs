@@ -2,7 +2,9 @@
 
 use std::{pin::pin, sync::Arc};
 
-use edge_cache_core::{Entry, Freshness, Handoff, Head, Kind, NoStore, PackedHeaders, Store, marker::Verdict};
+use edge_cache_core::{
+    CacheKey, Entry, Freshness, Handoff, Head, Kind, NoStore, PackedHeaders, Store, marker::Verdict,
+};
 use edge_cache_policy::vary::Vary;
 use futures_util::FutureExt;
 use http::{HeaderMap, Response, header, response::Parts};
@@ -11,6 +13,7 @@ use super::{Outward, Pad, keep};
 use crate::{
     flight::{Away, Landed, LandedBody, Landing},
     tier::{
+        layer::Shared,
         parts,
         plan::{Exchange, remove_own_members},
         respond::Inner,
@@ -37,9 +40,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         // An answer that must be validated before each use is its leader's alone (RFC 9111 §5.2.2.4). One that an inner tier held is
         // stale by leave of its own.
         let Freshness { stored, fresh_until, .. } = landed.head.freshness;
-        let held_further_in = matches!(&landed.body, LandedBody::Whole(entry) if entry.start().is_promoted());
         if let Some(lead) = &self.lead {
-            lead.land(match fresh_until > stored || held_further_in {
+            lead.land(match fresh_until > stored || self.held_further_in {
                 true => Landing::Shared(Arc::clone(&landed)),
                 false => Landing::Alone,
             });
@@ -148,26 +150,34 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     /// Puts an entry into the store: a part as the bytes that came have it, together with what is held of the same representation.
     pub(super) fn keep(&self, entry: Entry, variant: Option<Variant>) -> impl Future<Output = ()> + use<St, RB, E> {
-        let shared = Arc::clone(&self.shared);
-        let entry = match entry.head().kind {
-            Kind::Partial => self.part(&entry),
-            Kind::Response | Kind::VariantIndex => Some(entry),
-        };
-        let base = self.keyed.key().clone();
+        let (shared, base) = (Arc::clone(&self.shared), self.keyed.key().clone());
         async move {
-            // A part that does not fit what it announces went to its client as it came, and nowhere else.
+            let entry = match entry.head().kind {
+                Kind::Partial => {
+                    let key = variant.as_ref().map_or(&base, |variant| &variant.key);
+                    part(&shared, key, &entry).await
+                }
+                Kind::Response | Kind::VariantIndex => Some(entry),
+            };
             if let Some(entry) = entry {
                 keep::keep(shared, base, entry, variant).await;
             }
         }
     }
+}
 
-    fn part(&self, entry: &Entry) -> Option<Entry> {
-        let (shared, held) = (&self.shared, self.held_part.as_ref());
-        let part = parts::received(entry)?;
-        let combined = held
-            .filter(|held| shared.markers.judge(held) == Verdict::Live)
-            .and_then(|held| parts::combine(held, &part, shared.clock.now(), shared.store.body_bytes_max()));
-        Some(combined.unwrap_or(part))
+/// What is kept of a part, in view of what lies under its key by now; `None` where that is worth more, or the part does not fit what it
+/// announces: then it went to its client as it came, and nowhere else.
+async fn part<St: Store>(shared: &Shared<St>, key: &CacheKey, entry: &Entry) -> Option<Entry> {
+    let part = parts::received(entry)?;
+    let known = shared.store.get(key).await.ok().flatten();
+    let Some(known) = known.filter(|known| shared.markers.judge(known) == Verdict::Live) else { return Some(part) };
+    let now = shared.clock.now();
+    match known.head().kind {
+        // The way to the variants of the whole.
+        Kind::VariantIndex => None,
+        Kind::Response if known.head().freshness.fresh_until > now => None,
+        Kind::Response => Some(part),
+        Kind::Partial => Some(parts::combine(&known, &part, now, shared.store.body_bytes_max()).unwrap_or(part)),
     }
 }

@@ -37,12 +37,13 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         RB: Body<Data = Bytes>,
     {
         let mut body = pin!(body);
+        let completes = matches!(shape, Shape::Rest { .. });
         let (first, announced) = match shape {
             Shape::Whole | Shape::Part => (Bytes::new(), content_length(&head)),
             Shape::Rest { first, rest_len } => (first, Some(rest_len)),
         };
         let first_len = first.len() as u64;
-        let shared_body = SharedBody::new(body.size_hint().exact().map(|len| first_len + len));
+        let shared_body = SharedBody::new(body.size_hint().exact().map(|len| first_len.saturating_add(len)));
         let max = self.shared.store.body_bytes_max().saturating_sub(first_len);
         let mut reading = Reading { max, said: announced, ..Reading::default() };
 
@@ -115,6 +116,10 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         if !reading.is_complete() {
             shared_body.cut();
             self.shared.events.fill_failed(self.shared.store.name());
+            if completes {
+                // The part that was to be completed would lead the next one here too.
+                drop(self.shared.store.remove(&self.key).await);
+            }
             return;
         }
         // The entry is stored before the last bytes go out, so that a client that has them all finds a hit.
@@ -140,6 +145,6 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 }
 
 /// `Content-Length`, where it is one number.
-pub(super) fn content_length(head: &Head) -> Option<u64> {
+pub(in crate::tier) fn content_length(head: &Head) -> Option<u64> {
     std::str::from_utf8(head.headers.get(&header::CONTENT_LENGTH)?).ok()?.parse().ok()
 }
