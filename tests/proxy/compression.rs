@@ -11,7 +11,7 @@ async fn origin() -> Origin {
         if !request.seen.header("if-none-match").is_empty() {
             // Knows nothing of what was done to its answer.
             return Reply::new(304)
-                .header("cache-control", "max-age=60")
+                .header("cache-control", "public, max-age=60")
                 .header("vary", "origin")
                 .header("etag", "\"v1\"");
         }
@@ -20,6 +20,7 @@ async fn origin() -> Origin {
             "/text" => reply.header("content-type", "text/plain"),
             "/image" => reply.header("content-type", "image/png"),
             "/as-it-is" => reply.header("content-type", "text/plain").header("cache-control", "no-transform"),
+            "/public" => Reply::cached("public, max-age=60", text()).header("content-type", "text/plain"),
             "/private" => Reply::cached("private", text()).header("content-type", "text/plain"),
             "/cookie" => reply.header("content-type", "text/plain").header("set-cookie", "a=b"),
             "/digest" => reply.header("content-type", "text/plain").header("content-digest", "sha-256=:x:"),
@@ -118,6 +119,23 @@ async fn a_304_does_not_undo_it() {
     }
     let plain = proxy.get("/stale").await;
     assert_eq!((plain.header("content-encoding"), plain.text()), ("", text().as_str()), "not what another took");
+}
+
+#[tokio::test]
+async fn nor_does_what_a_credential_asked_for() {
+    let origin = origin().await;
+    let proxy = compressing(&origin).await;
+    let with_credential = |target| proxy.client().get(target).header("accept-encoding", "gzip").bearer("x").send();
+    accepting(&proxy, "/stale", "gzip").await;
+    let renewed = with_credential("/stale").await;
+    assert_eq!((renewed.header("content-encoding"), renewed.header("etag")), ("gzip", "W/\"v1\""));
+    assert!(accepting(&proxy, "/stale", "gzip").await.is_hit_of("memory"));
+    let plain = accepting(&proxy, "/stale", "identity").await;
+    assert_eq!((plain.header("content-encoding"), plain.text()), ("", text().as_str()));
+    // And what it brought uncompressed is one of several.
+    assert_eq!(with_credential("/public").await.header("content-encoding"), "");
+    assert!(accepting(&proxy, "/public", "gzip").await.is_hit_of("memory"));
+    assert_eq!(accepting(&proxy, "/public", "br").await.header("content-encoding"), "br");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use edge_cache_core::marker::PurgeKind;
 use edge_cache_policy::Mode;
+use edge_cache_tier::{Purge, Target};
 use http::Request;
 
 use crate::origin::{Bench, Origin, answer, ask, get};
@@ -65,4 +67,33 @@ async fn an_answer_that_disagrees_makes_the_stored_one_useless() {
 async fn another_status_says_nothing_of_the_stored_one() {
     let (_bench, origin, _) = after_head(&[("cache-control", "max-age=1000")], 410).await;
     assert_eq!(origin.last_header("if-none-match").as_deref(), Some("\"a\""), "it was validated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_the_stored_one_lacks_makes_it_useless() {
+    let origin = Origin::new(|n, req| async move {
+        match req.method().as_str() {
+            "HEAD" => answer(200, &[("cache-control", "max-age=1000"), ("etag", "\"b\"")], ""),
+            _ => answer(200, &[("cache-control", "max-age=10")], format!("body {n}")),
+        }
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, get("/a")).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    ask(&stack, head()).await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_validator_confirms_what_was_purged() {
+    for (named, calls) in [(&[("cache-control", "max-age=1000")][..], 3), (&[("etag", "\"a\"")], 2)] {
+        let headers = [&[("cache-control", "max-age=1000")][..], named].concat();
+        let (bench, origin) = (Bench::new(Mode::Rfc), then(headers.leak(), 200));
+        let stack = bench.over(&origin);
+        ask(&stack, get("/a")).await;
+        bench.purger.purge(&Purge { targets: vec![Target::All], kind: PurgeKind::Soft }).await.unwrap();
+        ask(&stack, head()).await;
+        ask(&stack, get("/a")).await;
+        assert_eq!(origin.calls(), calls, "{named:?}");
+    }
 }

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use edge_cache_core::marker::PurgeKind;
+use edge_cache_core::{
+    marker::PurgeKind,
+    route::{Identity, PathPattern, QueryRule, Route},
+};
 use edge_cache_policy::Mode;
 use edge_cache_tier::{Purge, Target};
 use futures_util::FutureExt;
@@ -124,10 +127,25 @@ async fn a_post_that_does_not_say_so_answers_nothing() {
         ask(&stack, post("/a")).await;
         assert_eq!(ask(&stack, get("/a")).await.text, "read 1", "{headers:?}");
     }
-    let origin = posting(STANDS);
-    let stack = Bench::new(Mode::Guarded).over(&origin);
-    ask(&stack, post("/a").header("cookie", "who=me")).await;
-    assert_eq!(ask(&stack, get("/a")).await.text, "read 1", "what depends on who asks");
+}
+
+/// Whether what a POST of `uri` with this header answered is kept for reads, under `guarded`.
+async fn is_kept_guarded(uri: &str, header: (&str, &str)) -> bool {
+    let origin = posting(vec![("content-location", uri.to_owned().leak() as &str), STANDS[1]].leak());
+    let route = Route { identity: Identity::Free, query: QueryRule::Allow(vec!["b".into()]), ..Route::fallback() };
+    let stack = Bench::with_routes(Mode::Guarded, [route]).over(&origin);
+    ask(&stack, post(uri).header(header.0, header.1)).await;
+    ask(&stack, get(uri)).await.text == "posted"
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_a_read_would_not_get_is_not_kept() {
+    assert!(is_kept_guarded("/a", ("x-a", "1")).await);
+    for header in [("cookie", "who=me"), ("authorization", "me"), ("x-forwarded-host", "elsewhere")] {
+        assert!(!is_kept_guarded("/a", header).await, "{header:?}");
+    }
+    assert!(is_kept_guarded("/a?b=1", ("x-a", "1")).await);
+    assert!(!is_kept_guarded("/a?b=1&c=2", ("x-a", "1")).await, "a read would ask without the other parameter");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,5 +198,20 @@ async fn a_group_is_purged_on_its_own_origin_only() {
         ask(&stack, post("/elsewhere")).await;
         assert!(!ask(&stack, read("h.example")).await.cache_status().contains("hit"), "{mode:?}");
         assert!(ask(&stack, read("other.example")).await.cache_status().contains("hit"), "{mode:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_route_that_is_written_to_says_what_a_group_is() {
+    let route = |mode| {
+        let pattern = PathPattern::parse("/strict/*").unwrap();
+        Route { policy: Some(mode), ..Route::new("strict", pattern) }
+    };
+    for (mode, other, survives) in [(Mode::Guarded, Mode::Rfc, true), (Mode::Rfc, Mode::Guarded, false)] {
+        let origin = writing(204, &[("cache-group-invalidation", "\"t\"")]);
+        let stack = Bench::with_routes(mode, [route(other)]).over(&origin);
+        ask(&stack, get("/a")).await;
+        ask(&stack, post("/strict/a")).await;
+        assert_eq!(ask(&stack, get("/a")).await.cache_status().contains("hit"), survives, "{mode:?}");
     }
 }

@@ -7,6 +7,7 @@ mod head;
 mod invalidation;
 mod origin;
 mod parts;
+mod parts_of_more;
 mod purging;
 mod reuse;
 mod tiers;

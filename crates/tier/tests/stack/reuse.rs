@@ -189,6 +189,21 @@ async fn a_reload_of_what_is_immutable_is_a_hit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_immutable_the_field_for_us_says() {
+    for (ours, everybodys, calls) in
+        [("max-age=60", "max-age=60, immutable", 2), ("max-age=60, immutable", "no-store", 1)]
+    {
+        let headers = vec![("cdn-cache-control", ours), ("cache-control", everybodys)];
+        let origin = Origin::fixed(headers.leak());
+        let stack = Bench::new(Mode::Rfc).over(&origin);
+        for _ in 0..2 {
+            ask(&stack, get("/a").header("cache-control", "max-age=0")).await;
+        }
+        assert_eq!(origin.calls(), calls, "{ours}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stored_variant_in_the_preferred_language_will_do() {
     let origin = Origin::new(|n, _| async move {
         let headers = [("cache-control", "max-age=60"), ("vary", "Accept-Language"), ("content-language", "de")];

@@ -198,3 +198,19 @@ async fn an_answer_that_passes_an_inner_tier_does_not_confirm_what_the_outer_one
     advance(2 * SECOND).await;
     assert_eq!(ask(&stack, get("/a")).await.text, "new");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_wants_nothing_stale_does_not_get_the_inner_tier_s_stale_copy() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=10, stale-while-revalidate=100")]);
+    let (bench, far) = (Bench::new(Mode::Rfc), far());
+    let inner = bench.tier(far);
+    let fill = bench.outside(inner.layer(origin.clone()));
+    ask(&fill, get("/a")).await;
+    inner.drain().await;
+    advance(20 * SECOND).await;
+    let stack = bench.outside(bench.memory().layer(inner.layer(origin.clone())));
+    let any = ask(&stack, get("/a"));
+    let fresh = ask(&stack, get("/a").header("cache-control", "max-age=15"));
+    let (any, fresh) = tokio::join!(any, fresh);
+    assert_eq!((any.text.as_str(), fresh.text.as_str()), ("body 0", "body 1"));
+}
