@@ -1,6 +1,7 @@
 //! One tier: answers from its store, coalesces misses, stores what may be stored.
 
 mod fill;
+mod forward;
 mod future;
 pub(crate) mod layer;
 mod lookup;
@@ -10,6 +11,7 @@ pub(crate) mod plan;
 mod respond;
 mod service;
 mod slow;
+mod stale;
 
 pub(crate) use self::fill::keep::keep;
 pub use self::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, Disconnected, Entry, Handoff, Head, Kind, Outcome, Served, Store,
+    BoxError, Disconnected, Entry, Handoff, Kind, Outcome, Served, Store,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{
@@ -111,7 +111,6 @@ impl<St: Store> Trip<'_, St> {
         let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
         let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
         if let (Ok((head, _)), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
-            let head = if confirmed { head } else { Arc::new(Head { fence: held.head().fence, ..Head::clone(&head) }) };
             self.keep(Entry::new(head, held.body().clone(), start)).await;
         }
     }

@@ -1,0 +1,229 @@
+//! Forwarding: one fill for all who ask the same, and what each of them gets of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_cache_core::{BoxError, Disconnected, Kind, Store, marker::Verdict};
+use edge_cache_policy::{
+    Mode,
+    request::{Reuse, reuse, wants_no_stale},
+};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use tokio::{sync::oneshot, time::timeout};
+use tower_service::Service;
+
+use super::{
+    fill::{self, Fill, Outward, Purpose},
+    respond::{self, Filled},
+    slow::Trip,
+};
+use crate::{
+    TierBody,
+    flight::{Away, Join, Landed, LandedBody, Landing, Waiting},
+};
+
+/// How often a waiter joins a flight whose answer turns out not to be for it, before it asks for itself.
+const JOINS_MAX: usize = 2;
+
+impl<St: Store> Trip<'_, St> {
+    fn fill<S, B>(
+        &self,
+        inner: S,
+        req: Request<B>,
+        purpose: Purpose,
+        lead: Option<crate::flight::Lead>,
+    ) -> Fill<St, S, B> {
+        Fill {
+            flight_key: self.flight_key(&purpose),
+            purpose,
+            shared: Arc::clone(self.shared),
+            inner,
+            req,
+            keyed: self.keyed.clone(),
+            selecting: self.ask.headers.clone(),
+            key: self.lookup.key.clone(),
+            held: self.lookup.entry.clone(),
+            lead,
+        }
+    }
+
+    pub(super) fn refresh_behind<S, B, RB>(&self, inner: S, req: Request<B>)
+    where
+        S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: Default + Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        let now = self.now();
+        // A stale part is asked for again as the part it is: the whole may be too large to keep.
+        let part = self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().kind == Kind::Partial);
+        let Some(purpose) = (if part { self.purpose() } else { Some(Purpose::Whole) }) else { return };
+        let flight_key = self.flight_key(&purpose);
+        let in_vain =
+            self.shared.failed.has(&flight_key, now) || (part && self.shared.uncacheable.has(&flight_key, now));
+        if *req.method() != Method::GET || in_vain {
+            return;
+        }
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key) {
+            self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead)), None));
+        }
+    }
+
+    pub(super) async fn forward<S, B, RB>(
+        &mut self,
+        inner: S,
+        req: Request<B>,
+        purpose: Purpose,
+    ) -> Result<Response<TierBody<RB>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: Default + Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        let mut lead = None;
+        let alone = self.keyed.directives().no_store
+            || self.shared.uncacheable.has(&self.flight_key(&purpose), self.now())
+            // Whether the condition holds is for the origin to say, to each who asks.
+            || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
+        let joins = if alone { 0 } else { JOINS_MAX };
+        for join in 1..=joins {
+            match self.shared.flights.join(&self.flight_key(&purpose)) {
+                Join::Lead(new) => {
+                    // Between our look-up and now another flight may have landed and stored.
+                    if let Some(response) = self.look_again() {
+                        new.land(Landing::Again);
+                        return Ok(response);
+                    }
+                    lead = Some(new);
+                    break;
+                }
+                Join::Wait(flight) => match self.wait(flight, &purpose).await {
+                    Waited::Answer(response) => return Ok(response),
+                    // One leader's failure may be its own: one more tries for all.
+                    Waited::Failed(away) if join == joins => return Ok(self.unanswered(away)),
+                    Waited::Failed(_) => {}
+                    Waited::Again => {
+                        if let Some(response) = self.look_again() {
+                            return Ok(response);
+                        }
+                    }
+                    Waited::Alone => break,
+                },
+            }
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, lead), Some(sender)));
+        let outward = match self.patience() {
+            None => receiver.await,
+            Some(limit) => match timeout(limit, receiver).await {
+                Ok(outward) => outward,
+                Err(_) => return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No))),
+            },
+        };
+        match outward {
+            Ok(Outward::Landed(landed, said, reader)) => {
+                let how = Filled { fwd: self.lookup.fwd, collapsed: false, inner: Some(said) };
+                let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how, reader);
+                Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
+            }
+            Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
+            Ok(Outward::ServerError(response, away)) => {
+                Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
+            }
+            Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
+            // The fill's task died: the origin panicked, or the runtime is shutting down.
+            Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
+        }
+    }
+
+    fn unanswered<RB>(&self, away: Away) -> Response<TierBody<RB>> {
+        let (tier, fwd) = (self.shared.store.name(), self.lookup.fwd);
+        let mut response = respond::made(tier, StatusCode::SERVICE_UNAVAILABLE, fwd, "fill-failed");
+        if away == Away::Yes {
+            response.extensions_mut().insert(Disconnected);
+        }
+        response
+    }
+
+    /// A second look into a store that answers at once.
+    fn look_again<RB>(&self) -> Option<Response<TierBody<RB>>> {
+        use futures_util::FutureExt;
+        if self.shared.store.is_shared() || self.ask.refresh {
+            return None;
+        }
+        let (base, headers) = (self.keyed.key(), self.ask.headers);
+        let first = self.shared.store.get(base).now_or_never()?;
+        let (entry, verdict) = self.shared.look_up(base, first, headers).now_or_never()?.entry?;
+        let now = self.now();
+        let fits = verdict == Verdict::Live
+            && self.suffices(&entry)
+            && reuse(&entry.head().freshness, self.keyed.directives(), now) == (Reuse::Serve { stale: false });
+        fits.then(|| respond::hit(self.shared.store.name(), &entry, &self.ask, now, None))
+    }
+
+    async fn wait<RB>(&mut self, mut flight: Waiting, purpose: &Purpose) -> Waited<RB> {
+        let soft = self.patience();
+        let limit = soft.unwrap_or(self.shared.config.wait_max);
+        let Ok(landing) = timeout(limit, flight.landed()).await else {
+            if self.keyed.mode() == Mode::Rfc {
+                // Nothing has failed yet: something stale would be no answer (RFC 5861 §4).
+                return Waited::Alone;
+            }
+            let detail = if soft.is_some() { "soft-timeout" } else { "wait-timeout" };
+            return self.stale_unpurged(detail).map_or(Waited::Alone, Waited::Answer);
+        };
+        match landing {
+            Landing::Shared(landed) => self.shared_with_us(&landed, &flight, purpose),
+            Landing::Alone | Landing::Pending => Waited::Alone,
+            Landing::Again => Waited::Again,
+            Landing::Failed(away) => self.stale(away).map_or(Waited::Failed(away), Waited::Answer),
+        }
+    }
+
+    /// A waiter treats a flight's answer as a hit: of its own variant, not purged meanwhile, and good enough for its directives.
+    fn shared_with_us<RB>(&mut self, landed: &Landed, flight: &Waiting, purpose: &Purpose) -> Waited<RB> {
+        let (head, now) = (&landed.head, self.now());
+        if let Some(variant) = &landed.variant {
+            let ours = variant.index.select(self.keyed.key(), self.ask.headers);
+            if ours != variant.key {
+                // Ours is another variant's flight.
+                self.lookup.key = ours;
+                return Waited::Again;
+            }
+        }
+        let verdict = match &landed.body {
+            LandedBody::Whole(entry) => self.shared.markers.judge(entry),
+            LandedBody::Growing(_) => self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice()),
+        };
+        if verdict != Verdict::Live {
+            self.shared.flights.forget(&self.flight_key(purpose), flight);
+            return Waited::Again;
+        }
+        let (freshness, directives) = (&head.freshness, self.keyed.directives());
+        let stale = now >= freshness.fresh_until;
+        if reuse(freshness, directives, now) == (Reuse::Validate { by_request: true })
+            || (stale && wants_no_stale(freshness, directives, now))
+        {
+            return Waited::Alone;
+        }
+        let how = Filled { fwd: self.lookup.fwd, collapsed: true, inner: None };
+        let response = respond::landed(self.shared.store.name(), landed, &self.ask, now, how, None);
+        response.map_or(Waited::Alone, Waited::Answer)
+    }
+}
+
+enum Waited<RB> {
+    Answer(Response<TierBody<RB>>),
+    /// The flight said nothing of us: look and join again.
+    Again,
+    /// The flight failed so, and nothing stale will do.
+    Failed(Away),
+    /// Each must ask for itself.
+    Alone,
+}

@@ -1,0 +1,57 @@
+//! What is stale: who may have it instead of an answer of the origin (RFC 9111 §4.2.4, RFC 5861).
+
+use std::time::Duration;
+
+use edge_cache_core::{Entry, Fwd, Store, Timestamp, marker::Verdict};
+use edge_cache_policy::{Mode, request::wants_no_stale};
+use http::Response;
+
+use super::{respond, slow::Trip};
+use crate::{TierBody, flight::Away};
+
+impl<St: Store> Trip<'_, St> {
+    /// The entry that may be served because the origin failed in this request. Stale copies are for the outer tier to serve when the
+    /// purpose is a newer answer.
+    pub(super) fn fallback(&self, now: Timestamp, away: Away) -> Option<(&Entry, Verdict)> {
+        let (entry, _) = self.lookup.entry.as_ref()?;
+        // Judged again: time has passed since it was looked up.
+        let verdict = self.shared.markers.judge(entry);
+        let freshness = &entry.head().freshness;
+        // Without an answer of the origin a cache may serve what nothing forbids to serve stale (RFC 9111 §4.2.4).
+        let disconnected = away == Away::Yes
+            && freshness.stale_allowed
+            && now < freshness.fresh_until + self.shared.config.stale_if_disconnected;
+        // To the letter what was invalidated is validated before it is used again (RFC 9111 §4.4).
+        let refused = self.keyed.mode() == Mode::Rfc
+            && (verdict == Verdict::Soft || wants_no_stale(freshness, self.keyed.directives(), now));
+        let allowed = !self.ask.refresh
+            && !refused
+            && verdict != Verdict::Gone
+            && (freshness.serves_errors(now) || disconnected)
+            && self.suffices(entry);
+        allowed.then_some((entry, verdict))
+    }
+
+    /// The stale entry because the origin failed.
+    pub(super) fn stale<RB>(&self, away: Away) -> Option<Response<TierBody<RB>>> {
+        let now = self.now();
+        let (entry, _) = self.fallback(now, away)?;
+        let detail = if away == Away::Yes { "disconnected" } else { "stale-if-error" };
+        Some(respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+    }
+
+    /// The stale entry though the origin may yet answer: not one that was purged.
+    pub(super) fn stale_unpurged<RB>(&self, detail: &'static str) -> Option<Response<TierBody<RB>>> {
+        let now = self.now();
+        let (entry, verdict) = self.fallback(now, Away::No)?;
+        let live = verdict == Verdict::Live;
+        live.then(|| respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+    }
+
+    /// How long to wait for the origin: shorter where a stale copy will do instead (rule 26).
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let guarded = self.keyed.mode() == Mode::Guarded;
+        let live = matches!(self.fallback(self.now(), Away::No), Some((_, Verdict::Live)));
+        (guarded && live && self.lookup.fwd != Fwd::Request).then_some(self.shared.config.wait_soft)
+    }
+}
