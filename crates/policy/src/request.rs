@@ -120,12 +120,21 @@ pub fn wants_no_stale(freshness: &Freshness, directives: &Directives, now: Times
 #[must_use]
 pub fn is_immutable(stored: &PackedHeaders, freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
     let wanted = directives.no_cache || directives.min_fresh.is_some();
-    let said = || {
-        let stored = stored.unpack();
-        let targeted = CacheControl::targeted(&stored, &CDN_CACHE_CONTROL);
-        targeted.unwrap_or_else(|| CacheControl::of(&stored, &header::CACHE_CONTROL))
-    };
-    !wanted && matches!(freshness.judge(now), Judgement::Fresh { .. }) && said().immutable
+    !wanted && matches!(freshness.judge(now), Judgement::Fresh { .. }) && said(stored).immutable
+}
+
+/// Whether a stored answer says itself for how long it may stand in for an origin that fails. That limit holds for an origin that cannot
+/// be reached too, which is one of the failures (RFC 5861 §4).
+#[must_use]
+pub fn limits_errors(stored: &PackedHeaders) -> bool {
+    said(stored).stale_if_error.is_some()
+}
+
+/// What a stored answer said to this cache.
+fn said(stored: &PackedHeaders) -> CacheControl {
+    let stored = stored.unpack();
+    let targeted = CacheControl::targeted(&stored, &CDN_CACHE_CONTROL);
+    targeted.unwrap_or_else(|| CacheControl::of(&stored, &header::CACHE_CONTROL))
 }
 
 /// Whether an answer is older than the request wants. Not even the same instant is young enough for `max-age=0`: that is how browsers ask

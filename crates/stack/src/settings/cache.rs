@@ -53,8 +53,8 @@ pub struct CacheSettings {
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub keep_validators: Duration,
-    /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it; zero
-    /// for never. Default: 1 h.
+    /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it; its
+    /// own `stale-if-error` counts instead. Zero for never. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub stale_if_disconnected: Duration,
     /// Longest silence within an origin's body. Default: 30 s.

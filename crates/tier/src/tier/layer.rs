@@ -21,7 +21,7 @@ pub struct TierConfig {
     /// How long an entry with validators is kept past its last use. Default: 1 h.
     pub keep_validators: Duration,
     /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it
-    /// (RFC 9111 §4.2.4), or when a client says that stale will do. Default: 1 h.
+    /// (RFC 9111 §4.2.4), or when a client says that stale will do. Its own `stale-if-error` counts instead. Default: 1 h.
     pub stale_if_disconnected: Duration,
     /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
     pub body_idle_max: Duration,

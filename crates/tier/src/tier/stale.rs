@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use edge_cache_core::{Entry, Fwd, Store, Timestamp, marker::Verdict};
-use edge_cache_policy::{Mode, request::wants_no_stale};
+use edge_cache_policy::{
+    Mode,
+    request::{limits_errors, wants_no_stale},
+};
 use http::Response;
 
 use super::{respond, slow::Trip};
@@ -16,11 +19,14 @@ impl<St: Store> Trip<'_, St> {
         let (entry, _) = self.lookup.entry.as_ref()?;
         // Judged again: time has passed since it was looked up.
         let verdict = self.shared.markers.judge(entry);
-        let freshness = &entry.head().freshness;
-        // Without an answer of the origin a cache may serve what nothing forbids to serve stale (RFC 9111 §4.2.4).
+        let head = entry.head();
+        let freshness = &head.freshness;
+        // Without an answer of the origin a cache may serve what nothing forbids to serve stale (RFC 9111 §4.2.4), for as long as the
+        // answer itself, or else the configuration, says.
         let disconnected = away == Away::Yes
             && freshness.stale_allowed
-            && now < freshness.fresh_until + self.shared.config.stale_if_disconnected;
+            && now < freshness.fresh_until + self.shared.config.stale_if_disconnected
+            && !limits_errors(&head.headers);
         // To the letter what was invalidated is validated before it is used again (RFC 9111 §4.4).
         let refused = self.keyed.mode() == Mode::Rfc
             && (verdict == Verdict::Soft || wants_no_stale(freshness, self.keyed.directives(), now));

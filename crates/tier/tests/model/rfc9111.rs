@@ -250,7 +250,7 @@ impl History {
         let unasked = wants.max_age.is_none() && wants.min_fresh.is_none();
         let revalidating = unasked && said.control.swr.is_some_and(|window| stale_for(window, given.began));
         let failed = self.failed(given) && (if wants.max_stale.is_some() { by_client } else { unasked });
-        let in_error = failed && (self.hung_up(given) || said.control.sie.is_some_and(|window| stale_for(window, now)));
+        let in_error = failed && said.control.sie.map_or(self.hung_up(given), |window| stale_for(window, now));
         because(!(by_client || revalidating || in_error), "§4.2: stale")
     }
 

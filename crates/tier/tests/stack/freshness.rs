@@ -198,6 +198,12 @@ async fn what_nothing_forbids_is_served_stale_when_the_origin_is_gone() {
         assert_eq!(status, 200, "{mode:?}");
         assert!(said.contains("fwd=stale") && said.ends_with("detail=disconnected"), "{said}");
         assert_eq!(when_the_origin_is_gone(mode, "max-age=10", 10 + 3600).await.0, 502, "an hour is the limit");
+        assert_eq!(when_the_origin_is_gone(mode, "max-age=10, stale-if-error=15", 20).await.0, 200, "{mode:?}");
+        assert_eq!(
+            when_the_origin_is_gone(mode, "max-age=10, stale-if-error=5", 20).await.0,
+            502,
+            "{mode:?}: its own limit"
+        );
         for forbids in ["must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"] {
             let line = format!("max-age=10, {forbids}").leak();
             assert_eq!(when_the_origin_is_gone(mode, line, 20).await.0, 502, "{mode:?} {line}");
