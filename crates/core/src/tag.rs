@@ -91,6 +91,8 @@ impl TagSet {
     /// Most tags that an origin may name on one answer: enough for a list of 100 rows; the rest are dropped by the caller,
     /// who must then refuse to store ([`NoStore::Tags`](crate::NoStore::Tags)), or a purge would miss the entry.
     pub const USER_TAGS_MAX: usize = 128;
+    /// Most tags that an entry may gather from several answers: a 304, a part.
+    pub const GATHERED_MAX: usize = 2 * Self::USER_TAGS_MAX;
     /// Path levels that carry a prefix tag of their own; a deeper prefix purge is rounded up to this depth.
     pub const PREFIX_LEVELS_MAX: usize = 8;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use edge_cache_core::{Entry, Head, Kind, PackedHeaders, Timestamp};
+use edge_cache_core::{Entry, Head, Kind, PackedHeaders, TagSet, Timestamp};
 use edge_cache_policy::range::{self, Held};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -54,7 +54,8 @@ fn describe(headers: &mut HeaderMap, held: &Held) {
     }
 }
 
-/// Both parts as one entry, with the headers of the newer: where they share a strong validator and touch, and are at most `max` bytes.
+/// Both parts as one entry, with the headers of the newer: where they share a strong validator and touch, are at most `max` bytes, and
+/// have no more tags than one entry may.
 ///
 /// It is as old as the older one is in the order of purges, so that what purges either purges it.
 pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Option<Entry> {
@@ -71,7 +72,8 @@ pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Opt
     }
     describe(&mut headers, &joined);
     let (kind, status) = if joined.is_whole() { WHOLE } else { PART };
-    Some(Entry::new(together(old, new.head(), kind, status, &headers), bytes.freeze(), *old.start()))
+    let head = together(old, new.head(), kind, status, &headers);
+    (head.tags.as_slice().len() <= TagSet::GATHERED_MAX).then(|| Entry::new(head, bytes.freeze(), *old.start()))
 }
 
 /// Whether two parts may be put together: by an equal strong validator (RFC 9110 §15.3.7.3).

@@ -88,7 +88,7 @@ impl Exchange<'_> {
         let tags = TagSet::new(&self.keyed.key().parts(), named, groups.iter().map(String::as_str));
         let Some(old) = old else { return Ok(tags) };
         let tags = tags.union(&old.head().tags);
-        (tags.as_slice().len() <= 2 * TagSet::USER_TAGS_MAX).then_some(tags).ok_or(NoStore::Tags)
+        (tags.as_slice().len() <= TagSet::GATHERED_MAX).then_some(tags).ok_or(NoStore::Tags)
     }
 }
 

@@ -197,3 +197,22 @@ async fn a_range_cut_from_a_body_on_its_way_is_purged_by_the_tags_of_the_whole()
     opened.notify_one();
     assert_eq!(ask(&stack, part("bytes=0-1")).await.text, "11");
 }
+
+#[tokio::test(start_paused = true)]
+async fn parts_gather_no_more_tags_than_one_entry_may_have() {
+    let origin = Origin::new(|n, _| async move {
+        let tags: Vec<_> = (0..100).map(|tag| format!("{n}-{tag}")).collect();
+        let (range, tags) = (format!("bytes {n}-{n}/9"), tags.join(","));
+        let headers =
+            [("cache-control", "max-age=60"), ("etag", "\"a\""), ("content-range", &range), ("cache-tag", &tags)];
+        answer(206, &headers, n.to_string())
+    });
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    for n in 0..3 {
+        ask(&stack, part(&format!("bytes={n}-{n}"))).await;
+    }
+    assert_eq!(ask(&stack, part("bytes=2-2")).await.text, "2");
+    assert_eq!(origin.calls(), 3);
+    ask(&stack, part("bytes=0-1")).await;
+    assert_eq!(origin.calls(), 4, "the third stands alone");
+}
