@@ -31,16 +31,17 @@ use super::{
 
 /// Sends requests to an HTTP origin. Cheap to clone; clones share the connections.
 pub struct Upstream<B> {
-    client: Client<Connector, B>,
-    /// Never uses a connection twice: for what met a dead one.
-    fresh: Client<Connector, B>,
-    shared: Arc<Shared>,
+    // Servers clone their whole stack for each request, hits too: one count is all that costs.
+    shared: Arc<Shared<B>>,
 }
 
 /// Longest time in which a connection that had died idle is found out: what takes longer may have been worked on.
 const DEAD_WITHIN: Duration = Duration::from_secs(1);
 
-struct Shared {
+struct Shared<B> {
+    client: Client<Connector, B>,
+    /// Never uses a connection twice: for what met a dead one.
+    fresh: Client<Connector, B>,
     origin: Authority,
     preserve_host: bool,
     response_timeout: Duration,
@@ -54,7 +55,7 @@ struct Shared {
 // Not derived: `B` is only named, not held.
 impl<B> Clone for Upstream<B> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), fresh: self.fresh.clone(), shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -84,6 +85,8 @@ where
                 .build(Connector::new(config.connect_timeout))
         };
         let shared = Arc::new(Shared {
+            client: client(config.idle_connections_max),
+            fresh: client(0),
             origin: config.authority()?,
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
@@ -93,7 +96,7 @@ where
             tunnel_idle_max: config.tunnel_idle_max,
             clock,
         });
-        Ok(Self { client: client(config.idle_connections_max), fresh: client(0), shared })
+        Ok(Self { shared })
     }
 
     async fn answer(self, mut req: Request<B>) -> Response<UpstreamBody> {
@@ -129,7 +132,7 @@ where
         let spare = repeatable.then(|| Spare::of(&req));
         let captured = capture_connection(&mut req);
         let (limit, began) = (self.shared.response_timeout, Instant::now());
-        let error = match timeout(limit, self.client.request(req)).await {
+        let error = match timeout(limit, self.shared.client.request(req)).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => error,
             Err(_) => return Err(too_slow(limit)),
@@ -144,7 +147,7 @@ where
             return Err(no_answer(&error));
         };
         tracing::debug!(error = &error as &dyn std::error::Error, "an idle connection had died: sent again");
-        match timeout(limit.saturating_sub(began.elapsed()), self.fresh.request(spare.request())).await {
+        match timeout(limit.saturating_sub(began.elapsed()), self.shared.fresh.request(spare.request())).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(no_answer(&error)),
             Err(_) => Err(too_slow(limit)),
@@ -167,7 +170,7 @@ where
         forwarding::forward(&mut req, &self.shared.name);
         *req.version_mut() = Version::HTTP_11;
         wishes(req.headers_mut(), &wish);
-        let mut response = match timeout(self.shared.response_timeout, self.client.request(req)).await {
+        let mut response = match timeout(self.shared.response_timeout, self.shared.client.request(req)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return *no_answer(&error),
             Err(_) => return *too_slow(self.shared.response_timeout),
@@ -242,9 +245,9 @@ fn pass_interim_on<B>(req: &mut Request<B>) {
     }
 }
 
-impl Shared {
+impl<B> Shared<B> {
     /// Points a request at the origin.
-    fn address<B>(&self, req: &mut Request<B>) {
+    fn address(&self, req: &mut Request<B>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
