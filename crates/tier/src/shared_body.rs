@@ -222,7 +222,9 @@ impl Body for Reader {
         let place = state.readers[self.slot].as_ref().expect("a reader keeps its place until it is dropped");
         let ahead = || state.chunks.iter().skip(place.chunk - state.dropped).map(|chunk| chunk.len() as u64).sum();
         match (&state.end, self.body.len_expected) {
-            (Some(End::Complete(_)), _) => SizeHint::with_exact(ahead()),
+            // A known length would become `Content-Length`, after which nothing can follow (RFC 9112 §6.3).
+            (Some(End::Complete(Some(_))), _) => SizeHint::default(),
+            (Some(End::Complete(None)), _) => SizeHint::with_exact(ahead()),
             (_, Some(len)) if place.chunk == 0 => SizeHint::with_exact(len),
             _ => SizeHint::default(),
         }
@@ -292,7 +294,7 @@ mod tests {
         let mut trailers = HeaderMap::new();
         trailers.insert("x", http::HeaderValue::from_static("1"));
         body.finish(Some(trailers.clone()));
-        assert!(!reader.is_end_stream());
+        assert!(!reader.is_end_stream() && reader.size_hint().exact().is_none());
         let frame = reader.frame().now_or_never().unwrap().unwrap().unwrap();
         assert_eq!(frame.into_trailers().unwrap(), trailers);
         assert_eq!(next(&mut reader), Some(None));
