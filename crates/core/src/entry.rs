@@ -75,6 +75,8 @@ impl Entry {
 pub struct Handoff {
     /// The head as the inner tier keeps it.
     pub head: Arc<Head>,
+    /// Where the node stood when the answer's fill began there.
+    pub start: Start,
     /// The whole entry, when the inner tier answered from one.
     pub entry: Option<Entry>,
     /// Fields of the answer that may not be stored (`no-cache="…"`, `private="…"`): for whoever led the fill.

@@ -29,6 +29,9 @@ pub struct Route {
     pub stale_while_revalidate: Option<Duration>,
     /// `stale-if-error` where the answer names none.
     pub stale_if_error: Option<Duration>,
+    /// How long a node that lost touch with the others may go on covering errors of the origin with what may have been purged
+    /// meanwhile. Zero for not at all.
+    pub stale_when_cut: Duration,
     /// Content types that may be stored, as prefixes (`application/json`); empty for any.
     pub content_types: Vec<Cow<'static, str>>,
 }
@@ -49,6 +52,7 @@ impl Route {
             ttl_max: None,
             stale_while_revalidate: None,
             stale_if_error: None,
+            stale_when_cut: Duration::ZERO,
             content_types: Vec::new(),
         }
     }

@@ -18,6 +18,9 @@ use crate::{
     shutdown::Signals,
 };
 
+/// How long the last word to the other nodes may take.
+const LEAVE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// `cache-proxy serve`.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
@@ -135,6 +138,11 @@ impl Running {
         };
         server::run(listener, &cache, origin, &settings, &mut signals, stopping).await;
         housekeeping.abort();
+        match tokio::time::timeout(LEAVE, cache.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "left without a word to redis"),
+            Err(_) => tracing::warn!("left without a word to redis: it does not answer"),
+        }
         if let Some(operators) = operators {
             operators.abort();
         }

@@ -7,11 +7,12 @@
 
 mod backplane;
 mod config;
+mod link;
 mod store;
 pub mod wire;
 
 pub use self::{
-    backplane::{BEAT, BackplaneError, LEASE, RedisBackplane},
-    config::RedisConfig,
-    store::{ConnectError, RedisStore},
+    backplane::{BackplaneError, Delivery, Following, RedisBackplane},
+    config::{Acknowledge, RedisConfig, RedisConfigError, Topology},
+    store::RedisStore,
 };

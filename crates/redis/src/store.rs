@@ -3,14 +3,10 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use edge_cache_breaker::{Breaker, BreakerConfig, State};
 use edge_cache_core::{BoxError, CacheKey, Entry, Store, StoreError, TierName, marker::Markers};
-use redis::{
-    AsyncCommands, Client, IntoConnectionInfo, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
-};
+use redis::{AsyncCommands, RedisError};
 use tokio::time::timeout;
 
-use crate::{RedisBackplane, RedisConfig, wire};
+use crate::{RedisBackplane, RedisConfig, RedisConfigError, link::Link, wire};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;
@@ -20,8 +16,9 @@ const LARGE_BYTES: usize = 64 << 10;
 pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
-    small: ConnectionManager,
-    large: ConnectionManager,
+    small: Link,
+    /// So that large values do not stand in the way of small ones.
+    large: Link,
     /// Reads and writes fail apart: a server that is out of memory still answers reads.
     reads: Breaker,
     writes: Breaker,
@@ -34,31 +31,17 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// Why a Redis URL cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("redis.url = {url}: must be redis://HOST:PORT/DATABASE, or empty for no Redis tier")]
-pub struct ConnectError {
-    pub(crate) url: String,
-    pub(crate) source: RedisError,
-}
-
 impl RedisStore {
-    /// A store on the server that `config` names. Connects at the first use, so a server that is away is a tier that is down, not
+    /// A store on the servers that `config` names. Connects at the first use, so a server that is away is a tier that is down, not
     /// an error here. Must be called on a Tokio runtime.
     ///
     /// # Errors
-    /// When the URL is none.
-    pub fn new(config: RedisConfig) -> Result<Self, ConnectError> {
-        let wrong = |source| ConnectError { url: config.url_redacted(), source };
-        let info = config.url.as_str().into_connection_info().map_err(wrong)?;
-        let client = Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true))).map_err(wrong)?;
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(config.read_timeout.max(config.write_timeout)))
-            // The breaker spaces attempts out; the manager need not.
-            .set_number_of_retries(1);
-        let small = ConnectionManager::new_lazy_with_config(client.clone(), manager.clone()).map_err(wrong)?;
-        let large = ConnectionManager::new_lazy_with_config(client, manager).map_err(wrong)?;
+    /// A value of `config` that breaks its rule.
+    pub fn new(config: RedisConfig) -> Result<Self, RedisConfigError> {
+        config.validate()?;
+        let answer_max = config.read_timeout.max(config.write_timeout);
+        let link = || Link::new(&config, answer_max);
+        let (small, large) = (link()?, link()?);
         let breaker = || Breaker::new(BreakerConfig::default());
         Ok(Self(Arc::new(Inner { small, large, reads: breaker(), writes: breaker(), config })))
     }
@@ -87,12 +70,15 @@ impl RedisStore {
         self.0.writes.state()
     }
 
-    /// The backplane over the same server, which keeps `markers` up to date. Spawn its [`follow`](RedisBackplane::follow), or no copy
+    /// The backplane over the same servers, which keeps `markers` up to date. Spawn its [`follow`](RedisBackplane::follow), or no copy
     /// in Redis is ever believed.
-    #[must_use]
-    pub fn backplane(&self, markers: Arc<Markers>) -> RedisBackplane {
-        let RedisConfig { key_prefix, write_timeout, .. } = &self.0.config;
-        RedisBackplane::new(self.0.small.clone(), key_prefix, *write_timeout, markers)
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn backplane(&self, markers: Arc<Markers>) -> Result<RedisBackplane, RedisConfigError> {
+        let config = self.0.config.clone();
+        let link = Link::new(&config, config.write_timeout)?;
+        Ok(RedisBackplane::new(link, config, markers))
     }
 
     fn key(&self, key: &CacheKey) -> String {

@@ -8,7 +8,7 @@ use edge_cache_core::{
     CacheKey, Entry, Freshness, Head, KeyParts, Kind, PackedHeaders, Store, StoreError, TagHash, TagSet, Timestamp,
     marker::{Guard, Markers, Published, PurgeKind, Start, Verdict},
 };
-use edge_cache_redis::{RedisBackplane, RedisConfig, RedisStore};
+use edge_cache_redis::{Delivery, RedisBackplane, RedisConfig, RedisStore};
 use edge_cache_sandbox::Redis;
 use http::StatusCode;
 
@@ -18,8 +18,8 @@ fn store(redis: &Redis) -> RedisStore {
 
 /// A node that is in step.
 async fn node(redis: &Redis) -> (Arc<Markers>, RedisBackplane) {
-    let markers = Arc::new(Markers::shared());
-    let backplane = store(redis).backplane(Arc::clone(&markers));
+    let markers = Arc::new(Markers::shared(Duration::from_secs(5), true));
+    let backplane = store(redis).backplane(Arc::clone(&markers)).unwrap();
     backplane.sync().await.unwrap();
     (markers, backplane)
 }
@@ -47,7 +47,7 @@ fn entry(start: Start, tag: &str) -> Entry {
 async fn purge((markers, backplane): &(Arc<Markers>, RedisBackplane), kind: PurgeKind, tag: &str) -> bool {
     let ticket = markers.defer(kind, &[TagHash::user(tag)]);
     match backplane.publish(&ticket, None).await {
-        Ok(Published { incarnation, seq, .. }) => {
+        Ok(Delivery { published: Published { incarnation, seq, .. }, .. }) => {
             markers.settle(&ticket, incarnation, seq);
             true
         }
@@ -181,7 +181,7 @@ async fn more_markers_than_a_page_arrive_whole() {
     for chunk in tags.chunks(500) {
         let hashes: Vec<_> = chunk.iter().map(|tag| TagHash::user(tag)).collect();
         let ticket = one.0.defer(PurgeKind::Soft, &hashes);
-        let Published { incarnation, seq, .. } = one.1.publish(&ticket, None).await.unwrap();
+        let Published { incarnation, seq, .. } = one.1.publish(&ticket, None).await.unwrap().published;
         one.0.settle(&ticket, incarnation, seq);
     }
     let before: Vec<_> = tags.iter().map(|tag| entry(other.0.start(), tag)).collect();
@@ -197,7 +197,7 @@ async fn a_guard_sees_the_purges_of_other_nodes() {
     let guard = || Guard { start: one.0.start(), tags: vec![TagHash::user("a"), TagHash::user("b")] };
     let holds = async |guard: &Guard| {
         let ticket = one.0.defer(PurgeKind::Soft, &[TagHash::user("a")]);
-        let published = one.1.publish(&ticket, Some(guard)).await.unwrap();
+        let published = one.1.publish(&ticket, Some(guard)).await.unwrap().published;
         one.0.settle(&ticket, published.incarnation, published.seq);
         published.guard_holds
     };
@@ -211,6 +211,6 @@ async fn a_guard_sees_the_purges_of_other_nodes() {
     let since = guard();
     assert!(purge(&one, PurgeKind::Soft, "a").await);
     assert!(!holds(&since).await, "its own tag, purged by another request");
-    let unknown = Guard { start: Markers::shared().start(), ..guard() };
+    let unknown = Guard { start: Markers::shared(Duration::ZERO, true).start(), ..guard() };
     assert!(!holds(&unknown).await, "begun before the order was known");
 }

@@ -1,16 +1,17 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache_core::{
     BoxError, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng,
-    marker::{Guard, Markers, Published, Ticket},
+    marker::{Guard, Markers, Ticket},
     route::{Route, Routes},
 };
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::{Mode, coding::Coding};
-use edge_cache_redis::{ConnectError, RedisBackplane, RedisConfig, RedisStore};
+use edge_cache_redis::{Acknowledge, RedisBackplane, RedisConfig, RedisConfigError, RedisStore};
 use edge_cache_telemetry::Metrics;
-use edge_cache_tier::{Backplane, Keying, Purger, TierConfig, TierLayer};
+use edge_cache_tier::{Audit, Backplane, Keying, Numbered, Purger, Receipt, TierConfig, TierLayer};
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
 use crate::{EdgeCache, Settings, compress::CompressLayer, settings::SettingsError};
 
@@ -32,9 +33,9 @@ pub struct EdgeCacheBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The Redis URL is none. A Redis that is away is no error: its tier is down until it comes.
+    /// Redis is configured wrongly. A Redis that is away is no error: its tier is down until it comes.
     #[error(transparent)]
-    Redis(#[from] ConnectError),
+    Redis(#[from] RedisConfigError),
     /// A route is declared wrongly.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -142,22 +143,25 @@ impl EdgeCacheBuilder {
         tier.keep_tags = keying.expose_tags;
         let metrics = Metrics::new();
         let events: SharedEvents = Arc::new(metrics.clone());
+        let (lease, strict) = (redis.lease, redis.acknowledge == Acknowledge::Strict);
+        let acknowledge_timeout = redis.acknowledge_timeout;
         let redis = match redis.url.is_empty() {
             false => Some(RedisStore::new(redis)?),
             true => None,
         };
         // Who shares a tier shares the order of purges; who is alone numbers its own.
         let markers = Arc::new(match &redis {
-            Some(_) => Markers::shared(),
+            Some(_) => Markers::shared(lease, strict),
             None => Markers::alone(rand::random::<u128>().max(1)),
         });
-        let backplane = redis.as_ref().map(|store| store.backplane(Arc::clone(&markers)));
+        let backplane = redis.as_ref().map(|store| store.backplane(Arc::clone(&markers))).transpose()?;
         let memory = match memory.enabled {
             true => layer(MemoryStore::new(&memory), &markers, tier, &clock, &rng, &events),
             false => TierLayer::off(),
         };
         let redis = redis.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
-        let carrier = backplane.clone().map(|redis| Arc::new(Carrier(redis)) as Arc<dyn Backplane>);
+        let carrier =
+            backplane.clone().map(|redis| Arc::new(Carrier { redis, acknowledge_timeout }) as Arc<dyn Backplane>);
         let purger = Purger::new(markers, keying.clone(), clock, events, carrier);
         Ok(EdgeCache::new(keying, memory, redis, compress, purger, backplane, metrics))
     }
@@ -176,11 +180,32 @@ fn layer<St: Store>(
 
 /// Redis as the purger's backplane: neither crate knows the other.
 #[derive(Debug)]
-struct Carrier(RedisBackplane);
+struct Carrier {
+    redis: RedisBackplane,
+    acknowledge_timeout: Duration,
+}
 
 impl Backplane for Carrier {
-    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Published, BoxError>> {
-        let (redis, ticket, guard) = (self.0.clone(), ticket.clone(), guard.cloned());
-        Box::pin(async move { redis.publish(&ticket, guard.as_ref()).await.map_err(Into::into) })
+    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Numbered, BoxError>> {
+        let (redis, ticket, guard) = (self.redis.clone(), ticket.clone(), guard.cloned());
+        let wait = self.acknowledge_timeout;
+        Box::pin(async move {
+            let delivery = redis.publish(&ticket, guard.as_ref()).await?;
+            let published = delivery.published;
+            let acknowledged = Box::pin(async move {
+                match timeout(wait, redis.acknowledge(delivery)).await {
+                    Ok(acknowledged) => acknowledged.map_err(BoxError::from),
+                    Err(elapsed) => Err(elapsed.into()),
+                }
+            });
+            Ok(Numbered { published, acknowledged })
+        })
+    }
+
+    fn audit(&self, entry: &Audit, receipt: &Receipt) {
+        let Audit { actor, reason, what, kind } = entry.clone();
+        let seq = receipt.seq.map_or_else(String::new, |seq| seq.to_string());
+        let kind = kind.as_str().to_owned();
+        self.redis.audit(vec![("actor", actor), ("reason", reason), ("what", what), ("kind", kind), ("seq", seq)]);
     }
 }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use edge_cache_core::route::Route;
+use edge_cache_core::{marker::Standing, route::Route};
 use edge_cache_memory::{Eviction, MemoryStore};
-use edge_cache_redis::{BackplaneError, RedisBackplane, RedisStore};
+use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
 use edge_cache_tier::{Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Purger, Tier, TierLayer};
 use tower_layer::Layer;
@@ -65,6 +65,9 @@ impl EdgeCache {
         if let Some(store) = redis.store() {
             watch_redis(&metrics, store);
         }
+        if let Some(backplane) = &backplane {
+            watch_backplane(&metrics, backplane, &purger);
+        }
         let layer = EdgeCacheLayer {
             observe: ObserveLayer::new(metrics.clone()),
             key: KeyLayer::new(keying),
@@ -110,6 +113,30 @@ impl EdgeCache {
     #[must_use]
     pub fn redis(&self) -> Option<&RedisStore> {
         self.layer.redis.store()
+    }
+
+    /// What this node may serve: a node that lost touch with the others serves only what it read from the origin a moment ago.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.purger.standing()
+    }
+
+    /// How this node follows the purges of others; `None` for a node alone.
+    #[must_use]
+    pub fn following(&self) -> Option<Following> {
+        self.backplane.as_ref().map(RedisBackplane::following)
+    }
+
+    /// Leaves the other nodes, so that no purge waits for this one: call it when nothing is served any more. What waits to be published
+    /// is published first. Bound it by a deadline of your own.
+    ///
+    /// # Errors
+    /// Redis did not hear it: the others wait once, until this node's lease is over.
+    pub async fn leave(&self) -> Result<(), BackplaneError> {
+        match &self.backplane {
+            Some(backplane) => backplane.leave().await,
+            None => Ok(()),
+        }
     }
 
     /// Learns the purges of other nodes once, so that what Redis holds can be used from the first request on.
@@ -170,6 +197,31 @@ fn watch_memory(metrics: &Metrics, store: &MemoryStore) {
         let reading = Reading::counter("memory_evictions", help, move || store.evicted(why));
         metrics.read_at_scrape(reading.labelled("reason", label));
     }
+}
+
+fn watch_backplane(metrics: &Metrics, backplane: &RedisBackplane, purger: &Purger) {
+    let gauge = |name, help, unit, read: Box<dyn Fn() -> f64 + Send + Sync>| {
+        metrics.read_at_scrape(Reading::gauge(name, help, unit, read));
+    };
+    let standing = purger.clone();
+    let help = "Whether this node serves what it holds: 1 in step with the others, 0 cut off from them";
+    let is_in_step = move || f64::from(u8::from(!matches!(standing.standing(), Standing::CutOff { .. })));
+    gauge("backplane_in_step", help, Unit::None, Box::new(is_in_step));
+    let following = backplane.clone();
+    let age = move || following.following().heard.map_or(f64::NAN, |heard| heard.as_secs_f64());
+    gauge("backplane_lag", "Since Redis last told what was purged", Unit::Seconds, Box::new(age));
+    let following = backplane.clone();
+    let nodes = move || following.following().nodes as f64;
+    gauge("backplane_nodes", "Nodes that share purges, this one included", Unit::None, Box::new(nodes));
+    let waiting = purger.clone();
+    let help = "Tags whose purges count on this node and wait for Redis to reach the others";
+    gauge("backplane_waiting_tags", help, Unit::None, Box::new(move || waiting.waiting_tags() as f64));
+    let following = backplane.clone();
+    let help = "Announcements of purges that showed that something before them was missed";
+    metrics.read_at_scrape(Reading::counter("backplane_gaps", help, move || following.following().gaps));
+    let following = backplane.clone();
+    let help = "Times that Redis was found to have lost the order of purges";
+    metrics.read_at_scrape(Reading::counter("backplane_losses", help, move || following.following().losses));
 }
 
 fn watch_redis(metrics: &Metrics, store: &RedisStore) {

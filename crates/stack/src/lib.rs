@@ -28,12 +28,16 @@ mod cache;
 pub mod compress;
 pub mod settings;
 
-pub use edge_cache_core::{self as core, marker::PurgeKind, route::Route};
+pub use edge_cache_core::{
+    self as core,
+    marker::{PurgeKind, Standing},
+    route::Route,
+};
 pub use edge_cache_memory::{MemoryConfig, MemoryStore};
 pub use edge_cache_policy::{self as policy, Mode};
-pub use edge_cache_redis::{RedisConfig, RedisStore};
+pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology};
 pub use edge_cache_telemetry::{self as telemetry, Metrics};
-pub use edge_cache_tier::{self as tier, Purge, Purger, Receipt, Target, TierConfig};
+pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TierConfig};
 
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},

@@ -25,6 +25,6 @@ pub use self::{
     keeper::Keeper,
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},
-    purger::{Backplane, Purge, Purger, Receipt, Target},
+    purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
     tier::{Tier, TierConfig, TierLayer},
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_cache_core::{
     BoxError, Bypass, SharedClock, SharedEvents, TagHash, Timestamp,
-    marker::{Fence, Guard, Markers, Published, PurgeKind, Start, Ticket},
+    marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket},
 };
 
 use futures_util::future::BoxFuture;
@@ -48,19 +48,51 @@ pub struct Purge {
 }
 
 /// What became of a purge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Its number: entries whose fill began before it are dead. `None` while the backplane cannot be reached: the purge is applied
     /// on this node and queued for the others.
     pub seq: Option<u64>,
+    /// Whether it is done everywhere, as far as the backplane promises; else it counts on this node, and goes on.
+    pub acknowledged: bool,
     /// Markers raised.
     pub tags: usize,
 }
 
 /// Numbers purges for all who share a tier, and keeps them where other nodes and later runs find them.
 pub trait Backplane: std::fmt::Debug + Send + Sync + 'static {
-    /// Publishes the purges of `ticket`, and looks whether something that `guard` names was purged since, by any node.
-    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Published, BoxError>>;
+    /// Numbers the purges of `ticket`, and looks whether something that `guard` names was purged since, by any node.
+    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Numbered, BoxError>>;
+
+    /// Writes down who purged what, and why. Nothing waits for it.
+    fn audit(&self, entry: &Audit, receipt: &Receipt);
+}
+
+/// A purge that has its number.
+pub struct Numbered {
+    /// The number.
+    pub published: Published,
+    /// Ends when no node serves what was purged any more, or with the reason why that is not known.
+    pub acknowledged: BoxFuture<'static, Result<(), BoxError>>,
+}
+
+impl std::fmt::Debug for Numbered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Numbered").field("published", &self.published).finish_non_exhaustive()
+    }
+}
+
+/// Who purged what, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What, as it was asked for.
+    pub what: String,
+    /// How far.
+    pub kind: PurgeKind,
 }
 
 /// Purges every tier of a stack. Cheap to clone.
@@ -92,7 +124,8 @@ impl Purger {
         &self.keying
     }
 
-    /// Purges: when it returns, no read that starts later on this node is answered from what was read from the origin before.
+    /// Purges: when it returns, no read that starts later on this node is answered from what was read from the origin before, and with
+    /// an acknowledged receipt on no other node either.
     ///
     /// # Errors
     /// A URL that has no key, and why; nothing is purged then.
@@ -119,28 +152,55 @@ impl Purger {
         self.events.purged(kind, tags.len());
         let Some(backplane) = &self.backplane else {
             let (seq, start) = self.markers.purge_guarded(kind, tags, self.clock.now(), guard);
-            return (Receipt { seq: Some(seq), tags: tags.len() }, start);
+            return (Receipt { seq: Some(seq), acknowledged: true, tags: tags.len() }, start);
         };
         let guard = guard.filter(|guard| self.markers.holds(guard));
         // At once here; with a number for everybody as soon as it has one.
         let ticket = self.markers.defer(kind, tags);
-        let mut start = None;
-        let seq = match backplane.publish(&ticket, guard).await {
-            Ok(Published { incarnation, seq, guard_holds }) => {
-                self.markers.settle(&ticket, incarnation, seq);
-                start = guard.filter(|_| guard_holds).map(|guard| guard.renewed(Fence { incarnation, seq }));
-                Some(seq)
-            }
+        let Numbered { published, acknowledged } = match backplane.publish(&ticket, guard).await {
+            Ok(numbered) => numbered,
             Err(error) => {
                 tracing::warn!(
                     error = &*error,
                     tags = tags.len(),
                     "purge applied here and queued: the backplane is away"
                 );
-                None
+                return (Receipt { tags: tags.len(), ..Receipt::default() }, None);
             }
         };
-        (Receipt { seq, tags: tags.len() }, start)
+        let Published { incarnation, seq, guard_holds } = published;
+        self.markers.settle(&ticket, incarnation, seq);
+        let start = guard.filter(|_| guard_holds).map(|guard| guard.renewed(Fence { incarnation, seq }));
+        let acknowledged = match acknowledged.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(error = &*error, seq, "purge numbered, and not known to be everywhere");
+                false
+            }
+        };
+        (Receipt { seq: Some(seq), acknowledged, tags: tags.len() }, start)
+    }
+
+    /// Writes down who purged what, and why: in the log, and where the nodes keep it together.
+    pub fn audit(&self, entry: &Audit, receipt: &Receipt) {
+        let Audit { actor, reason, what, kind } = entry;
+        let Receipt { seq, acknowledged, tags } = *receipt;
+        tracing::info!(target: "edge_cache::audit", actor, reason, what, kind = kind.as_str(), seq, acknowledged, tags, "purged");
+        if let Some(backplane) = &self.backplane {
+            backplane.audit(entry, receipt);
+        }
+    }
+
+    /// What this node may serve.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.markers.standing()
+    }
+
+    /// Tags whose purges wait for a number.
+    #[must_use]
+    pub fn waiting_tags(&self) -> u64 {
+        self.markers.waiting_tags()
     }
 
     /// Where this node stands: the start of what is asked of an origin now.

@@ -1,58 +1,64 @@
 use std::{
     fmt,
     sync::{
-        RwLock,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use super::{Fence, Guard, PurgeKind, Start, Ticket, Verdict, pending::Pending, table::Table};
+use arc_swap::ArcSwap;
+
+use super::{Fence, Guard, Heard, News, PurgeKind, Record, Start, Ticket, Verdict, order::Order, pending::Pending};
 use crate::{Entry, TagHash, Timestamp, monotonic_millis};
 
 /// What this node knows of purges. One per stack, shared by all of its tiers.
+///
+/// Readers take no lock. Who changes the order of purges goes in turn, and writes in this sequence: markers, generation, numbers, lease.
+/// Readers load in the opposite one, so that what they see last is never older than what they saw first.
 pub struct Markers {
-    position: RwLock<Position>,
+    order: ArcSwap<Order>,
     /// Rises with every marker: an entry that passed at this generation need not be tested again.
     generation: AtomicU64,
-    /// Entries with a lower fence are dead: markers as old as that were forgotten.
-    floor: AtomicU64,
-    era: AtomicU64,
-    table: Table,
     pending: Pending,
-    /// Until when the markers of other nodes are known to be applied ([`monotonic_millis`]); `u64::MAX` for a node alone.
-    in_step_until: AtomicU64,
+    /// Until when this node may serve what it did not read from the origin a moment ago ([`monotonic_millis`]): it has heard every purge
+    /// that was acknowledged before. `ALONE` for a node that shares nothing.
+    lease_until: AtomicU64,
+    /// How long what was read from the origin may be served without a lease, and how long a lease lasts, in milliseconds.
+    bound: u64,
+    /// Whether an acknowledged purge was heard by every node, so that a lease proves that nothing was missed.
+    strict: bool,
+    slots: usize,
+    writer: Mutex<()>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Position {
-    fence: Fence,
-    /// The highest number up to which *every* marker is applied; own purges may lie above it.
-    synced: u64,
-}
+/// The lease of a node that shares nothing.
+const ALONE: u64 = u64::MAX;
 
-/// Markers as a backplane tells them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// The order they are numbered in.
-    pub incarnation: u128,
-    /// The first number of this order.
-    pub base: u64,
-    /// The highest number given.
-    pub seq: u64,
-    /// Entries with a lower fence are dead.
-    pub floor: u64,
-    /// Markers above what was asked for: how far, tag, number.
-    pub markers: Vec<(PurgeKind, TagHash, u64)>,
-    /// Whether these are all of them.
-    pub complete: bool,
-}
+const POISONED: &str = "no code panics while it changes the order of purges";
 
-const POISONED: &str = "no code panics while it holds the position";
+/// What a node may serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It shares nothing: it knows every purge, for it made them all.
+    Alone,
+    /// Everything: it is in step with the others.
+    InStep,
+    /// Only what it read from the origin a moment ago: it may have missed purges for this long.
+    CutOff {
+        /// Since its lease ended; `None` if it never had one.
+        since: Option<Duration>,
+    },
+}
 
 impl fmt::Debug for Markers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Markers").field("position", &self.position()).finish_non_exhaustive()
+        let order = self.order.load();
+        f.debug_struct("Markers")
+            .field("fence", &order.fence())
+            .field("synced", &order.synced())
+            .field("standing", &self.standing())
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,37 +70,40 @@ impl Markers {
     /// process and no earlier run of this one shares; not 0.
     #[must_use]
     pub fn alone(incarnation: u128) -> Self {
-        Self::new(incarnation, u64::MAX, Self::SLOTS)
+        Self::new(incarnation, ALONE, Duration::ZERO, true, Self::SLOTS)
     }
 
-    /// The markers of a node that shares a tier: it knows no order until a backplane [tells](Self::apply) it one.
+    /// The markers of a node that shares a tier: it knows no order until a backplane [tells](Self::apply) it one. Without news for
+    /// `bound` it is cut off. `strict` tells whether purges are acknowledged only when every node has heard them.
     #[must_use]
-    pub fn shared() -> Self {
-        Self::new(0, 0, Self::SLOTS)
+    pub fn shared(bound: Duration, strict: bool) -> Self {
+        Self::new(0, 0, bound, strict, Self::SLOTS)
     }
 
-    pub(super) fn new(incarnation: u128, in_step_until: u64, slots: usize) -> Self {
+    pub(super) fn new(incarnation: u128, lease_until: u64, bound: Duration, strict: bool, slots: usize) -> Self {
         Self {
-            position: RwLock::new(Position { fence: Fence { incarnation, seq: 0 }, synced: 0 }),
+            order: ArcSwap::from_pointee(Order::first(incarnation, slots)),
             generation: AtomicU64::new(1),
-            floor: AtomicU64::new(0),
-            era: AtomicU64::new(1),
-            table: Table::new(slots),
             pending: Pending::default(),
-            in_step_until: AtomicU64::new(in_step_until),
+            lease_until: AtomicU64::new(lease_until),
+            bound: millis(bound),
+            strict,
+            slots,
+            writer: Mutex::new(()),
         }
     }
 
-    fn position(&self) -> Position {
-        *self.position.read().expect(POISONED)
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().expect(POISONED)
     }
 
     /// The start of a fill. Take it before anything inward is called.
     #[must_use]
     pub fn start(&self) -> Start {
         // `local` first: a purge that begins in between then counts against this fill, which kills more and never less.
-        let (local, era) = (self.pending.begun(), self.era.load(Ordering::Acquire));
-        Start { fence: self.position().fence, local, era, promoted: false }
+        let local = self.pending.begun();
+        let order = self.order.load();
+        Start { fence: order.fence(), local, era: order.era, read_at: Some(monotonic_millis()) }
     }
 
     /// Purges `tags` on a node that numbers its purges itself: one marker each, above every earlier one. Returns the number.
@@ -110,21 +119,22 @@ impl Markers {
         now: Timestamp,
         guard: Option<&Guard>,
     ) -> (u64, Option<Start>) {
-        let mut position = self.position.write().expect(POISONED);
+        let _writing = self.writing();
+        let order = self.order.load();
         // Under the lock that numbers purges: none comes between this look and this purge.
         let guard = guard.filter(|guard| self.holds(guard));
         let micros = u64::try_from(now.as_millis()).unwrap_or(0).saturating_mul(1000);
-        let seq = micros.max(position.fence.seq + 1);
-        self.raise(tags.iter().map(|tag| (kind, *tag, seq)));
-        // After the markers stand: a fill that takes the new position began after the purge.
-        position.fence.seq = seq;
-        (seq, guard.map(|guard| guard.renewed(position.fence)))
+        let seq = micros.max(order.seq() + 1);
+        self.raise(&order, tags.iter().map(|tag| (kind, *tag, seq)));
+        // After the markers stand: a fill that takes the new number began after the purge.
+        order.raise_seq(seq);
+        (seq, guard.map(|guard| guard.renewed(order.fence())))
     }
 
     /// Whether nothing that `guard` names was purged since, as far as this node knows.
     #[must_use]
     pub fn holds(&self, guard: &Guard) -> bool {
-        self.judge_parts(&guard.start.fence, &guard.start, &guard.tags) == Verdict::Live
+        self.purged(&guard.start.fence, &guard.start, &guard.tags) == Verdict::Live
     }
 
     /// Purges `tags` at once on this node, without a number: ask the backplane for one, then [`settle`](Self::settle).
@@ -135,10 +145,11 @@ impl Markers {
     /// The purges of `ticket` got the number `seq` in the order `incarnation`.
     pub fn settle(&self, ticket: &Ticket, incarnation: u128, seq: u64) {
         {
-            let mut position = self.position.write().expect(POISONED);
-            self.raise(ticket.tags.iter().map(|tag| (ticket.kind, *tag, seq)));
-            if position.fence.incarnation == incarnation {
-                position.fence.seq = position.fence.seq.max(seq);
+            let _writing = self.writing();
+            let order = self.order.load();
+            self.raise(&order, ticket.tags.iter().map(|tag| (ticket.kind, *tag, seq)));
+            if order.incarnation == incarnation {
+                order.raise_seq(seq);
             }
         }
         self.pending.remove(ticket);
@@ -150,50 +161,121 @@ impl Markers {
         self.pending.tickets()
     }
 
-    /// The order this node follows, its highest number, and the number up to which it knows every marker: what to ask news from.
+    /// How many tags wait for a number.
     #[must_use]
-    pub fn follows(&self) -> (Fence, u64) {
-        let Position { fence, synced } = self.position();
-        (fence, synced)
+    pub fn waiting_tags(&self) -> u64 {
+        self.pending.waiting()
     }
 
-    /// Applies what the backplane told. After complete news the node is in step for `lease` from `asked_at`, the moment *before* it
-    /// asked ([`monotonic_millis`]).
-    pub fn apply(&self, news: &News, asked_at: u64, lease: Duration) {
-        let mut position = self.position.write().expect(POISONED);
-        let same = position.fence.incarnation == news.incarnation;
-        if !same && news.base <= position.fence.seq {
-            // The new order begins below numbers that entries here carry: they could outlive purges to come.
-            self.era.fetch_add(1, Ordering::AcqRel);
-        }
-        self.raise(news.markers.iter().copied());
-        let retest = self.floor.fetch_max(news.floor, Ordering::AcqRel) < news.floor || !same;
-        let seq = if same { position.fence.seq.max(news.seq) } else { news.seq };
-        if news.complete {
-            *position = Position { fence: Fence { incarnation: news.incarnation, seq }, synced: news.seq };
-            let until = asked_at.saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
-            self.in_step_until.store(until, Ordering::Release);
-        } else if same {
-            position.synced = news.markers.iter().map(|(_, _, seq)| seq - 1).max().unwrap_or(position.synced);
-        }
-        drop(position);
-        if retest {
-            // What passed before must be tested again, against the floor and the order that now hold.
+    /// The order this node follows, its highest number, and the number up to which it knows every marker: what to ask news from, and
+    /// what this node can confirm.
+    #[must_use]
+    pub fn follows(&self) -> (Fence, u64) {
+        let order = self.order.load();
+        (order.fence(), order.synced())
+    }
+
+    /// Applies what the backplane told when it was asked at `asked_at`, the moment *before* the last question was sent
+    /// ([`monotonic_millis`]). The node is in step for its bound from then on: an answer that was long on its way does not lengthen the
+    /// lease.
+    pub fn apply(&self, news: &News, asked_at: u64) {
+        let _writing = self.writing();
+        let order = self.order.load_full();
+        let markers = || news.markers.iter().copied();
+        if order.incarnation == news.incarnation {
+            self.raise(&order, markers());
+            if order.raise_floor(news.floor) {
+                // What passed before must be tested again.
+                self.generation.fetch_add(1, Ordering::AcqRel);
+            }
+            order.raise_seq(news.seq);
+            order.raise_synced(news.seq);
+        } else {
+            // A lease proves that every acknowledged purge was applied, if acknowledging waits for that; and purges to come must be
+            // above every fence that is held, or they could not kill.
+            let in_step = monotonic_millis() < self.lease_until.load(Ordering::Acquire);
+            let keeps = self.strict && news.strict && in_step && news.base > order.seq();
+            let new = if keeps { order.next(news.incarnation) } else { order.afresh(news.incarnation, self.slots) };
+            if !keeps {
+                self.lease_until.store(0, Ordering::Release);
+            }
+            self.raise(&new, markers());
+            new.raise_floor(news.floor);
+            new.raise_seq(news.seq);
+            new.raise_synced(news.seq);
+            self.order.store(Arc::new(new));
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
+        self.lease_until.fetch_max(asked_at.saturating_add(self.bound), Ordering::AcqRel);
+    }
+
+    /// Applies a purge that was heard. A message never lengthens the lease: it proves nothing of those that were missed.
+    pub fn hear(&self, record: &Record) -> Heard {
+        let _writing = self.writing();
+        let order = self.order.load();
+        if order.incarnation != record.incarnation || order.incarnation == 0 {
+            return Heard::Gap;
+        }
+        if record.seq <= order.synced() {
+            return Heard::Nothing;
+        }
+        self.raise(&order, record.tags.iter().map(|tag| (record.kind, *tag, record.seq)));
+        order.raise_seq(record.seq);
+        if record.prev > order.synced() {
+            return Heard::Gap;
+        }
+        order.raise_synced(record.seq);
+        Heard::Applied
+    }
+
+    /// Serves from now on only what is read from the origin: the node leaves the others.
+    pub fn leave(&self) {
+        let _writing = self.writing();
+        if self.lease_until.load(Ordering::Acquire) != ALONE {
+            self.lease_until.store(0, Ordering::Release);
+        }
+    }
+
+    /// What this node may serve.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let (until, now) = (self.lease_until.load(Ordering::Acquire), monotonic_millis());
+        match until {
+            ALONE => Standing::Alone,
+            until if now < until => Standing::InStep,
+            0 => Standing::CutOff { since: None },
+            until => Standing::CutOff { since: Some(Duration::from_millis(now - until)) },
+        }
+    }
+
+    /// How long what was read from the origin may be served without a lease.
+    #[must_use]
+    pub const fn bound(&self) -> Duration {
+        Duration::from_millis(self.bound)
     }
 
     /// Whether copies that others made may be judged here: every marker is known up to a moment ago.
     #[must_use]
     pub fn in_step(&self) -> bool {
-        let until = self.in_step_until.load(Ordering::Acquire);
-        until == u64::MAX || monotonic_millis() < until
+        is_in_step(self.lease_until.load(Ordering::Acquire))
     }
 
-    fn raise(&self, markers: impl Iterator<Item = (PurgeKind, TagHash, u64)>) {
+    /// Takes in a copy that another node may have made, found in a shared tier: it belongs to what this node holds from now on, with the
+    /// fence of whoever filled it. `None` if it is of another order, or this node is not in step: nobody here could judge it.
+    #[must_use]
+    pub fn admit(&self, copy: &Entry) -> Option<Entry> {
+        let lease = self.lease_until.load(Ordering::Acquire);
+        let order = self.order.load();
+        let (head, fence) = (copy.head(), copy.head().fence);
+        let known = order.incarnation != 0 && fence.incarnation == order.incarnation;
+        let start = Start { fence, local: 0, era: order.era, read_at: None };
+        (known && is_in_step(lease)).then(|| Entry::new(Arc::clone(head), copy.body().clone(), start))
+    }
+
+    fn raise(&self, order: &Order, markers: impl Iterator<Item = (PurgeKind, TagHash, u64)>) {
         let mut any = false;
         for (kind, tag, seq) in markers {
-            self.table.raise(kind, tag, seq);
+            order.table.raise(kind, tag, seq);
             any = true;
         }
         if any {
@@ -202,52 +284,63 @@ impl Markers {
         }
     }
 
-    /// The one test of every read: memory hits, inner tiers' copies, flights and waiters.
+    /// The one test of every read: memory hits, inner tiers' copies, flights and waiters. Call it after the request arrived.
     ///
-    /// Three atomic loads, unless a purge happened since the entry was last read.
+    /// Four atomic loads, and the monotonic clock where a tier is shared, unless a purge happened since the entry was last read.
     #[must_use]
     pub fn judge(&self, entry: &Entry) -> Verdict {
         let (head, start) = (entry.head(), entry.start());
         let tags = head.tags.as_slice();
+        let lease = self.lease_until.load(Ordering::Acquire);
         let pending = self.pending.judge(start.local, tags);
-        if pending != Verdict::Live {
-            return pending;
-        }
         let generation = self.generation.load(Ordering::Acquire);
-        if entry.checked() == generation && start.era_is(self.era.load(Ordering::Acquire)) {
-            return Verdict::Live;
-        }
-        let verdict = self.judge_markers(&head.fence, start, tags);
-        if verdict == Verdict::Live {
-            entry.set_checked(generation);
-        }
-        verdict
+        let verdict = if entry.checked() == generation {
+            pending
+        } else {
+            let marked = self.marked(&head.fence, start, tags);
+            if marked == Verdict::Live {
+                entry.set_checked(generation);
+            }
+            pending.max(marked)
+        };
+        self.unless_cut_off(verdict, start, lease)
     }
 
     /// [`judge`](Self::judge) for an answer that is no entry yet.
     #[must_use]
     pub fn judge_parts(&self, fence: &Fence, start: &Start, tags: &[TagHash]) -> Verdict {
-        match self.pending.judge(start.local, tags) {
-            Verdict::Live => self.judge_markers(fence, start, tags),
-            purged => purged,
-        }
+        let lease = self.lease_until.load(Ordering::Acquire);
+        self.unless_cut_off(self.purged(fence, start, tags), start, lease)
     }
 
-    fn judge_markers(&self, fence: &Fence, start: &Start, tags: &[TagHash]) -> Verdict {
-        if start.promoted {
-            let known = self.position().fence.incarnation;
-            if known == 0 || fence.incarnation != known {
-                return Verdict::Gone;
-            }
-        } else if !start.era_is(self.era.load(Ordering::Acquire)) {
-            return Verdict::Gone;
-        }
-        if fence.seq < self.floor.load(Ordering::Acquire) {
+    /// Since when an entry is purged softly; `None` if it is not, or its purge has no number yet.
+    #[must_use]
+    pub fn soft_since(&self, entry: &Entry) -> Option<Timestamp> {
+        let (order, fence) = (self.order.load(), entry.head().fence.seq);
+        let soft = entry.head().tags.as_slice().iter().map(|tag| order.table.highest(*tag).1);
+        // Numbers begin near the wall clock in microseconds.
+        let first = soft.filter(|seq| *seq > fence).min()?;
+        Some(Timestamp::from_millis(i64::try_from(first / 1000).unwrap_or(i64::MAX)))
+    }
+
+    /// The harsher of what waits for a number and what has one.
+    fn purged(&self, fence: &Fence, start: &Start, tags: &[TagHash]) -> Verdict {
+        let pending = self.pending.judge(start.local, tags);
+        pending.max(self.marked(fence, start, tags))
+    }
+
+    fn marked(&self, fence: &Fence, start: &Start, tags: &[TagHash]) -> Verdict {
+        let order = self.order.load();
+        let known = match start.era {
+            Start::UNKNOWN => order.incarnation != 0 && fence.incarnation == order.incarnation,
+            era => era == order.era,
+        };
+        if !known || fence.seq < order.floor() {
             return Verdict::Gone;
         }
         let mut verdict = Verdict::Live;
         for tag in tags {
-            let (hard, soft) = self.table.highest(*tag);
+            let (hard, soft) = order.table.highest(*tag);
             if hard > fence.seq {
                 return Verdict::Gone;
             }
@@ -257,10 +350,21 @@ impl Markers {
         }
         verdict
     }
+
+    fn unless_cut_off(&self, verdict: Verdict, start: &Start, lease: u64) -> Verdict {
+        if lease == ALONE || verdict == Verdict::Gone {
+            return verdict;
+        }
+        let now = monotonic_millis();
+        let just_read = start.read_at.is_some_and(|read_at| now < read_at.saturating_add(self.bound));
+        if now < lease || just_read { verdict } else { Verdict::CutOff }
+    }
 }
 
-impl Start {
-    fn era_is(&self, era: u64) -> bool {
-        self.promoted || self.era == era
-    }
+fn is_in_step(lease: u64) -> bool {
+    lease == ALONE || monotonic_millis() < lease
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

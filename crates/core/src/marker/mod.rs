@@ -18,12 +18,15 @@
 //! assert!(markers.start().fence.seq >= seq, "what is read from now on is not");
 //! ```
 
+mod backplane;
 mod markers;
+mod order;
 mod pending;
 mod table;
 
 pub use self::{
-    markers::{Markers, News},
+    backplane::{Heard, News, Published, Record},
+    markers::{Markers, Standing},
     pending::Ticket,
 };
 use crate::TagHash;
@@ -67,21 +70,20 @@ pub struct Start {
     local: u64,
     /// Counts the times that this node lost its order and could not keep what it held.
     era: u64,
-    /// The entry was found in another tier: its fence is of the node that filled it.
-    promoted: bool,
+    /// When the origin was read, in [`monotonic_millis`](crate::monotonic_millis); `None` for what was found in another tier: nobody here
+    /// knows how old it is.
+    read_at: Option<u64>,
 }
 
 impl Start {
-    /// The start of an entry found in another tier: its own fence, never this node's of today.
+    /// The era of what no node has taken in yet.
+    const UNKNOWN: u64 = 0;
+
+    /// The start of an entry found in another tier: its own fence, never this node's of today. Until a node
+    /// [admits](Markers::admit) it, only the order that it names tells whether it can be judged.
     #[must_use]
     pub const fn promoted(fence: Fence) -> Self {
-        Self { fence, local: 0, era: 0, promoted: true }
-    }
-
-    /// Whether the entry was found in another tier.
-    #[must_use]
-    pub const fn is_promoted(&self) -> bool {
-        self.promoted
+        Self { fence, local: 0, era: Self::UNKNOWN, read_at: None }
     }
 }
 
@@ -97,32 +99,15 @@ pub struct Guard {
     pub tags: Vec<TagHash>,
 }
 
-/// What a backplane tells of a purge that it numbered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The order it is numbered in.
-    pub incarnation: u128,
-    /// Its number.
-    pub seq: u64,
-    /// Whether there was a guard, and nothing that it names was purged between its start and this purge, on any node.
-    pub guard_holds: bool,
-}
-
-impl Guard {
-    /// The start of an answer that is as new as the purge with the number `fence`.
-    #[must_use]
-    pub const fn renewed(&self, fence: Fence) -> Start {
-        Start { fence, ..self.start }
-    }
-}
-
 /// Whether an entry may be used, as far as purges go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// No purge since its fill began.
     Live,
     /// Purged softly: good for its validators, and to serve if the origin fails in this request.
     Soft,
+    /// This node cannot know whether it was purged: good for its validators only.
+    CutOff,
     /// Purged: not to be used at all.
     Gone,
 }

@@ -38,6 +38,19 @@ pub struct Ticket {
     begun: u64,
 }
 
+impl Ticket {
+    /// A purge of everything that stands for this one and went as far as `kind`.
+    #[must_use]
+    pub fn widened(&self, kind: PurgeKind) -> Self {
+        Self { kind: self.kind.max(kind), tags: vec![TagHash::all()], begun: self.begun }
+    }
+
+    /// The same purges, at most `tags_max` tags at a time.
+    pub fn split(&self, tags_max: usize) -> impl Iterator<Item = Self> {
+        self.tags.chunks(tags_max).map(|tags| Self { tags: tags.to_vec(), ..*self })
+    }
+}
+
 const POISONED: &str = "no code panics while it holds the pending purges";
 
 impl Pending {
@@ -49,9 +62,10 @@ impl Pending {
     pub(super) fn add(&self, kind: PurgeKind, tags: &[TagHash]) -> Ticket {
         let mut waiting = self.tags.write().expect(POISONED);
         let begun = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut tags = tags.to_vec();
+        let (mut kind, mut tags) = (kind, tags.to_vec());
         if waiting.len() + tags.len() > TAGS_MAX {
-            waiting.clear();
+            // As far as the one that went furthest.
+            kind = waiting.drain().map(|(_, waiting)| waiting.kind).max().max(Some(kind)).unwrap_or(kind);
             tags = vec![TagHash::all()];
         }
         for tag in &tags {
@@ -85,6 +99,11 @@ impl Pending {
             })
             .filter(|ticket| !ticket.tags.is_empty())
             .collect()
+    }
+
+    /// How many tags wait.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// Judges a fill that began when `begun` purges had.

@@ -7,7 +7,7 @@ use super::*;
 use crate::{Entry, Freshness, Head, Kind, PackedHeaders, TagHash, TagSet, Timestamp, monotonic_millis};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
-const LEASE: Duration = Duration::from_secs(3600);
+const BOUND: Duration = Duration::from_secs(3600);
 
 fn entry(start: Start, tags: &[&str]) -> Entry {
     let head = Head {
@@ -35,12 +35,12 @@ fn tags_of(tags: &[&str]) -> TagSet {
 
 fn news(incarnation: u128, base: u64, seq: u64, markers: &[(PurgeKind, &str, u64)]) -> News {
     let markers = markers.iter().map(|(kind, tag, seq)| (*kind, TagHash::user(tag), *seq)).collect();
-    News { incarnation, base, seq, floor: 0, markers, complete: true }
+    News { incarnation, base, seq, floor: 0, markers, strict: true }
 }
 
 fn following() -> Markers {
-    let markers = Markers::shared();
-    markers.apply(&news(5, 100, 100, &[]), monotonic_millis(), LEASE);
+    let markers = Markers::shared(BOUND, true);
+    markers.apply(&news(5, 100, 100, &[]), monotonic_millis());
     markers
 }
 
@@ -74,10 +74,14 @@ fn a_copy_of_another_order_is_dead_and_one_of_the_same_is_judged_by_its_own_fenc
     assert_eq!(markers.judge(&copy(6, 100)), Verdict::Gone);
     assert_eq!(markers.judge(&copy(0, 100)), Verdict::Gone);
     assert_eq!(markers.judge(&copy(5, 100)), Verdict::Live);
-    markers.apply(&news(5, 100, 120, &[(PurgeKind::Soft, "a", 110)]), monotonic_millis(), LEASE);
+    markers.apply(&news(5, 100, 120, &[(PurgeKind::Soft, "a", 110)]), monotonic_millis());
     assert_eq!(markers.judge(&copy(5, 109)), Verdict::Soft);
     assert_eq!(markers.judge(&copy(5, 110)), Verdict::Live);
-    assert_eq!(Markers::shared().judge(&copy(0, 0)), Verdict::Gone, "a node that knows no order trusts no copy");
+    assert_eq!(
+        Markers::shared(BOUND, true).judge(&copy(0, 0)),
+        Verdict::Gone,
+        "a node that knows no order trusts no copy"
+    );
 }
 
 #[test]
@@ -106,22 +110,55 @@ fn too_many_waiting_purges_become_one_of_everything() {
         Bytes::new(),
         *old.start(),
     );
-    for n in 0..2000 {
+    markers.defer(PurgeKind::Hard, &[TagHash::user("hard")]);
+    for n in 0..1024 {
         markers.defer(PurgeKind::Soft, &[TagHash::user(&format!("tag-{n}"))]);
     }
     assert!(markers.waiting().iter().map(|ticket| ticket.tags.len()).sum::<usize>() <= 1024);
-    assert_eq!(markers.judge(&everything), Verdict::Soft);
+    assert_eq!(markers.judge(&everything), Verdict::Gone, "as far as the one that went furthest");
 }
 
 #[test]
 fn what_is_held_survives_a_new_order_that_begins_above_it_and_only_then() {
     let markers = following();
     let held = entry(markers.start(), &["a"]);
-    markers.apply(&news(6, 200, 200, &[]), monotonic_millis(), LEASE);
-    assert_eq!(markers.judge(&held), Verdict::Live);
-    markers.apply(&news(7, 150, 150, &[]), monotonic_millis(), LEASE);
+    let copy = markers.admit(&entry(Start::promoted(Fence { incarnation: 5, seq: 100 }), &["b"])).unwrap();
+    markers.apply(&news(6, 200, 200, &[]), monotonic_millis());
+    assert_eq!((markers.judge(&held), markers.judge(&copy)), (Verdict::Live, Verdict::Live));
+    assert_eq!(markers.admit(&copy).map(drop), None, "in Redis it is of the old order");
+    markers.apply(&news(7, 150, 150, &[]), monotonic_millis());
     assert_eq!(markers.judge(&held), Verdict::Gone, "a purge to come could get a number below its fence");
     assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
+}
+
+#[test]
+fn what_is_held_survives_a_new_order_only_with_a_lease_and_where_all_are_strict() {
+    let kept = |markers: &Markers, news: &News| {
+        let held = entry(markers.start(), &["a"]);
+        markers.apply(news, monotonic_millis());
+        markers.judge(&held) == Verdict::Live
+    };
+    let new = news(6, 200, 200, &[]);
+    assert!(kept(&following(), &new));
+    assert!(!kept(&following(), &News { strict: false, ..new.clone() }));
+    let fast = Markers::shared(BOUND, false);
+    fast.apply(&news(5, 100, 100, &[]), monotonic_millis());
+    assert!(!kept(&fast, &new));
+    let left = following();
+    left.leave();
+    assert!(!kept(&left, &new), "a purge may have been acknowledged without it, and lost since");
+}
+
+#[test]
+fn what_died_in_an_era_stays_dead_in_the_next() {
+    let markers = following();
+    let held = entry(markers.start(), &["a"]);
+    markers.apply(&news(5, 100, 110, &[(PurgeKind::Hard, "a", 110)]), monotonic_millis());
+    assert_eq!(markers.judge(&held), Verdict::Gone);
+    markers.leave();
+    // The new table knows nothing of that purge.
+    markers.apply(&news(6, 200, 200, &[]), monotonic_millis());
+    assert_eq!(markers.judge(&held), Verdict::Gone);
 }
 
 #[test]
@@ -129,29 +166,60 @@ fn forgotten_markers_kill_what_is_as_old_as_they() {
     let markers = following();
     let held = entry(markers.start(), &["a"]);
     let floor = News { floor: 101, ..news(5, 100, 140, &[]) };
-    markers.apply(&floor, monotonic_millis(), LEASE);
+    markers.apply(&floor, monotonic_millis());
     assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
     assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::Gone);
 }
 
-#[test]
-fn being_in_step_lasts_from_the_moment_of_asking() {
-    let markers = Markers::shared();
-    assert!(!markers.in_step());
-    markers.apply(&news(5, 100, 100, &[]), monotonic_millis(), LEASE);
-    assert!(markers.in_step());
-    markers.apply(&news(5, 100, 100, &[]), 0, Duration::ZERO);
-    assert!(!markers.in_step());
-    assert!(Markers::alone(1).in_step());
+/// A node whose lease is over.
+fn cut_off() -> Markers {
+    let markers = Markers::shared(Duration::ZERO, true);
+    markers.apply(&news(5, 100, 100, &[]), 0);
+    markers
 }
 
 #[test]
-fn a_part_of_the_news_puts_nobody_in_step() {
-    let markers = Markers::shared();
-    let part = News { complete: false, ..news(5, 100, 300, &[(PurgeKind::Soft, "a", 250)]) };
-    markers.apply(&part, monotonic_millis(), LEASE);
-    assert!(!markers.in_step());
-    assert_eq!(markers.start().fence.incarnation, 0);
+fn being_in_step_lasts_from_the_moment_of_asking() {
+    let markers = Markers::shared(Duration::from_secs(3600), true);
+    assert_eq!(markers.standing(), Standing::CutOff { since: None });
+    markers.apply(&news(5, 100, 100, &[]), monotonic_millis());
+    assert_eq!(markers.standing(), Standing::InStep);
+    assert!(matches!(cut_off().standing(), Standing::CutOff { .. }));
+    assert_eq!(Markers::alone(1).standing(), Standing::Alone);
+    markers.leave();
+    assert_eq!(markers.standing(), Standing::CutOff { since: None });
+}
+
+#[test]
+fn a_node_that_is_cut_off_serves_only_what_it_read_a_moment_ago() {
+    let markers = following();
+    let (new, copy) = (entry(markers.start(), &["a"]), entry(Start::promoted(markers.start().fence), &["a"]));
+    let copy = markers.admit(&copy).unwrap();
+    assert_eq!((markers.judge(&new), markers.judge(&copy)), (Verdict::Live, Verdict::Live));
+    markers.leave();
+    assert_eq!(markers.judge(&new), Verdict::Live, "read less than the bound ago");
+    assert_eq!(markers.judge(&copy), Verdict::CutOff, "nobody here knows how old a copy is");
+    // With a bound of nothing whatever was read is too old at once.
+    let markers = cut_off();
+    let held = entry(markers.start(), &["a"]);
+    assert_eq!(markers.judge(&held), Verdict::CutOff);
+    assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::CutOff);
+    markers.defer(PurgeKind::Hard, &[TagHash::user("a")]);
+    assert_eq!(markers.judge(&held), Verdict::Gone, "what it knows to be purged is gone all the same");
+}
+
+#[test]
+fn messages_are_no_lease_and_a_gap_is_noticed() {
+    let markers = cut_off();
+    let record =
+        |prev, seq| Record { incarnation: 5, prev, seq, kind: PurgeKind::Soft, tags: vec![TagHash::user("a")] };
+    assert_eq!(markers.hear(&record(100, 110)), Heard::Applied);
+    assert_eq!(markers.follows().1, 110);
+    assert_eq!(markers.hear(&record(100, 110)), Heard::Nothing);
+    assert_eq!(markers.hear(&record(120, 130)), Heard::Gap, "120 was missed");
+    assert_eq!(markers.follows(), (Fence { incarnation: 5, seq: 130 }, 110), "it counts, but cannot be confirmed");
+    assert_eq!(markers.hear(&Record { incarnation: 6, ..record(130, 140) }), Heard::Gap);
+    assert!(matches!(markers.standing(), Standing::CutOff { .. }));
 }
 
 #[test]
@@ -171,7 +239,7 @@ fn a_purge_that_returned_is_seen_by_every_thread() {
 
 #[test]
 fn a_collision_only_kills_more() {
-    let markers = Markers::new(7, u64::MAX, 1);
+    let markers = Markers::new(7, u64::MAX, Duration::ZERO, true, 1);
     let old = entry(markers.start(), &["a"]);
     markers.purge(PurgeKind::Soft, &[TagHash::user("unrelated")], NOW);
     assert_eq!(markers.judge(&old), Verdict::Soft);

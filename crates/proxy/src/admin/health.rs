@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use axum::{Json, extract::State};
+use edge_cache::Standing;
 use edge_cache_origin::database::Value;
 use http::StatusCode;
 use serde_json::json;
@@ -42,17 +43,36 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         Some(redis) => part(true, redis.ping().await.is_ok()),
         None => part(false, false),
     };
+    let standing = shared.cache.standing();
+    let backplane = part(standing != Standing::Alone, standing == Standing::InStep);
     let database = match &shared.database {
         Some(database) => part(true, database.query("SELECT 1", &[] as &[Value]).await.is_ok()),
         None => part(false, false),
     };
     let draining = shared.readiness.draining.load(Ordering::Acquire);
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let answer = json!({
+    let mut answer = json!({
         "ready": !draining,
         "degraded": degraded,
         "draining": draining,
-        "parts": { "memory": memory, "redis": redis, "database": database },
+        "parts": { "memory": memory, "redis": redis, "backplane": backplane, "database": database },
     });
+    if let Some(following) = shared.cache.following() {
+        answer["backplane"] = json!({
+            "standing": match standing {
+                Standing::Alone => "alone",
+                Standing::InStep => "in step",
+                Standing::CutOff { .. } => "cut off: only what was read from the origin a moment ago is served",
+            },
+            "cut_off_seconds": match standing {
+                Standing::CutOff { since } => since.map(|since| since.as_secs_f64()),
+                Standing::Alone | Standing::InStep => None,
+            },
+            "heard_seconds_ago": following.heard.map(|heard| heard.as_secs_f64()),
+            "subscribed": following.subscribed,
+            "nodes": following.nodes,
+            "waiting_tags": shared.cache.purger().waiting_tags(),
+        });
+    }
     (status, Json(answer))
 }

@@ -2,7 +2,7 @@ use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
 };
-use edge_cache::{Purge, PurgeKind, Target};
+use edge_cache::{Purge, PurgeKind, Receipt, Target};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
@@ -43,9 +43,10 @@ pub(super) async fn purge(
         refuse(StatusCode::BAD_REQUEST, format!("one of the URLs has no cache key: {}", why.as_str()))
     })?;
     tracing::info!(seq = receipt.seq, tags = receipt.tags, kind = kind.as_str(), "purged");
-    // Without a number it is applied here and queued for the other nodes: accepted, not done.
-    let status = if receipt.seq.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(json!({ "purged": receipt.tags, "kind": kind.as_str(), "seq": receipt.seq }))))
+    // Applied here, and not yet known to be everywhere: accepted, not done.
+    let status = if receipt.acknowledged { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let Receipt { seq, acknowledged, tags } = receipt;
+    Ok((status, Json(json!({ "purged": tags, "kind": kind.as_str(), "seq": seq, "acknowledged": acknowledged }))))
 }
 
 fn targets(body: Body) -> Result<Vec<Target>, String> {

@@ -1,29 +1,32 @@
--- Numbers a purge and keeps its markers. Answers its number, or 'lost' when this Redis has lost the order of purges, and whether nothing
--- that is guarded was purged above a number ('1') or something was ('0').
--- KEYS: meta, marks. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, number that guards look above, how many
--- tags are guarded, these, tags to purge.
+-- Numbers a purge, keeps its markers and announces it. Answers its number, or 'lost' when this Redis has lost the order of purges; whether
+-- nothing that is guarded was purged above a number ('1') or something was ('0'); whether the incarnation has settled; the longest lease;
+-- whether all are strict; and the nodes with what they have confirmed.
+-- KEYS: meta, marks, nodes. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, channel, node, number that guards
+-- look above, how many tags are guarded, these, tags to purge.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor')
+local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor', 'settled', 'lease', 'strict')
 if meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~') then
-  return { 'lost', '0' }
+  return { 'lost', '0', '0', '0', '0', {} }
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local seq = string.format('%.0f', math.max(tonumber(meta[3]) + 1, now))
-local guarded = tonumber(ARGV[6])
+local guarded = tonumber(ARGV[8])
 local clean = '1'
-if guarded > 0 and tonumber(meta[4]) > tonumber(ARGV[5]) then
+if guarded > 0 and tonumber(meta[4]) > tonumber(ARGV[7]) then
   clean = '0'
 end
-for at = 7, 6 + guarded do
+for at = 9, 8 + guarded do
   for _, kind in ipairs({ 's', 'h' }) do
     local score = redis.call('ZSCORE', KEYS[2], kind .. ARGV[at])
-    if score and tonumber(score) > tonumber(ARGV[5]) then
+    if score and tonumber(score) > tonumber(ARGV[7]) then
       clean = '0'
     end
   end
 end
-for at = 7 + guarded, #ARGV do
+local tags = {}
+for at = 9 + guarded, #ARGV do
+  tags[#tags + 1] = ARGV[at]
   redis.call('ZADD', KEYS[2], 'GT', seq, ARGV[2] .. ARGV[at])
   if ARGV[2] == 'h' then
     redis.call('ZREM', KEYS[2], 's' .. ARGV[at])
@@ -46,4 +49,5 @@ if floor > tonumber(meta[4]) then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '(0', string.format('%.0f', floor))
 end
 redis.call('HSET', KEYS[1], 'seq', seq, 'floor', string.format('%.0f', floor))
-return { seq, clean }
+redis.call('PUBLISH', ARGV[5], table.concat({ '1', meta[1], meta[3], seq, ARGV[6], ARGV[2], table.concat(tags, ',') }, ' '))
+return { seq, clean, meta[5], meta[6], meta[7], redis.call('HGETALL', KEYS[3]) }

@@ -52,6 +52,9 @@ pub struct RouteSettings {
     /// Where the answer names none.
     #[serde(with = "humantime_serde")]
     pub stale_if_error: Option<Duration>,
+    /// How long a node that lost touch with Redis may cover errors of the origin with what may have been purged meanwhile. Default: not.
+    #[serde(with = "humantime_serde")]
+    pub stale_when_cut: Duration,
     /// Content types that may be stored, as prefixes. Default: any.
     pub content_types: Vec<String>,
 }
@@ -92,6 +95,7 @@ impl RouteSettings {
             ttl_max: self.ttl_max,
             stale_while_revalidate: self.stale_while_revalidate,
             stale_if_error: self.stale_if_error,
+            stale_when_cut: self.stale_when_cut,
             content_types: owned(&self.content_types),
         })
     }

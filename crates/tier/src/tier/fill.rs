@@ -138,6 +138,10 @@ where
         // A part, where more is wanted: its head tells which, its body comes with the answer.
         handoff = handoff.map(|handoff| Handoff { entry: None, ..handoff });
     }
+    if let Some(handoff) = &handoff {
+        // The inner tier's fill may have begun before this one.
+        pad.start = handoff.start;
+    }
     let exchange = Exchange {
         keyed: &pad.keyed.clone(),
         start,

@@ -128,7 +128,7 @@ impl<St: Store> Trip<'_, St> {
         };
         match outward {
             Ok(Outward::Landed(landed, said, reader)) => {
-                let how = Filled { fwd: self.lookup.fwd, collapsed: false, inner: Some(said) };
+                let how = Filled { collapsed: false, inner: Some(said), ..self.filled() };
                 let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how, reader);
                 Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
             }
@@ -140,6 +140,11 @@ impl<St: Store> Trip<'_, St> {
             // The fill's task died: the origin panicked, or the runtime is shutting down.
             Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
         }
+    }
+
+    fn filled(&self) -> Filled {
+        let detail = self.lookup.cut_off.then_some("cut-off");
+        Filled { fwd: self.lookup.fwd, collapsed: false, detail, inner: None }
     }
 
     fn unanswered<RB>(&self, away: Away) -> Response<TierBody<RB>> {
@@ -212,7 +217,7 @@ impl<St: Store> Trip<'_, St> {
         {
             return Waited::Alone;
         }
-        let how = Filled { fwd: self.lookup.fwd, collapsed: true, inner: None };
+        let how = Filled { collapsed: true, ..self.filled() };
         let response = respond::landed(self.shared.store.name(), landed, &self.ask, now, how, None);
         response.map_or(Waited::Alone, Waited::Answer)
     }

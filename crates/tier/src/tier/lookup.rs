@@ -13,6 +13,8 @@ pub(super) struct Lookup {
     pub(super) entry: Option<(Entry, Verdict)>,
     /// Why the request goes forward, should it.
     pub(super) fwd: Fwd,
+    /// Whether something was left alone because this node cannot know whether it was purged.
+    pub(super) cut_off: bool,
     /// The request's own key, where the entry is another variant in the language that it prefers: such an entry is served or left alone.
     pub(super) own: Option<CacheKey>,
 }
@@ -58,13 +60,16 @@ impl<St: Store> Shared<St> {
     fn judged(&self, key: CacheKey, entry: Entry) -> Lookup {
         match self.markers.judge(&entry) {
             Verdict::Gone => Lookup::missing(key, Fwd::UriMiss),
-            verdict => Lookup { key, entry: Some((entry, verdict)), fwd: Fwd::Stale, own: None },
+            verdict => {
+                let cut_off = verdict == Verdict::CutOff;
+                Lookup { key, entry: Some((entry, verdict)), fwd: Fwd::Stale, cut_off, own: None }
+            }
         }
     }
 }
 
 impl Lookup {
     const fn missing(key: CacheKey, fwd: Fwd) -> Self {
-        Self { key, entry: None, fwd, own: None }
+        Self { key, entry: None, fwd, cut_off: false, own: None }
     }
 }

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use edge_cache_core::{
-    Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp,
+    Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp, marker::Start,
 };
 use edge_cache_policy::{
     cache_status::{self, Member},
@@ -42,7 +42,7 @@ pub(super) fn hit<RB>(
     let ttl = freshness.ttl_secs(now);
     cache_status::append(response.headers_mut(), tier, Member::Hit { ttl, detail });
     let served = if now < freshness.fresh_until { Served::Hit } else { Served::Stale };
-    finish(response, served, Some(tier), entry.head(), Some(entry))
+    finish(response, served, Some(tier), entry.head(), *entry.start(), Some(entry))
 }
 
 /// A stale entry in place of an origin that failed or is too slow: declared by `fwd=stale` (RFC 9211 §2.2).
@@ -64,13 +64,15 @@ pub(super) fn stale<RB>(
         detail: Some(detail),
     };
     cache_status::append(response.headers_mut(), tier, member);
-    finish(response, Served::Stale, Some(tier), entry.head(), Some(entry))
+    finish(response, Served::Stale, Some(tier), entry.head(), *entry.start(), Some(entry))
 }
 
 /// How a fill's answer is to be labelled.
 pub(super) struct Filled {
     pub(super) fwd: Fwd,
     pub(super) collapsed: bool,
+    /// A remark.
+    pub(super) detail: Option<&'static str>,
     /// What the inner tier said it did, and its `Cache-Status`, for the leader.
     pub(super) inner: Option<Inner>,
 }
@@ -130,7 +132,7 @@ pub(super) fn landed<RB>(
         ttl: landed.stored.then(|| head.freshness.ttl_secs(now)),
         stored: landed.stored,
         collapsed: how.collapsed,
-        detail: None,
+        detail: how.detail,
     };
     cache_status::append(response.headers_mut(), tier, member);
     // A miss here that was a hit further in is a hit of the tier that had it.
@@ -150,7 +152,7 @@ pub(super) fn landed<RB>(
     }
     // A range that was cut from the whole is handed up as the part it is, with the tags, the instants and the fence of the whole.
     let cut_head = cut.then(|| part_head(head, response.headers()));
-    let mut response = finish(response, served, from, cut_head.as_ref().unwrap_or(head), entry);
+    let mut response = finish(response, served, from, cut_head.as_ref().unwrap_or(head), landed.start, entry);
     if let Some(handoff) = response.extensions_mut().get_mut::<Handoff>() {
         handoff.withheld = inner.withheld;
     }
@@ -188,9 +190,10 @@ fn finish<RB>(
     served: Served,
     tier: Option<TierName>,
     head: &Arc<Head>,
+    start: Start,
     entry: Option<&Entry>,
 ) -> Response<TierBody<RB>> {
-    let handoff = Handoff { head: Arc::clone(head), entry: entry.cloned(), withheld: None };
+    let handoff = Handoff { head: Arc::clone(head), start, entry: entry.cloned(), withheld: None };
     response.extensions_mut().insert(Outcome { served, tier });
     response.extensions_mut().insert(handoff);
     response

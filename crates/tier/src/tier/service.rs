@@ -85,8 +85,9 @@ impl<St: Store> Shared<St> {
     fn quick_hit<B, RB>(&self, entry: &Entry, keyed: &Keyed, req: &mut Request<B>) -> Option<Response<TierBody<RB>>> {
         let now = self.clock.now();
         let head = entry.head();
-        if head.kind != Kind::Response
-            || (self.store.is_shared() && !self.markers.in_step())
+        // A copy in a shared store must be taken in before it can be judged.
+        if self.store.is_shared()
+            || head.kind != Kind::Response
             || self.markers.judge(entry) != Verdict::Live
             || reuse(&head.freshness, keyed.directives(), now) != (Reuse::Serve { stale: false })
         {
@@ -106,6 +107,6 @@ impl<St: Store> Shared<St> {
             None
         });
         // A copy that others made can be judged only by a node that knows their purges.
-        found.filter(|_| !self.store.is_shared() || self.markers.in_step())
+        if self.store.is_shared() { found.and_then(|copy| self.markers.admit(&copy)) } else { found }
     }
 }

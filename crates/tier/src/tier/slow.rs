@@ -57,7 +57,8 @@ where
         First::Answered(result) => result,
         First::Asked(get) => get.await,
     };
-    let lookup = shared.look_up(keyed.key(), first, req.headers()).await;
+    let mut lookup = shared.look_up(keyed.key(), first, req.headers()).await;
+    lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
     let conditions = Conditions::take(req.headers_mut());
     let headers = req.headers().clone();
     let refresh = req.extensions().get::<Refresh>().is_some();
@@ -73,7 +74,7 @@ where
         None => {}
     }
     if let Some(own) = trip.lookup.own.take() {
-        trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, own: None };
+        trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, cut_off: false, own: None };
     }
     if keyed.directives().only_if_cached {
         return Ok(respond::made(shared.store.name(), StatusCode::GATEWAY_TIMEOUT, trip.lookup.fwd, "only-if-cached"));
@@ -165,7 +166,7 @@ impl<St: Store> Trip<'_, St> {
         }
         let may = match verdict {
             Verdict::Live => reuse(&entry.head().freshness, self.keyed.directives(), now),
-            Verdict::Soft | Verdict::Gone => Reuse::Validate { by_request: false },
+            Verdict::Soft | Verdict::CutOff | Verdict::Gone => Reuse::Validate { by_request: false },
         };
         match may {
             Reuse::Serve { stale } => {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use edge_cache_core::{Entry, Fwd, Store, Timestamp, marker::Verdict};
+use edge_cache_core::{
+    Entry, Fwd, Store, Timestamp,
+    marker::{Standing, Verdict},
+};
 use edge_cache_policy::{
     Mode,
     request::{limits_errors, wants_no_stale},
@@ -30,19 +33,47 @@ impl<St: Store> Trip<'_, St> {
         // To the letter what was invalidated is validated before it is used again (RFC 9111 §4.4).
         let refused = self.keyed.mode() == Mode::Rfc
             && (verdict == Verdict::Soft || wants_no_stale(freshness, self.keyed.directives(), now));
+        // A soft purge begins the time in which an error may be covered anew.
+        let outlived = verdict == Verdict::Soft
+            && self.shared.markers.soft_since(entry).is_some_and(|since| {
+                let window = freshness.error_until.since(freshness.fresh_until);
+                let window = if disconnected { window.max(self.shared.config.stale_if_disconnected) } else { window };
+                now >= since + window
+            });
+        let usable = match verdict {
+            Verdict::Live => true,
+            Verdict::Soft => !outlived,
+            Verdict::CutOff => self.may_be_unaware(),
+            Verdict::Gone => false,
+        };
         let allowed = !self.ask.refresh
             && !refused
-            && verdict != Verdict::Gone
+            && usable
             && (freshness.serves_errors(now) || disconnected)
             && self.suffices(entry);
         allowed.then_some((entry, verdict))
     }
 
+    /// Whether the route says that a node without its backplane may cover an error for this long, whatever it has not heard.
+    fn may_be_unaware(&self) -> bool {
+        match self.shared.markers.standing() {
+            Standing::CutOff { since: Some(since) } => since < self.keyed.route().stale_when_cut,
+            // Never in step, or back since the entry was judged: what was heard meanwhile may have taken it.
+            Standing::CutOff { since: None } | Standing::Alone | Standing::InStep => false,
+        }
+    }
+
     /// The stale entry because the origin failed.
     pub(super) fn stale<RB>(&self, away: Away) -> Option<Response<TierBody<RB>>> {
         let now = self.now();
-        let (entry, _) = self.fallback(now, away)?;
-        let detail = if away == Away::Yes { "disconnected" } else { "stale-if-error" };
+        let (entry, verdict) = self.fallback(now, away)?;
+        let detail = if verdict == Verdict::CutOff {
+            "cut-off"
+        } else if away == Away::Yes {
+            "disconnected"
+        } else {
+            "stale-if-error"
+        };
         Some(respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
     }
 

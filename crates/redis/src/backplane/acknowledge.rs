@@ -1,0 +1,104 @@
+//! When a purge may be called done.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{BackplaneError, Delivery, RedisBackplane, millis, scripts::Peer};
+use crate::config::lease_over;
+
+/// The longest pause between two looks at who has confirmed.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// How long a WAIT for replicas may take.
+const WAIT_REPLICAS: Duration = Duration::from_millis(100);
+
+impl RedisBackplane {
+    /// Waits until no node can serve what the purge of `delivery` has taken, and looks that Redis still keeps it.
+    ///
+    /// Under `strict`, that is when every node has confirmed it, or has been silent until its lease is over. Under `fast` it is at once:
+    /// each node hears of it within moments, or stops serving what it holds when its lease is over.
+    ///
+    /// # Errors
+    /// It is not acknowledged: Redis lost it and cannot be reached to keep it again.
+    pub async fn acknowledge(&self, mut delivery: Delivery) -> Result<(), BackplaneError> {
+        loop {
+            match self.confirmed(&delivery).await {
+                Err(BackplaneError::Lost) => {
+                    // Redis lost it while it was waited for: the purge begins again.
+                    delivery = self.publish(&delivery.ticket, None).await?;
+                    self.0.markers.settle(&delivery.ticket, delivery.published.incarnation, delivery.published.seq);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn confirmed(&self, delivery: &Delivery) -> Result<(), BackplaneError> {
+        let (numbered, config) = (&delivery.numbered, &self.0.config);
+        let strict = config.is_strict() && numbered.strict;
+        let others = |peers: &[Peer]| -> Vec<Peer> {
+            let silent = |peer: &&Peer| peer.node != self.0.node && peer.confirmed < numbered.seq;
+            peers.iter().filter(silent).cloned().collect()
+        };
+        let first = others(&numbered.peers);
+        let alone = numbered.settled && first.is_empty();
+        if !strict || alone {
+            // Nobody has to be waited for, so there was no time in which Redis could have lost it.
+            return match config.wait_replicas {
+                0 => Ok(()),
+                _ => self.check(delivery).await.map(drop),
+            };
+        }
+        let waited = super::monotonic_millis().saturating_sub(delivery.at);
+        let until = |limit: Duration| Instant::now() + limit.saturating_sub(Duration::from_millis(waited));
+        if !numbered.settled {
+            // Who held a lease of the order before may not have registered yet.
+            sleep_until(until(config.grace(numbered.lease_millis))).await;
+            return self.check(delivery).await.map(drop);
+        }
+        let deadline = until(lease_over(numbered.lease_millis));
+        let mut pause = Duration::from_millis(1);
+        loop {
+            sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            let peers = self.check(delivery).await?;
+            let silent: Vec<Peer> = others(&peers).into_iter().filter(|peer| knew(&first, peer)).collect();
+            if silent.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                for peer in silent.iter().filter(|peer| first.contains(peer)) {
+                    tracing::warn!(node = peer.node, "a node has been silent for longer than its lease: struck off");
+                    let mut link = self.0.link.clone();
+                    self.bounded(self.0.scripts.strike(&mut link, peer)).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Who has confirmed what, if Redis still keeps the purge, and enough replicas have it.
+    async fn check(&self, delivery: &Delivery) -> Result<Vec<Peer>, BackplaneError> {
+        let (incarnation, seq) = (delivery.published.incarnation, delivery.published.seq);
+        let mut link = self.0.link.clone();
+        let peers = self.given(self.0.scripts.check(&mut link, incarnation, seq)).await?;
+        let wanted = self.0.config.wait_replicas;
+        if wanted > 0 {
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(wanted).arg(millis(WAIT_REPLICAS));
+            // The server answers in time, unless it is away.
+            let replicas = timeout(WAIT_REPLICAS * 2, self.0.link.beside(self.0.scripts.meta(), wait)).await;
+            let replicas = replicas.map_err(|elapsed| BackplaneError::Unavailable(elapsed.into()))?;
+            let replicas: u32 = replicas.map_err(|error| BackplaneError::Unavailable(error.into()))?;
+            if replicas < wanted {
+                return Err(BackplaneError::Replicas { wanted, replicas });
+            }
+        }
+        Ok(peers)
+    }
+}
+
+/// Whether `peer` was there when the purge got its number: who came later read it before its first lease.
+fn knew(first: &[Peer], peer: &Peer) -> bool {
+    first.iter().any(|known| known.node == peer.node)
+}
