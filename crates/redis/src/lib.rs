@@ -12,7 +12,7 @@ mod store;
 pub mod wire;
 
 pub use self::{
-    backplane::{BackplaneError, Delivery, Following, RedisBackplane},
+    backplane::{BackplaneError, Certainty, Delivery, Following, RedisBackplane},
     config::{Acknowledge, RedisConfig, RedisConfigError, Topology},
     store::RedisStore,
 };

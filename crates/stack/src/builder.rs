@@ -194,7 +194,7 @@ impl Backplane for Carrier {
             let published = delivery.published;
             let acknowledged = Box::pin(async move {
                 match timeout(wait, redis.acknowledge(delivery)).await {
-                    Ok(acknowledged) => acknowledged.map_err(BoxError::from),
+                    Ok(acknowledged) => acknowledged.map(drop).map_err(BoxError::from),
                     Err(elapsed) => Err(elapsed.into()),
                 }
             });

@@ -12,6 +12,21 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// How long a WAIT for replicas may take.
 const WAIT_REPLICAS: Duration = Duration::from_millis(100);
 
+/// Why no node serves any more what a purge has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// `fast`: each node hears of it within moments, or stops when its lease is over.
+    Fast,
+    /// There is no other node.
+    Alone,
+    /// Every node has confirmed it.
+    Confirmed,
+    /// So many nodes were silent until their leases were over, and are struck off; the others have confirmed it.
+    Silent(usize),
+    /// Redis had begun anew, and did not know all nodes: every lease of before is over.
+    LeasesOver,
+}
+
 impl RedisBackplane {
     /// Waits until no node can serve what the purge of `delivery` has taken, and looks that Redis still keeps it.
     ///
@@ -20,7 +35,7 @@ impl RedisBackplane {
     ///
     /// # Errors
     /// It is not acknowledged: Redis lost it and cannot be reached to keep it again.
-    pub async fn acknowledge(&self, mut delivery: Delivery) -> Result<(), BackplaneError> {
+    pub async fn acknowledge(&self, mut delivery: Delivery) -> Result<Certainty, BackplaneError> {
         loop {
             match self.confirmed(&delivery).await {
                 Err(BackplaneError::Lost) => {
@@ -33,7 +48,7 @@ impl RedisBackplane {
         }
     }
 
-    async fn confirmed(&self, delivery: &Delivery) -> Result<(), BackplaneError> {
+    async fn confirmed(&self, delivery: &Delivery) -> Result<Certainty, BackplaneError> {
         let (numbered, config) = (&delivery.numbered, &self.0.config);
         let strict = config.is_strict() && numbered.strict;
         let others = |peers: &[Peer]| -> Vec<Peer> {
@@ -44,17 +59,18 @@ impl RedisBackplane {
         let alone = numbered.settled && first.is_empty();
         if !strict || alone {
             // Nobody has to be waited for, so there was no time in which Redis could have lost it.
-            return match config.wait_replicas {
-                0 => Ok(()),
-                _ => self.check(delivery).await.map(drop),
-            };
+            if config.wait_replicas > 0 {
+                self.check(delivery).await?;
+            }
+            return Ok(if strict { Certainty::Alone } else { Certainty::Fast });
         }
         let waited = super::monotonic_millis().saturating_sub(delivery.at);
         let until = |limit: Duration| Instant::now() + limit.saturating_sub(Duration::from_millis(waited));
         if !numbered.settled {
             // Who held a lease of the order before may not have registered yet.
             sleep_until(until(config.grace(numbered.lease_millis))).await;
-            return self.check(delivery).await.map(drop);
+            self.check(delivery).await?;
+            return Ok(Certainty::LeasesOver);
         }
         let deadline = until(lease_over(numbered.lease_millis));
         let mut pause = Duration::from_millis(1);
@@ -64,7 +80,7 @@ impl RedisBackplane {
             let peers = self.check(delivery).await?;
             let silent: Vec<Peer> = others(&peers).into_iter().filter(|peer| knew(&first, peer)).collect();
             if silent.is_empty() {
-                return Ok(());
+                return Ok(Certainty::Confirmed);
             }
             if Instant::now() >= deadline {
                 for peer in silent.iter().filter(|peer| first.contains(peer)) {
@@ -72,7 +88,7 @@ impl RedisBackplane {
                     let mut link = self.0.link.clone();
                     self.bounded(self.0.scripts.strike(&mut link, peer)).await?;
                 }
-                return Ok(());
+                return Ok(Certainty::Silent(silent.len()));
             }
         }
     }

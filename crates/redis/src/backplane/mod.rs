@@ -30,6 +30,7 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::acknowledge::Certainty;
 use self::{
     scripts::{Answer, Ask, Numbered, Scripts, TAGS_MAX},
     sent::Sent,

@@ -1,6 +1,9 @@
 //! The store and the backplane against a real Redis.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod acknowledging;
+mod nodes;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -22,6 +25,10 @@ async fn node(redis: &Redis) -> (Arc<Markers>, RedisBackplane) {
     let backplane = store(redis).backplane(Arc::clone(&markers)).unwrap();
     backplane.sync().await.unwrap();
     (markers, backplane)
+}
+
+async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection {
+    redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
 fn key(path: &str) -> CacheKey {
