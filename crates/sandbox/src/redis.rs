@@ -11,9 +11,9 @@ use crate::{
 use nix::sys::signal::Signal;
 use std::{
     ffi::OsString,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +27,10 @@ const PROBE: Duration = Duration::from_secs(1);
 pub struct RedisBuilder {
     binaries: Option<PathBuf>,
     settings: Vec<(String, String)>,
+    /// The directive that names a second port.
+    second_port: Option<&'static str>,
+    /// What a sentinel watches.
+    sentinel: Option<String>,
 }
 
 impl RedisBuilder {
@@ -42,6 +46,33 @@ impl RedisBuilder {
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Serves TLS too, on [`second_port`](Redis::second_port): with this certificate and key, to clients that show one signed by `ca`.
+    #[must_use]
+    pub fn tls(mut self, certificate: &Path, key: &Path, ca: &Path) -> Self {
+        self.second_port = Some("tls-port");
+        let settings = [("tls-cert-file", certificate), ("tls-key-file", key), ("tls-ca-cert-file", ca)];
+        settings.into_iter().fold(self, |this, (name, file)| this.setting(name, file.display().to_string()))
+    }
+
+    /// A node of a cluster, without slots and without other nodes; its bus is on [`second_port`](Redis::second_port).
+    #[must_use]
+    pub fn cluster(mut self) -> Self {
+        self.second_port = Some("cluster-port");
+        self.setting("cluster-enabled", "yes").setting("cluster-node-timeout", "1000")
+    }
+
+    /// A sentinel that watches the server on `primary` under the name `mymaster`, alone to decide that it is down. `auth` are lines of its
+    /// configuration, such as `sentinel auth-pass mymaster …`.
+    #[must_use]
+    pub fn sentinel(mut self, primary: u16, auth: &str) -> Self {
+        self.sentinel = Some(format!(
+            "sentinel monitor mymaster 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds mymaster 500\n\
+             sentinel failover-timeout mymaster 2000\n{auth}\n"
+        ));
         self
     }
 
@@ -68,7 +99,8 @@ impl RedisBuilder {
             settings.push((checked(name)?.to_owned(), value.clone()));
         }
         let server = Server::new("redis-server", None, "KILL")?;
-        let start = Start { program, folder: server.folder().to_owned(), settings };
+        let (second_port, sentinel) = (self.second_port, self.sentinel);
+        let start = Start { program, folder: server.folder().to_owned(), settings, second_port, sentinel };
         let port = server.launch_anywhere(|port| start.command(port), answers)?;
         let url = format!("redis://127.0.0.1:{port}/0");
         Ok(Redis { url, shared: Arc::new(Shared { server, start, port }) })
@@ -81,11 +113,24 @@ struct Start {
     program: PathBuf,
     folder: PathBuf,
     settings: Vec<(String, String)>,
+    second_port: Option<&'static str>,
+    sentinel: Option<String>,
+}
+
+/// The second port goes with the first: a server that finds either taken tries another pair.
+const fn second(port: u16) -> u16 {
+    port ^ 1
 }
 
 impl Start {
     fn command(&self, port: u16) -> Vec<OsString> {
         let mut command = vec![OsString::from(&self.program)];
+        if let Some(watches) = &self.sentinel {
+            // It writes down in this file what it learns. Without the file it does not start, and says so.
+            let file = self.folder.join("sentinel.conf");
+            drop(std::fs::write(&file, watches));
+            command.extend([file.into(), "--sentinel".into()]);
+        }
         let mut set = |name: &str, value: OsString| {
             command.push(format!("--{name}").into());
             command.push(value);
@@ -93,8 +138,13 @@ impl Start {
         set("port", port.to_string().into());
         set("bind", "127.0.0.1".into());
         set("dir", (&self.folder).into());
-        set("save", "".into());
-        set("appendonly", "no".into());
+        if self.sentinel.is_none() {
+            set("save", "".into());
+            set("appendonly", "no".into());
+        }
+        if let Some(name) = self.second_port {
+            set(name, second(port).to_string().into());
+        }
         for (name, value) in &self.settings {
             set(name, value.into());
         }
@@ -141,6 +191,12 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.shared.port
+    }
+
+    /// The other port: of TLS, or of the cluster's bus.
+    #[must_use]
+    pub fn second_port(&self) -> u16 {
+        second(self.port())
     }
 
     /// The server's process id while it runs.
@@ -212,9 +268,12 @@ fn process_id(port: u16) -> std::io::Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PROBE)?;
     stream.set_read_timeout(Some(PROBE))?;
-    stream.write_all(b"INFO server\r\nQUIT\r\n")?;
-    let mut answer = String::new();
-    stream.take(64 << 10).read_to_string(&mut answer)?;
-    let id = answer.lines().find_map(|line| line.strip_prefix("process_id:"));
-    Ok(id.unwrap_or_default().to_owned())
+    stream.write_all(b"INFO server\r\n")?;
+    // A sentinel knows no QUIT: the line that is looked for ends the reading.
+    for line in BufReader::new(stream.take(64 << 10)).lines() {
+        if let Some(id) = line?.strip_prefix("process_id:") {
+            return Ok(id.to_owned());
+        }
+    }
+    Ok(String::new())
 }

@@ -3,6 +3,7 @@
 
 mod acknowledging;
 mod nodes;
+mod shapes;
 
 use std::{sync::Arc, time::Duration};
 
