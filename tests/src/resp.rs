@@ -51,6 +51,15 @@ impl Resp {
         assert_eq!(self.line().await.expect("Redis answers"), "+OK");
     }
 
+    /// Forgets everything.
+    ///
+    /// # Panics
+    /// When Redis refuses.
+    pub async fn flush(&mut self) {
+        self.send(&[b"FLUSHALL"]).await.expect("Redis reads");
+        assert_eq!(self.line().await.expect("Redis answers"), "+OK");
+    }
+
     async fn send(&mut self, words: &[&[u8]]) -> io::Result<()> {
         self.0.write_all(format!("*{}\r\n", words.len()).as_bytes()).await?;
         for word in words {

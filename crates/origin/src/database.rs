@@ -35,6 +35,7 @@ mod tests;
 mod transaction;
 mod value;
 
+pub(crate) use config::Target;
 pub use config::{ConfigError, DatabaseConfig, Dialect, Pooling};
 pub use error::{ConnectError, ConstraintKind, DbError, Unavailable};
 pub use handle::{Database, OpenError};

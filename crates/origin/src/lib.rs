@@ -2,4 +2,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod database;
+pub mod outbox;
 pub mod upstream;

@@ -5,11 +5,11 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use edge_cache_core::{SharedClock, Timestamp};
-use edge_cache_origin::database::Database;
+use edge_cache_origin::database::{Database, DbError, Transaction};
 use http::StatusCode;
 
 use crate::error::ApiError;
-use crate::{cors, reads, writes};
+use crate::{cors, outbox, reads, writes};
 
 /// What the handlers need to know beside the database.
 #[derive(Clone, Debug)]
@@ -18,13 +18,15 @@ pub struct PitcheyOptions {
     pub cors_origins: Vec<String>,
     /// The time that sessions end by and rows are stamped with.
     pub clock: SharedClock,
+    /// Whether writes are named, because triggers leave in the outbox what they make stale. Default: false.
+    pub outbox: bool,
 }
 
 impl PitcheyOptions {
     /// No foreign origins, and `clock`.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
-        Self { cors_origins: Vec::new(), clock }
+        Self { cors_origins: Vec::new(), clock, outbox: false }
     }
 }
 
@@ -37,6 +39,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn now(&self) -> Timestamp {
         self.options.clock.now()
+    }
+
+    /// Begins a transaction of a write.
+    pub(crate) async fn begin(&self) -> Result<Transaction, DbError> {
+        self.db.begin_with(&outbox::settings()).await
     }
 }
 
@@ -83,6 +90,7 @@ pub fn router(db: Database, options: PitcheyOptions) -> Router {
         .nest("/api", api)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), outbox::name))
         .layer(from_fn_with_state(app.clone(), cors::apply))
         .with_state(app)
 }

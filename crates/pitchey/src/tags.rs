@@ -1,5 +1,5 @@
 use http::HeaderValue;
-use xxhash_rust::xxh3::xxh3_64;
+use sha2::{Digest, Sha256};
 
 /// The tags of an answer: what it shows, so that a change of that makes it stale.
 #[derive(Clone, Debug, Default)]
@@ -48,10 +48,26 @@ pub(crate) fn format(format: &str) -> String {
     format!("format-{format}")
 }
 
-/// A folded genre can hold letters of any script, a header cannot: those are named by their hash.
+/// A folded genre can hold letters of any script, a header cannot: those are named by their hash, one that SQL knows too.
 pub(crate) fn genre(genre: &str) -> String {
     match genre.is_ascii() {
         true => format!("genre-{genre}"),
-        false => format!("genre-{:016x}", xxh3_64(genre.as_bytes())),
+        false => {
+            let hash = Sha256::digest(genre.as_bytes());
+            let first: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            format!("genre-{first}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_triggers_name_genres_the_same_way() {
+        assert_eq!(genre("drama"), "genre-drama");
+        // What `left(encode(sha256(convert_to('драма', 'UTF8')), 'hex'), 16)` gives.
+        assert_eq!(genre("драма"), "genre-2a5ad7e7dbd708d4");
     }
 }

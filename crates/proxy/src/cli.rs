@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show the configuration
     Config(ConfigArgs),
+    /// The outbox in a Postgres database: edge_cache.invalidate(tag, …) purges when the transaction commits
+    #[command(subcommand)]
+    Sql(SqlCommand),
     /// Measure: the load of a film marketplace against private servers, with and without the cache
     Bench(Box<bench::Args>),
 }
@@ -77,6 +80,29 @@ pub(crate) struct ServeArgs {
 pub(crate) enum PolicyArg {
     Guarded,
     Rfc,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SqlCommand {
+    /// Make it, or leave it as it is
+    Install(SqlArgs),
+    /// Remove it, with the purges that wait in it
+    Uninstall(SqlArgs),
+    /// Say what waits in it
+    Status(SqlArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "URL", required_unless_present = "print")]
+    pub(crate) database: Option<String>,
+    /// With the triggers on Pitchey's tables
+    #[arg(long)]
+    pub(crate) pitchey: bool,
+    /// Print the SQL instead of running it
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, Args)]

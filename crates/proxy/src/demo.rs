@@ -7,12 +7,14 @@ use edge_cache::{
     settings::OriginKind,
 };
 use edge_cache_origin::database::Database;
-use edge_cache_pitchey::{MigrateError, SeedOptions, is_seeded, migrate, migrate_beside, routes, seed, tokens};
+use edge_cache_pitchey::{
+    MigrateError, PitcheyOptions, SeedOptions, is_seeded, migrate, migrate_beside, routes, seed, tokens,
+};
 
 use crate::{
     cli::DemoArgs,
     exit::{UsageError, say},
-    origin,
+    origin, outbox,
     serve::{Running, start_logs},
     shutdown::Signals,
 };
@@ -47,20 +49,32 @@ fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
     if args.database.as_deref().is_some_and(|url| !postgres(url)) {
         return Err(UsageError("--database: must be postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()).into());
     }
+    // What is written past the API, as with psql, is purged too.
+    settings.outbox.enabled = args.database.is_some();
     settings.validate()?;
     Ok(settings)
 }
 
 async fn prepare(args: &DemoArgs, settings: &Settings, state: &State) -> anyhow::Result<Running> {
     let mut config = settings.database.clone();
+    if settings.outbox.enabled {
+        // One of them is the consumer's.
+        config.connections_max -= 1;
+    }
     if config.url.is_empty() {
         config.url = format!("sqlite:{}", state.path().join("pitchey.db").display());
     }
     let database = Database::connect(config).await?;
     fill(&database, args).await?;
-    let cache = EdgeCache::builder().settings(settings)?.routes(routes()).build()?;
-    let handlers = origin::pitchey(database.clone(), Vec::new(), Arc::new(SystemClock));
-    Running::start(settings, cache, handlers, Some(database)).await
+    let consumer = outbox::prepare(settings, Some(&database)).await?;
+    let mut builder = EdgeCache::builder().settings(settings)?.routes(routes());
+    if consumer.is_some() {
+        builder = outbox::mark_done(builder, database.clone());
+    }
+    let cache = builder.build()?;
+    let options = PitcheyOptions { outbox: consumer.is_some(), ..PitcheyOptions::new(Arc::new(SystemClock)) };
+    let handlers = origin::pitchey(database.clone(), options);
+    Running::start(settings, cache, handlers, Some(database), consumer).await
 }
 
 async fn fill(database: &Database, args: &DemoArgs) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod listener;
 mod origin;
+mod outbox;
 mod serve;
 mod server;
 mod shutdown;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             cli::Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Check(args) => check::check(&args).map(|()| ExitCode::SUCCESS),
             cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
+            cli::Command::Sql(args) => outbox::sql::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Bench(args) => bench::run(*args).await,
         }
     });

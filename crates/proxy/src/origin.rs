@@ -31,9 +31,19 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<(Origin, Opti
     match settings.origin.kind {
         OriginKind::Http => Ok((http(settings, clock)?, None)),
         OriginKind::Pitchey => {
-            let database = Database::connect(settings.database.clone()).await?;
+            let mut config = settings.database.clone();
+            if settings.outbox.enabled {
+                // One of them is the consumer's.
+                config.connections_max -= 1;
+            }
+            let database = Database::connect(config).await?;
             migrate(&database, SystemClock.now()).await.context("cannot bring the database to the newest schema")?;
-            Ok((pitchey(database.clone(), settings.origin.cors_origins.clone(), clock), Some(database)))
+            let options = PitcheyOptions {
+                cors_origins: settings.origin.cors_origins.clone(),
+                outbox: settings.outbox.enabled,
+                clock,
+            };
+            Ok((pitchey(database.clone(), options), Some(database)))
         }
     }
 }
@@ -45,8 +55,8 @@ fn http(settings: &Settings, clock: SharedClock) -> anyhow::Result<Origin> {
 }
 
 /// The Pitchey handlers over `database`.
-pub(crate) fn pitchey(database: Database, cors_origins: Vec<String>, clock: SharedClock) -> Origin {
-    let handlers = router(database, PitcheyOptions { cors_origins, clock });
+pub(crate) fn pitchey(database: Database, options: PitcheyOptions) -> Origin {
+    let handlers = router(database, options);
     let service = ServiceBuilder::new()
         .map_request(|req: Request<RequestBody<Incoming>>| req.map(axum::body::Body::new))
         .map_response(|response: Response<axum::body::Body>| {

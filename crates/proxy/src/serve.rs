@@ -5,7 +5,7 @@ use edge_cache::{
     settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
     telemetry::{LogFormat, init_logs},
 };
-use edge_cache_origin::database::Database;
+use edge_cache_origin::{database::Database, outbox::Consumer};
 
 use crate::{
     admin,
@@ -14,7 +14,7 @@ use crate::{
     exit::{UsageError, say},
     listener,
     origin::{self, Origin},
-    server,
+    outbox, server,
     shutdown::Signals,
 };
 
@@ -32,8 +32,13 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         OriginKind::Pitchey => edge_cache_pitchey::routes(),
         OriginKind::Http => Vec::new(),
     };
-    let cache = EdgeCache::builder().settings(&settings)?.routes(own).build()?;
-    Running::start(&settings, cache, origin, database).await?.until_stopped(signals).await
+    let consumer = outbox::prepare(&settings, database.as_ref()).await?;
+    let mut builder = EdgeCache::builder().settings(&settings)?.routes(own);
+    if let (Some(_), Some(database)) = (&consumer, &database) {
+        builder = outbox::mark_done(builder, database.clone());
+    }
+    let cache = builder.build()?;
+    Running::start(&settings, cache, origin, database, consumer).await?.until_stopped(signals).await
 }
 
 fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
@@ -89,6 +94,7 @@ pub(crate) struct Running {
     cache: EdgeCache,
     origin: Origin,
     listener: tokio::net::TcpListener,
+    outbox: Option<Consumer>,
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     /// Where operators connect, and what they get.
@@ -102,10 +108,14 @@ impl Running {
         cache: EdgeCache,
         origin: Origin,
         database: Option<Database>,
+        outbox: Option<Consumer>,
     ) -> anyhow::Result<Self> {
         listener::raise_descriptor_limit();
         if let Some(database) = &database {
             origin::watch(cache.metrics(), database);
+        }
+        if let Some(outbox) = &outbox {
+            outbox::watch(cache.metrics(), &outbox.progress());
         }
         let (listener, address) = listener::bind("listen.address", &settings.listen.address).await?;
         let admin = match settings.listen.admin.as_str() {
@@ -117,17 +127,18 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        Ok(Self { settings: settings.clone(), cache, origin, listener, address, admin })
+        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, address, admin })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, origin, listener, address, admin } = self;
+        let Self { settings, cache, origin, outbox, listener, address, admin } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
+        let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
         let stopping = move || {
@@ -137,6 +148,10 @@ impl Running {
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
         server::run(listener, &cache, origin, &settings, &mut signals, stopping).await;
+        if let Some(outbox) = outbox {
+            // What it has not marked done, the next one purges again.
+            outbox.abort();
+        }
         housekeeping.abort();
         match tokio::time::timeout(LEAVE, cache.leave()).await {
             Ok(Ok(())) => {}

@@ -9,7 +9,9 @@ use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::{Mode, coding::Coding};
 use edge_cache_redis::{Acknowledge, RedisBackplane, RedisConfig, RedisConfigError, RedisStore};
 use edge_cache_telemetry::Metrics;
-use edge_cache_tier::{Audit, Backplane, Keying, Numbered, Purger, Receipt, TierConfig, TierLayer};
+use edge_cache_tier::{
+    AfterWrite, Audit, Backplane, InvalidateLayer, Keying, Numbered, Purger, Receipt, TierConfig, TierLayer,
+};
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
@@ -27,6 +29,7 @@ pub struct EdgeCacheBuilder {
     compress_bytes_min: u64,
     clock: SharedClock,
     rng: SharedRng,
+    after_write: Option<AfterWrite>,
 }
 
 /// Why a cache cannot be built.
@@ -52,6 +55,7 @@ impl Default for EdgeCacheBuilder {
             compress_bytes_min: 0,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            after_write: None,
         }
     }
 }
@@ -119,6 +123,12 @@ impl EdgeCacheBuilder {
         self
     }
 
+    /// Who hears of a write whose answer named what it made stale, once that is purged and acknowledged: with the answer's extensions.
+    pub fn after_write(mut self, hear: impl Fn(&http::Extensions) + Send + Sync + 'static) -> Self {
+        self.after_write = Some(AfterWrite::new(hear));
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
@@ -137,7 +147,7 @@ impl EdgeCacheBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self) -> Result<EdgeCache, BuildError> {
-        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng } = self;
+        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng, after_write } = self;
         let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
@@ -163,7 +173,10 @@ impl EdgeCacheBuilder {
         let carrier =
             backplane.clone().map(|redis| Arc::new(Carrier { redis, acknowledge_timeout }) as Arc<dyn Backplane>);
         let purger = Purger::new(markers, keying.clone(), clock, events, carrier);
-        Ok(EdgeCache::new(keying, memory, redis, compress, purger, backplane, metrics))
+        let invalidate = InvalidateLayer::new(purger.clone())
+            .keeping([memory.keeper(), redis.keeper()].into_iter().flatten())
+            .after(after_write);
+        Ok(EdgeCache::new(keying, invalidate, (memory, redis), compress, purger, backplane, metrics))
     }
 }
 

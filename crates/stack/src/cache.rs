@@ -52,8 +52,8 @@ impl EdgeCache {
 
     pub(crate) fn new(
         keying: Keying,
-        memory: TierLayer<MemoryStore>,
-        redis: TierLayer<RedisStore>,
+        invalidate: InvalidateLayer,
+        (memory, redis): (TierLayer<MemoryStore>, TierLayer<RedisStore>),
         compress: CompressLayer,
         purger: Purger,
         backplane: Option<RedisBackplane>,
@@ -71,8 +71,7 @@ impl EdgeCache {
         let layer = EdgeCacheLayer {
             observe: ObserveLayer::new(metrics.clone()),
             key: KeyLayer::new(keying),
-            invalidate: InvalidateLayer::new(purger.clone())
-                .keeping([memory.keeper(), redis.keeper()].into_iter().flatten()),
+            invalidate,
             memory,
             redis,
             compress,

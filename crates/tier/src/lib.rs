@@ -21,7 +21,7 @@ mod variants;
 
 pub use self::{
     body::{RequestBody, TierBody},
-    invalidate::{Invalidate, InvalidateLayer},
+    invalidate::{AfterWrite, Invalidate, InvalidateLayer},
     keeper::Keeper,
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},

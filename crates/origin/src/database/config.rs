@@ -86,7 +86,7 @@ impl fmt::Debug for DatabaseConfig {
 }
 
 /// Where `url` leads.
-pub(super) enum Target {
+pub(crate) enum Target {
     Postgres(Box<tokio_postgres::Config>),
     Sqlite(PathBuf),
 }
@@ -117,7 +117,7 @@ impl DatabaseConfig {
         redacted(&self.url)
     }
 
-    pub(super) fn target(&self) -> Result<Target, ConfigError> {
+    pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let refuse = |key, value: String, rule| Err(ConfigError { key, value, rule });
         if self.connections_max == 0 {
             return refuse("connections_max", "0".into(), "must be at least 1");

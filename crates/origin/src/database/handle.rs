@@ -107,7 +107,15 @@ impl Database {
     /// # Errors
     /// See [`DbError`].
     pub async fn begin(&self) -> Result<Transaction, DbError> {
-        self.begin_limited(Some(self.shared.statement_timeout)).await
+        self.begin_with("").await
+    }
+
+    /// Begins a transaction with settings of its own on Postgres: `SET LOCAL name = 'value'`, in the same round trip. SQLite has none.
+    ///
+    /// # Errors
+    /// See [`DbError`].
+    pub async fn begin_with(&self, settings: &str) -> Result<Transaction, DbError> {
+        self.begin_limited(Some(self.shared.statement_timeout), settings).await
     }
 
     /// Begins a transaction whose statements may take as long as they need: for migrations and seeding.
@@ -115,14 +123,14 @@ impl Database {
     /// # Errors
     /// See [`DbError`].
     pub async fn begin_long(&self) -> Result<Transaction, DbError> {
-        self.begin_limited(None).await
+        self.begin_limited(None, "SET LOCAL statement_timeout = 0").await
     }
 
-    async fn begin_limited(&self, limit: Option<Duration>) -> Result<Transaction, DbError> {
+    async fn begin_limited(&self, limit: Option<Duration>, settings: &str) -> Result<Transaction, DbError> {
         match &self.shared.backend {
             Backend::Postgres(source) => {
                 let link = open_link(source).await?;
-                Transaction::postgres(self.clone(), link, limit).await
+                Transaction::postgres(self.clone(), link, limit, settings).await
             }
             Backend::Sqlite(source) => {
                 let lease = source.checkout().await?;

@@ -35,12 +35,12 @@ impl Transaction {
         database: Database,
         mut link: Lease<PostgresManager>,
         limit: Option<Duration>,
+        settings: &str,
     ) -> Result<Self, DbError> {
         database.count();
         link.in_transaction = true;
         link.unlimited = limit.is_none();
-        let begin = if limit.is_none() { "BEGIN; SET LOCAL statement_timeout = 0" } else { "BEGIN" };
-        link.batch(begin).await?;
+        link.batch(&format!("BEGIN; {settings}")).await?;
         Ok(Self { database, limit, connection: Connection::Postgres(Some(link)) })
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn request(
 ) -> Result<Response, ApiError> {
     let viewer = session::viewer(&app.db, &headers, app.now()).await?;
     let pitch = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let state = pitch::State::lock(&mut tx, pitch, Some(&viewer)).await?;
     if state.owner == viewer.id {
         return Err(ApiError::forbidden("an owner needs no agreement"));
@@ -95,7 +95,7 @@ async fn by_owner(
 ) -> Result<(i64, Nda), ApiError> {
     let viewer = session::viewer(&app.db, headers, app.now()).await?;
     let pitch = pitch_id(&pitch)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let (state, mut nda) = lock(&mut tx, pitch, &nda, &viewer).await?;
     if state.owner != viewer.id && !viewer.is_admin() {
         return Err(ApiError::forbidden("only the owner decides about an agreement"));
@@ -172,7 +172,7 @@ pub(crate) async fn sign(
     let now = app.now();
     let viewer = session::viewer(&app.db, &headers, now).await?;
     let pitch = pitch_id(&pitch)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let (_, mut nda) = lock(&mut tx, pitch, &nda, &viewer).await?;
     if nda.signer != viewer.id {
         return Err(ApiError::forbidden("only who asked for an agreement can sign it"));

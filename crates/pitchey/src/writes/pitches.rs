@@ -45,7 +45,7 @@ pub(crate) async fn create(State(app): State<App>, headers: HeaderMap, body: Bod
     changes.set("status", "draft".into());
     changes.set("created_at", Value::Time(now));
     changes.set("updated_at", Value::Time(now));
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let slug = free_slug(&mut tx, &slug(&title)).await?;
     changes.set("slug", slug.into());
     let (sql, params) = changes.insert("pitches");
@@ -92,7 +92,7 @@ pub(crate) async fn update(
     let mut changes = Changes::read(&mut fields)?;
     let status = fields.choice("status", &UNPUBLISHED)?;
     fields.finish()?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let before = pitch::State::lock_own(&mut tx, id, &viewer).await?;
     if before.status == "archived" && status.is_some() {
         return Err(ApiError::conflict("archived", "an archived pitch stays archived"));
@@ -160,7 +160,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let viewer = session::viewer(&app.db, &headers, app.now()).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let state = pitch::State::lock_own(&mut tx, id, &viewer).await?;
     tx.execute("DELETE FROM pitches WHERE id = $1", &[Value::Int(id)]).await?;
     tx.commit().await?;

@@ -51,7 +51,7 @@ pub(crate) async fn update(State(app): State<App>, headers: HeaderMap, body: Bod
     }
     changes.set("updated_at", Value::Time(now));
     let (sql, params) = changes.update("users", viewer.id);
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     tx.execute(&sql, &params).await?;
     let sql = format!("SELECT p.id FROM pitches p WHERE p.user_id = $1 AND {PUBLIC} ORDER BY p.id LIMIT $2");
     let limit = i64::try_from(PITCHES_NAMED_MAX + 1).unwrap_or(i64::MAX);

@@ -27,7 +27,7 @@ pub(crate) async fn publish(
     let mut fields = Fields::read(body).await?;
     let asked = fields.choice("visibility", &["public", "investors_only"])?;
     fields.finish()?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let mut state = pitch::State::lock_own(&mut tx, id, &viewer).await?;
     match state.status.as_str() {
         "published" => return Err(ApiError::conflict("already_published", "the pitch is published already")),
@@ -53,7 +53,7 @@ pub(crate) async fn archive(
     let now = app.now();
     let viewer = session::viewer(&app.db, &headers, now).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let mut state = pitch::State::lock_own(&mut tx, id, &viewer).await?;
     if state.status == "archived" {
         return Err(ApiError::conflict("archived", "the pitch is archived already"));

@@ -24,7 +24,7 @@ pub(crate) async fn like(
     let now = app.now();
     let viewer = session::viewer(&app.db, &headers, now).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     pitch::State::lock(&mut tx, id, Some(&viewer)).await?;
     let sql = "INSERT INTO pitch_likes (user_id, pitch_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     let added = tx.execute(sql, &[Value::Int(viewer.id), Value::Int(id), Value::Time(now)]).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn unlike(
 ) -> Result<Response, ApiError> {
     let viewer = session::viewer(&app.db, &headers, app.now()).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     // The pitch before the like, as `like` and a delete take them, or the two could wait for each other.
     let sql = format!("SELECT id FROM pitches WHERE id = $1{}", dialect::for_update(tx.dialect()));
     tx.query(&sql, &[Value::Int(id)]).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn save(
     let now = app.now();
     let viewer = session::viewer(&app.db, &headers, now).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     pitch::State::lock(&mut tx, id, Some(&viewer)).await?;
     let sql = "INSERT INTO saved_pitches (user_id, pitch_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     tx.execute(sql, &[Value::Int(viewer.id), Value::Int(id), Value::Time(now)]).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn unsave(
 ) -> Result<Response, ApiError> {
     let viewer = session::viewer(&app.db, &headers, app.now()).await?;
     let id = pitch_id(&id)?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     let sql = "DELETE FROM saved_pitches WHERE user_id = $1 AND pitch_id = $2";
     let removed = tx.execute(sql, &[Value::Int(viewer.id), Value::Int(id)]).await?;
     if removed == 0 {

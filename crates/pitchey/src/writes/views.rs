@@ -27,7 +27,7 @@ pub(crate) async fn track(State(app): State<App>, headers: HeaderMap, body: Body
     let id = id.ok_or_else(|| ApiError::field("pitch_id", "is required"))?;
     let session = fields.solid_text("session_id", 1, 100)?.unwrap_or_else(|| NO_SESSION.into());
     fields.finish()?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.begin().await?;
     pitch::State::lock(&mut tx, id, viewer.as_ref()).await?;
     let counted = match &viewer {
         Some(viewer) => add_for_user(&mut tx, id, viewer, now).await?,

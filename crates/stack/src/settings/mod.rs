@@ -15,7 +15,10 @@ mod route;
 
 use edge_cache_core::route::Route;
 use edge_cache_memory::MemoryConfig;
-use edge_cache_origin::database::DatabaseConfig;
+use edge_cache_origin::{
+    database::{DatabaseConfig, Dialect},
+    outbox::OutboxConfig,
+};
 use edge_cache_redis::RedisConfig;
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +41,10 @@ pub struct Settings {
     pub listen: ListenSettings,
     /// `[origin]`: what stands behind the cache.
     pub origin: OriginSettings,
-    /// `[database]`: of the `pitchey` origin.
+    /// `[database]`: of the `pitchey` origin, and of the outbox.
     pub database: DatabaseConfig,
+    /// `[outbox]`: purges that writes leave in the database.
+    pub outbox: OutboxConfig,
     /// `[cache]`: policy and waits.
     pub cache: CacheSettings,
     /// `[compression]`: of what is kept.
@@ -86,10 +91,30 @@ impl Settings {
         self.cache.validate()?;
         self.limits.validate()?;
         self.origin.validate()?;
-        if self.origin.kind == OriginKind::Pitchey && !self.database.url.is_empty() {
+        if (self.origin.kind == OriginKind::Pitchey || self.outbox.enabled) && !self.database.url.is_empty() {
             self.database.validate().map_err(|error| SettingsError::other(error.to_string()))?;
         }
+        if self.outbox.enabled {
+            self.validate_outbox()?;
+        }
         self.declared_routes().map(drop)
+    }
+
+    fn validate_outbox(&self) -> Result<(), SettingsError> {
+        if self.database.dialect().ok() != Some(Dialect::Postgres) {
+            let rule = "must name a Postgres database where outbox.enabled is set";
+            return Err(SettingsError::rule("database.url", self.database.redacted_url(), rule));
+        }
+        if self.database.connections_max < 2 {
+            let rule = "must be at least 2 where outbox.enabled is set: one of them is the outbox's";
+            return Err(SettingsError::rule("database.connections_max", self.database.connections_max, rule));
+        }
+        for (key, wait) in [("poll", self.outbox.poll), ("grace", self.outbox.grace), ("keep", self.outbox.keep)] {
+            if wait.is_zero() {
+                return Err(SettingsError::rule(&format!("outbox.{key}"), "0s", "must be above zero"));
+            }
+        }
+        Ok(())
     }
 
     /// The `[[route]]`s as the cache takes them.

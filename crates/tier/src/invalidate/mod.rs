@@ -18,10 +18,11 @@ use std::{
 use bytes::Bytes;
 use edge_cache_core::{
     BoxError, TagHash,
+    headers::CACHE_GROUP_INVALIDATION,
     marker::{Guard, PurgeKind, Start},
 };
 use edge_cache_policy::{Mode, groups, request};
-use http::{HeaderMap, Request, Response, StatusCode, header, response::Parts};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, header, response::Parts};
 use http_body::Body;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
@@ -44,13 +45,38 @@ pub struct InvalidateLayer {
     purger: Purger,
     keepers: Arc<[Keeper]>,
     tasks: TaskTracker,
+    after: Option<AfterWrite>,
+}
+
+/// Hears of a write whose answer named what it made stale, once that is purged and acknowledged: with the answer's extensions.
+#[derive(Clone)]
+pub struct AfterWrite(Arc<dyn Fn(&Extensions) + Send + Sync>);
+
+impl AfterWrite {
+    /// Calls `hear`, which must not block.
+    pub fn new(hear: impl Fn(&Extensions) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+}
+
+impl std::fmt::Debug for AfterWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AfterWrite")
+    }
 }
 
 impl InvalidateLayer {
     /// A layer that purges through `purger`.
     #[must_use]
     pub fn new(purger: Purger) -> Self {
-        Self { purger, keepers: Arc::new([]), tasks: TaskTracker::new() }
+        Self { purger, keepers: Arc::new([]), tasks: TaskTracker::new(), after: None }
+    }
+
+    /// Who hears of writes that are purged for. Default: nobody.
+    #[must_use]
+    pub fn after(mut self, after: Option<AfterWrite>) -> Self {
+        self.after = after;
+        self
     }
 
     /// The tiers in which answers to a POST are kept that stand for later GETs (RFC 9110 §9.3.3). Default: none.
@@ -72,8 +98,8 @@ impl<S> Layer<S> for InvalidateLayer {
     type Service = Invalidate<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { purger, keepers, tasks } = self.clone();
-        Invalidate { inner, purger, keepers, tasks }
+        let Self { purger, keepers, tasks, after } = self.clone();
+        Invalidate { inner, purger, keepers, tasks, after }
     }
 }
 
@@ -84,6 +110,7 @@ pub struct Invalidate<S> {
     purger: Purger,
     keepers: Arc<[Keeper]>,
     tasks: TaskTracker,
+    after: Option<AfterWrite>,
 }
 
 impl<S, B, RB> Service<Request<B>> for Invalidate<S>
@@ -108,7 +135,7 @@ where
         if request::is_safe(req.method()) {
             return ResponseFuture { kind: Kind::Safe { inner: Oneshot::new(self.inner.clone(), req) } };
         }
-        let Self { inner, purger, keepers, tasks } = self.clone();
+        let Self { inner, purger, keepers, tasks, after } = self.clone();
         let written = Written::of(&req);
         let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
@@ -128,7 +155,11 @@ where
                 _ => None,
             };
             let stale = stale_tags(&purger, written.as_ref(), &parts);
-            let start = purge(&purger, stale, kept.as_ref().map(|(_, _, guard)| guard)).await;
+            let (start, acknowledged) = purge(&purger, stale, kept.as_ref().map(|(_, _, guard)| guard)).await;
+            if let (Some(after), true) = (&after, acknowledged && parts.headers.contains_key(CACHE_GROUP_INVALIDATION))
+            {
+                after.0(&parts.extensions);
+            }
             let (Some(start), Some((post, head, _))) = (start, kept) else {
                 return Ok(Response::from_parts(parts, TierBody::inner(body)));
             };
@@ -176,17 +207,16 @@ fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale
     tags
 }
 
-/// Purges; tells the start of an answer that is as new as the purge of its own URI, if `guard` holds. That purge, a soft one, comes last,
+/// Purges; tells whether that is acknowledged, and the start of an answer that is as new as the purge of its own URI, if `guard` holds. That purge, a soft one, comes last,
 /// so that the answer is newer than all that it purges itself.
-async fn purge(purger: &Purger, stale: Stale, guard: Option<&Guard>) -> Option<Start> {
+async fn purge(purger: &Purger, stale: Stale, guard: Option<&Guard>) -> (Option<Start>, bool) {
     let [(soft, own), (hard, groups)] = stale;
-    if !groups.is_empty() {
-        purger.purge_tags(hard, &groups).await;
-    }
+    let groups = groups.is_empty() || purger.purge_tags(hard, &groups).await.acknowledged;
     if own.is_empty() {
-        return None;
+        return (None, groups);
     }
-    purger.purge_guarded(soft, &own, guard).await.1
+    let (own, start) = purger.purge_guarded(soft, &own, guard).await;
+    (start, groups && own.acknowledged)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

@@ -1,0 +1,238 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use edge_cache_core::BoxError;
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+
+use super::{Entry, OutboxConfig, Purges};
+use crate::database::{ConfigError, DatabaseConfig, Target};
+
+/// Rows read at a time.
+const BATCH: i64 = 500;
+/// The lock that one consumer holds: the number only has to be the same everywhere.
+const LOCK: i64 = 3_343_222_432;
+/// After a wake-up: so that one look finds what several writes left.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+/// How often what is old is deleted.
+const TIDY: Duration = Duration::from_secs(10);
+/// How often one that stands by tries to take over.
+const STAND_BY: Duration = Duration::from_secs(1);
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Reads the outbox of a Postgres database, over a connection of its own.
+#[derive(Debug)]
+pub struct Consumer {
+    postgres: Config,
+    connect_timeout: Duration,
+    config: OutboxConfig,
+    progress: Arc<Progress>,
+}
+
+/// What a consumer did so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    leads: AtomicBool,
+    lag_millis: AtomicU64,
+    done: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Progress {
+    /// Whether it is the one that reads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
+    }
+
+    /// Since the oldest row that is not done was written, at the last look. Rows that their writers still mean to purge do not count.
+    #[must_use]
+    pub fn lag(&self) -> Duration {
+        Duration::from_millis(self.lag_millis.load(Ordering::Acquire))
+    }
+
+    /// Rows done.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Times that it had to begin anew.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection, and the task that drives it.
+struct Session {
+    client: Client,
+    wake: Arc<Notify>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Consumer {
+    /// A consumer of the outbox in the database that `database` names.
+    ///
+    /// # Errors
+    /// When that is no Postgres.
+    pub fn new(database: &DatabaseConfig, config: OutboxConfig) -> Result<Self, ConfigError> {
+        let Target::Postgres(postgres) = database.target()? else {
+            let rule = "must be a Postgres database where outbox.enabled is set";
+            return Err(ConfigError { key: "url", value: database.redacted_url(), rule });
+        };
+        let mut postgres = *postgres;
+        postgres.application_name("edge-cache outbox");
+        let connect_timeout = database.connect_timeout;
+        Ok(Self { postgres, connect_timeout, config, progress: Arc::default() })
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Consumes without end: spawn it, and drop it to stop.
+    pub async fn run(self, purges: impl Purges) {
+        let mut pause = RETRY_MIN;
+        loop {
+            let began = Instant::now();
+            let Err(error) = self.session(&purges).await;
+            self.progress.leads.store(false, Ordering::Release);
+            self.progress.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(error = &*error, "the outbox cannot be consumed: trying again");
+            pause = if began.elapsed() > RETRY_MAX { RETRY_MIN } else { (pause * 2).min(RETRY_MAX) };
+            sleep(pause).await;
+        }
+    }
+
+    async fn session(&self, purges: &impl Purges) -> Result<std::convert::Infallible, BoxError> {
+        let session = timeout(self.connect_timeout, Session::open(&self.postgres)).await??;
+        while !session.take_lock().await? {
+            sleep(STAND_BY).await;
+        }
+        self.progress.leads.store(true, Ordering::Release);
+        session.client.batch_execute("LISTEN edge_cache_outbox").await?;
+        let mut tidied = Instant::now();
+        loop {
+            let read = self.look(&session, purges).await?;
+            if tidied.elapsed() > TIDY {
+                session.tidy(self.config.keep).await?;
+                tidied = Instant::now();
+            }
+            if read < BATCH && timeout(self.config.poll, session.wake.notified()).await.is_ok() {
+                sleep(DEBOUNCE).await;
+            }
+        }
+    }
+
+    /// Purges what is not done. Tells how many rows were read.
+    async fn look(&self, session: &Session, purges: &impl Purges) -> Result<i64, BoxError> {
+        let Some(told_to) = purges.told_to() else {
+            // Nobody could be told for certain.
+            return Ok(0);
+        };
+        session.again_if_lost(&told_to, self.config.keep).await?;
+        let (entries, lag) = session.open_entries(self.config.grace).await?;
+        self.progress.lag_millis.store(lag, Ordering::Release);
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        purges.purge(&entries).await?;
+        let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
+        session.client.execute("UPDATE edge_cache.outbox SET done_at = now() WHERE id = ANY($1)", &[&ids]).await?;
+        self.progress.done.fetch_add(ids.len() as u64, Ordering::Relaxed);
+        Ok(i64::try_from(ids.len()).unwrap_or(BATCH))
+    }
+}
+
+impl Session {
+    async fn open(postgres: &Config) -> Result<Self, tokio_postgres::Error> {
+        let (client, mut connection) = postgres.connect(NoTls).await?;
+        let wake = Arc::new(Notify::new());
+        let driver = tokio::spawn({
+            let wake = Arc::clone(&wake);
+            async move {
+                while let Some(message) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+                    match message {
+                        Ok(AsyncMessage::Notification(_)) => wake.notify_one(),
+                        Ok(_) => {}
+                        // The next statement fails, and says why.
+                        Err(_) => break,
+                    }
+                }
+                wake.notify_one();
+            }
+        });
+        Ok(Self { client, wake, driver })
+    }
+
+    async fn take_lock(&self) -> Result<bool, tokio_postgres::Error> {
+        self.client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?.try_get(0)
+    }
+
+    /// Makes what was done of late not done, if whoever was told has lost it.
+    async fn again_if_lost(&self, told_to: &str, keep: Duration) -> Result<(), tokio_postgres::Error> {
+        let sql = "SELECT value FROM edge_cache.state WHERE name = 'incarnation'";
+        let known: Option<String> = self.client.query_opt(sql, &[]).await?.map(|row| row.try_get(0)).transpose()?;
+        if known.as_deref() == Some(told_to) {
+            return Ok(());
+        }
+        // In one statement, so that whoever dies in between leaves both for the next.
+        let sql = "WITH lost AS (UPDATE edge_cache.outbox SET done_at = NULL \
+                       WHERE $2 AND done_at > now() - $3::bigint * interval '1 millisecond') \
+                   INSERT INTO edge_cache.state (name, value) VALUES ('incarnation', $1) \
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.client.execute(sql, &[&told_to, &known.is_some(), &millis(keep)]).await?;
+        Ok(())
+    }
+
+    /// What is not done, and the age of the oldest in milliseconds.
+    async fn open_entries(&self, grace: Duration) -> Result<(Vec<Entry>, u64), tokio_postgres::Error> {
+        let sql = "SELECT id, kind, tags, actor, reason, \
+                       (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint AS age \
+                   FROM edge_cache.outbox WHERE done_at IS NULL \
+                       AND (writer IS NULL OR created_at < clock_timestamp() - $1::bigint * interval '1 millisecond') \
+                   ORDER BY id LIMIT $2";
+        let rows = self.client.query(sql, &[&millis(grace), &BATCH]).await?;
+        let mut oldest = 0;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            oldest = oldest.max(row.try_get::<_, i64>("age")?);
+            entries.push(Entry {
+                id: row.try_get("id")?,
+                hard: row.try_get::<_, &str>("kind")? == "hard",
+                tags: row.try_get("tags")?,
+                actor: row.try_get("actor")?,
+                reason: row.try_get("reason")?,
+            });
+        }
+        Ok((entries, u64::try_from(oldest).unwrap_or(0)))
+    }
+
+    async fn tidy(&self, keep: Duration) -> Result<(), tokio_postgres::Error> {
+        let sql = "DELETE FROM edge_cache.outbox WHERE done_at < now() - $1::bigint * interval '1 millisecond'";
+        self.client.execute(sql, &[&millis(keep)]).await.map(drop)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
