@@ -6,7 +6,9 @@
 
 mod answer;
 mod client;
+pub mod coherence;
 mod demo;
+mod fault;
 mod feed;
 mod gate;
 mod metrics;
@@ -22,6 +24,7 @@ pub use self::{
     answer::Answer,
     client::{Ask, Client, Opened, raw},
     demo::Demo,
+    fault::{Fault, Way},
     feed::{Feed, Feeder},
     gate::Gate,
     metrics::Samples,

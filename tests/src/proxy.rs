@@ -53,7 +53,9 @@ pub struct Ended {
 /// The binary beside this test's.
 fn program() -> PathBuf {
     let own = env::current_exe().expect("this test is a file");
-    let folder = own.parent().and_then(|deps| deps.parent()).expect("tests stand in a folder of the target folder");
+    let beside = own.parent().expect("a program stands in a folder");
+    // Tests stand in a folder of their own beside the programs.
+    let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
     let program = folder.join("cache-proxy");
     assert!(program.is_file(), "{} is missing: `cargo build -p cache-proxy` makes it", program.display());
     program
@@ -182,6 +184,35 @@ impl Proxy {
         Client::new(self.admin.expect("it was started with an admin listener"))
     }
 
+    /// Where operators connect.
+    ///
+    /// # Panics
+    /// When there is no admin listener.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.expect("it was started with an admin listener")
+    }
+
+    /// Halts the process.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn pause(&self) {
+        kill(self.pid(), Signal::SIGSTOP).expect("it runs");
+    }
+
+    /// Lets a halted process go on.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn resume(&self) {
+        kill(self.pid(), Signal::SIGCONT).expect("it runs");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("process ids are small"))
+    }
+
     /// The metrics as they are now.
     ///
     /// # Panics
@@ -231,8 +262,7 @@ impl Proxy {
     /// # Panics
     /// When it has ended already.
     pub fn terminate(&self) {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
-        kill(pid, Signal::SIGTERM).expect("it runs");
+        kill(self.pid(), Signal::SIGTERM).expect("it runs");
     }
 
     /// Waits until it ends by itself.

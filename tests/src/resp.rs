@@ -51,6 +51,27 @@ impl Resp {
         assert_eq!(self.line().await.expect("Redis answers"), "+OK");
     }
 
+    /// A section of what it tells of itself.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn info(&mut self, section: &str) -> String {
+        self.send(&[b"INFO", section.as_bytes()]).await.expect("Redis reads");
+        String::from_utf8_lossy(&self.bulk().await.expect("a text")).into_owned()
+    }
+
+    /// The port of the primary, of a sentinel.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn primary(&mut self) -> u16 {
+        self.send(&[b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", b"mymaster"]).await.expect("the sentinel reads");
+        assert_eq!(self.number('*').await.expect("an address"), 2);
+        self.bulk().await.expect("a host");
+        let port = self.bulk().await.expect("a port");
+        std::str::from_utf8(&port).ok().and_then(|port| port.parse().ok()).expect("a number")
+    }
+
     /// Forgets everything.
     ///
     /// # Panics

@@ -23,6 +23,8 @@ const BATCH: i64 = 500;
 const LOCK: i64 = 3_343_222_432;
 /// After a wake-up: so that one look finds what several writes left.
 const DEBOUNCE: Duration = Duration::from_millis(10);
+/// After a wake-up others are kept back for this long.
+const UNANNOUNCED: Duration = Duration::from_millis(50);
 /// How often what is old is deleted.
 const TIDY: Duration = Duration::from_secs(10);
 /// How often one that stands by tries to take over.
@@ -137,7 +139,9 @@ impl Consumer {
                 session.tidy(self.config.keep).await?;
                 tidied = Instant::now();
             }
-            if read < BATCH && timeout(self.config.poll, session.wake.notified()).await.is_ok() {
+            // Who writes soon after another sends no wake-up.
+            let pause = if read == 0 { self.config.poll } else { self.config.poll.min(UNANNOUNCED) };
+            if read < BATCH && timeout(pause, session.wake.notified()).await.is_ok() {
                 sleep(DEBOUNCE).await;
             }
         }
@@ -164,6 +168,10 @@ impl Consumer {
 }
 
 impl Session {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "notifications cannot come through a pool; it is counted among its connections"
+    )]
     async fn open(postgres: &Config) -> Result<Self, tokio_postgres::Error> {
         let (client, mut connection) = postgres.connect(NoTls).await?;
         let wake = Arc::new(Notify::new());
