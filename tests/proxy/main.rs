@@ -7,6 +7,7 @@ mod directives;
 mod gateway;
 mod interim;
 mod large;
+mod operating;
 mod parts;
 mod passing;
 mod policies;

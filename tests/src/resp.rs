@@ -60,6 +60,16 @@ impl Resp {
         String::from_utf8_lossy(&self.bulk().await.expect("a text")).into_owned()
     }
 
+    /// All of a stream, as Redis spells it.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn stream(&mut self, key: &str) -> String {
+        let script = b"return cjson.encode(redis.call('XRANGE', KEYS[1], '-', '+'))";
+        self.send(&[b"EVAL", script, b"1", key.as_bytes()]).await.expect("Redis reads");
+        String::from_utf8_lossy(&self.bulk().await.expect("a text")).into_owned()
+    }
+
     /// The port of the primary, of a sentinel.
     ///
     /// # Panics

@@ -160,6 +160,25 @@ pub enum NoStore {
 }
 
 impl NoStore {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::Method,
+        Self::RequestNoStore,
+        Self::ResponseNoStore,
+        Self::Private,
+        Self::Authorization,
+        Self::SetCookie,
+        Self::Status,
+        Self::NoFreshness,
+        Self::VaryStar,
+        Self::TooLarge,
+        Self::Incomplete,
+        Self::Part,
+        Self::Tags,
+        Self::ContentType,
+        Self::Route,
+    ];
+
     /// The `detail` text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

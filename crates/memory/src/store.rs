@@ -91,6 +91,11 @@ impl MemoryStore {
         .load(Ordering::Relaxed)
     }
 
+    /// How many entries are so. Looks at all of them: for a person who asks.
+    pub fn count(&self, is_so: impl Fn(&Entry) -> bool) -> usize {
+        self.entries.iter().filter(|(_, kept)| is_so(&kept.entry)).count()
+    }
+
     /// Housekeeping: drops what expired and what is over the budget. moka does it on access; without traffic somebody must call.
     pub fn tidy(&self) {
         self.entries.run_pending_tasks();

@@ -1,5 +1,6 @@
 //! The operators' side: metrics, health, purge.
 
+mod explain;
 mod health;
 mod purge;
 mod token;
@@ -14,11 +15,11 @@ use axum::{
 };
 use edge_cache::{EdgeCache, Metrics};
 use edge_cache_origin::database::Database;
-use http::header;
+use http::{Uri, header};
 use tokio::net::TcpListener;
 
-pub(crate) use self::health::Readiness;
 use self::token::Access;
+pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
 use crate::listener;
 
 /// The admin listener.
@@ -51,6 +52,7 @@ impl Admin {
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
             .route("/purge", post(purge::purge))
+            .route("/explain", get(explain::explain))
             .with_state(shared);
         Ok(Self { listener, router, address, readiness })
     }
@@ -65,4 +67,14 @@ impl Admin {
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], shared.cache.metrics().render())
+}
+
+/// Scheme, authority and the whole of an absolute URL.
+fn absolute(url: &str) -> Result<(String, String, Uri), String> {
+    let wrong = || format!("`{url}`: expected an absolute URL as clients name it, http://HOST[:PORT]/PATH");
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme), Some(authority)) => Ok((scheme.to_owned(), authority.to_string(), uri)),
+        _ => Err(wrong()),
+    }
 }

@@ -22,6 +22,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show the configuration
     Config(ConfigArgs),
+    /// Purge what running nodes hold, through the admin listener of one
+    Purge(PurgeArgs),
+    /// Say what a running node holds of a URL, and why it would hit or miss
+    Explain(ExplainArgs),
     /// The outbox in a Postgres database: edge_cache.invalidate(tag, …) purges when the transaction commits
     #[command(subcommand)]
     Sql(SqlCommand),
@@ -80,6 +84,56 @@ pub(crate) struct ServeArgs {
 pub(crate) enum PolicyArg {
     Guarded,
     Rfc,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// The admin listener of a running node; the token is read from CACHE_PROXY_ADMIN_TOKEN
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
+    pub(crate) admin: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["tag", "url", "prefix", "all"])]
+pub(crate) struct PurgeArgs {
+    /// Everything that the origin tagged so
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// A URL as clients name it, with all its variants
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Vec<String>,
+    /// Every URL that begins so; rounded up to a whole directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) prefix: Vec<String>,
+    /// Everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Not to be served even if the origin fails
+    #[arg(long)]
+    pub(crate) hard: bool,
+    /// Only say how many entries the node holds of it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) at: AdminArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The URL, as clients name it: http://HOST[:PORT]/PATH
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// A header of the request, such as "accept-language: de"
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: AdminArgs,
 }
 
 #[derive(Debug, Subcommand)]

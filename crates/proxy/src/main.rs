@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod exit;
 mod listener;
+mod operate;
 mod origin;
 mod outbox;
 mod serve;
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
             cli::Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Check(args) => check::check(&args).map(|()| ExitCode::SUCCESS),
             cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
+            cli::Command::Purge(args) => operate::purge(args).await,
+            cli::Command::Explain(args) => operate::explain(args).await,
             cli::Command::Sql(args) => outbox::sql::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Bench(args) => bench::run(*args).await,
         }

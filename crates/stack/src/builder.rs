@@ -69,6 +69,7 @@ impl EdgeCacheBuilder {
         self.keying.mode = settings.cache.policy.into();
         self.keying.tenant = settings.cache.tenant.as_str().into();
         self.keying.trusted = settings.cache.trusted.clone().into();
+        self.keying.purge_method = settings.cache.purge_method;
         self.keying.expose_tags = settings.cache.expose_tags;
         self.tier = settings.cache.tier();
         self.keying.codings = settings.compression.codings();
@@ -100,6 +101,12 @@ impl EdgeCacheBuilder {
     /// The Redis tier; an empty URL for none.
     pub fn redis(mut self, redis: RedisConfig) -> Self {
         self.redis = redis;
+        self
+    }
+
+    /// Whether `PURGE` requests of trusted clients purge their URI. Default: false.
+    pub fn purge_method(mut self, purge_method: bool) -> Self {
+        self.keying.purge_method = purge_method;
         self
     }
 

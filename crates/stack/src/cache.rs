@@ -1,10 +1,13 @@
 use std::time::Duration;
 
-use edge_cache_core::{marker::Standing, route::Route};
+use edge_cache_core::{Bypass, Entry, Kind, marker::Standing, route::Route};
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
-use edge_cache_tier::{Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Purger, Tier, TierLayer};
+use edge_cache_tier::{
+    Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Located, Purge, Purger, Tier, TierLayer, TierReport,
+};
+use http::HeaderMap;
 use tower_layer::Layer;
 
 use crate::{
@@ -118,6 +121,39 @@ impl EdgeCache {
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.purger.standing()
+    }
+
+    /// How many entries in memory `purge` would take. What Redis holds cannot be counted: a purge looks nothing up.
+    ///
+    /// # Errors
+    /// A URL that has no key, and why.
+    pub fn count(&self, purge: &Purge) -> Result<usize, Bypass> {
+        let tags = self.purger.tags(purge)?;
+        let Some(memory) = self.memory() else { return Ok(0) };
+        let is_hit = |entry: &Entry| {
+            entry.head().kind != Kind::VariantIndex
+                && entry.head().tags.as_slice().iter().any(|tag| tags.contains(tag))
+                && self.purger.is_live(entry)
+        };
+        Ok(memory.count(is_hit))
+    }
+
+    /// The key of a URL, and what each tier holds of it and would do with it, for a request with `headers`.
+    ///
+    /// # Errors
+    /// Why it has no key.
+    pub async fn explain(
+        &self,
+        (scheme, authority, path, query): (&str, &str, &str, &str),
+        headers: &HeaderMap,
+    ) -> Result<(Located, Vec<TierReport>), Bypass> {
+        let located = self.purger.keying().locate(scheme, authority, path, query)?;
+        let tiers = [self.layer.memory.explainer(), self.layer.redis.explainer()];
+        let mut reports = Vec::new();
+        for tier in tiers.into_iter().flatten() {
+            reports.push(tier.explain(&located, headers).await);
+        }
+        Ok((located, reports))
     }
 
     /// How this node follows the purges of others; `None` for a node alone.

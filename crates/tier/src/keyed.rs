@@ -81,6 +81,8 @@ pub struct Keying {
     pub trusted: Arc<[IpAddr]>,
     /// Leave `Cache-Tag` and the like on answers instead of taking them off.
     pub expose_tags: bool,
+    /// Purge the URI of a `PURGE` request from a [`Trusted`] client, instead of passing it on.
+    pub purge_method: bool,
     /// Codings that a layer inside the tiers applies, the best liked first: origins are asked for these or none.
     pub codings: Arc<[Coding]>,
 }

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod body;
+mod explain;
 mod flight;
 pub mod invalidate;
 mod keeper;
@@ -21,10 +22,11 @@ mod variants;
 
 pub use self::{
     body::{RequestBody, TierBody},
+    explain::{Explainer, Held, TierReport},
     invalidate::{AfterWrite, Invalidate, InvalidateLayer},
     keeper::Keeper,
     key::{Key, KeyLayer},
-    keyed::{Bypassed, Keyed, Keying, Refresh, Trusted},
+    keyed::{Bypassed, Keyed, Keying, Located, Refresh, Trusted},
     purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
     tier::{Tier, TierConfig, TierLayer},
 };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_cache_core::{
-    BoxError, Bypass, SharedClock, SharedEvents, TagHash, Timestamp,
-    marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket},
+    BoxError, Bypass, Entry, SharedClock, SharedEvents, TagHash, Timestamp,
+    marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket, Verdict},
 };
 
 use futures_util::future::BoxFuture;
@@ -130,11 +130,26 @@ impl Purger {
     /// # Errors
     /// A URL that has no key, and why; nothing is purged then.
     pub async fn purge(&self, purge: &Purge) -> Result<Receipt, Bypass> {
+        let tags = self.tags(purge)?;
+        Ok(self.purge_tags(purge.kind, &tags).await)
+    }
+
+    /// The tags that `purge` would raise markers for, hashed.
+    ///
+    /// # Errors
+    /// A URL that has no key, and why.
+    pub fn tags(&self, purge: &Purge) -> Result<Vec<TagHash>, Bypass> {
         let mut tags = Vec::with_capacity(purge.targets.len());
         for target in &purge.targets {
             self.tag(target, &mut tags)?;
         }
-        Ok(self.purge_tags(purge.kind, &tags).await)
+        Ok(tags)
+    }
+
+    /// Whether an entry could still be used, as far as purges go.
+    #[must_use]
+    pub fn is_live(&self, entry: &Entry) -> bool {
+        self.markers.judge(entry) == Verdict::Live
     }
 
     /// Purges by hashed tags.

@@ -2,12 +2,12 @@ use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
 };
-use edge_cache::{Purge, PurgeKind, Receipt, Target};
-use http::{HeaderMap, StatusCode, Uri};
+use edge_cache::{Audit, Purge, PurgeKind, Receipt, Target};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Shared;
+use super::{Shared, absolute};
 
 /// `POST /purge`: at least one of `tags`, `urls`, `prefixes`, `all`.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +23,12 @@ pub(super) struct Body {
     all: bool,
     /// Not to be served even if the origin fails.
     hard: bool,
+    /// Only say how many entries it would take.
+    dry_run: bool,
+    /// Who purges, for the audit.
+    actor: String,
+    /// Why, for the audit.
+    reason: String,
 }
 
 type Answer = (StatusCode, Json<serde_json::Value>);
@@ -37,16 +43,54 @@ pub(super) async fn purge(
     shared.access.check(&headers).map_err(|(status, why)| refuse(status, why))?;
     let Json(body) = body.map_err(|error| refuse(error.status(), error.body_text()))?;
     let kind = if body.hard { PurgeKind::Hard } else { PurgeKind::Soft };
+    let audit = Audit { actor: actor(&body), reason: cut(&body.reason), what: cut(&body.what()), kind };
+    let dry_run = body.dry_run;
     let targets = targets(body).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
     let purge = Purge { targets, kind };
-    let receipt = shared.cache.purger().purge(&purge).await.map_err(|why| {
+    let no_key = |why: edge_cache::core::Bypass| {
         refuse(StatusCode::BAD_REQUEST, format!("one of the URLs has no cache key: {}", why.as_str()))
-    })?;
-    tracing::info!(seq = receipt.seq, tags = receipt.tags, kind = kind.as_str(), "purged");
+    };
+    if dry_run {
+        // It looks at every entry, which takes a while where there are many.
+        let cache = shared.cache.clone();
+        let counted = tokio::task::spawn_blocking(move || cache.count(&purge)).await;
+        let counted = counted.map_err(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        let memory = counted.map_err(no_key)?;
+        let redis = if shared.cache.redis().is_some() { "not counted: a purge looks nothing up" } else { "off" };
+        let answer =
+            json!({ "dry_run": true, "kind": kind.as_str(), "would_purge": { "memory": memory, "redis": redis } });
+        return Ok((StatusCode::OK, Json(answer)));
+    }
+    let receipt = shared.cache.purger().purge(&purge).await.map_err(no_key)?;
+    shared.cache.purger().audit(&audit, &receipt);
     // Applied here, and not yet known to be everywhere: accepted, not done.
     let status = if receipt.acknowledged { StatusCode::OK } else { StatusCode::ACCEPTED };
     let Receipt { seq, acknowledged, tags } = receipt;
     Ok((status, Json(json!({ "purged": tags, "kind": kind.as_str(), "seq": seq, "acknowledged": acknowledged }))))
+}
+
+/// Longest text that the audit keeps.
+const TEXT_MAX: usize = 300;
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
+}
+
+fn actor(body: &Body) -> String {
+    if body.actor.is_empty() { "api".to_owned() } else { cut(&body.actor) }
+}
+
+impl Body {
+    /// What it names, in words.
+    fn what(&self) -> String {
+        let named =
+            |kind: &str, names: &[String]| names.iter().map(|name| format!("{kind} {name}")).collect::<Vec<_>>();
+        let mut all = [named("tag", &self.tags), named("url", &self.urls), named("prefix", &self.prefixes)].concat();
+        if self.all {
+            all.push("everything".to_owned());
+        }
+        all.join(", ")
+    }
 }
 
 fn targets(body: Body) -> Result<Vec<Target>, String> {
@@ -67,13 +111,4 @@ fn targets(body: Body) -> Result<Vec<Target>, String> {
         return Err("nothing to purge: name `tags`, `urls`, `prefixes`, or `all: true`".to_owned());
     }
     Ok(targets)
-}
-
-fn absolute(url: &str) -> Result<(String, String, Uri), String> {
-    let wrong = || format!("`{url}`: expected an absolute URL as clients name it, http://HOST[:PORT]/PATH");
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some(scheme), Some(authority)) => Ok((scheme.to_owned(), authority.to_string(), uri)),
-        _ => Err(wrong()),
-    }
 }

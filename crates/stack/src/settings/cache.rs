@@ -36,6 +36,8 @@ pub struct CacheSettings {
     pub tenant: String,
     /// Addresses of clients whose `no-cache` and the like count under `guarded`. Default: none.
     pub trusted: Vec<IpAddr>,
+    /// Purge the URI of a `PURGE` request from a trusted client. Default: false.
+    pub purge_method: bool,
     /// Leave `Cache-Tag` and the like on answers. Default: false.
     pub expose_tags: bool,
     /// Longest wait for another request's fill. Default: 2 s.
@@ -78,6 +80,7 @@ impl Default for CacheSettings {
             policy: Policy::default(),
             tenant: String::new(),
             trusted: Vec::new(),
+            purge_method: false,
             expose_tags: keep_tags,
             wait_max,
             wait_soft,

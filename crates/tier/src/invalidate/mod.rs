@@ -5,6 +5,7 @@
 //! that leaves cannot keep a write from being purged.
 
 mod answer;
+mod by_method;
 mod written;
 
 use std::{
@@ -137,6 +138,11 @@ where
         }
         let Self { inner, purger, keepers, tasks, after } = self.clone();
         let written = Written::of(&req);
+        if by_method::is_asked(&purger, &req) {
+            let (trusted, hard) = (by_method::is_trusted(&req), by_method::is_hard(&req));
+            let task = self.tasks.spawn(async move { Ok(by_method::purge(purger, written, trusted, hard).await) });
+            return ResponseFuture { kind: Kind::Unsafe { task } };
+        }
         let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
             let (parts, body) = Oneshot::new(inner, req).await?.into_parts();

@@ -1,11 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
-use edge_cache_core::{NoEvents, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng, marker::Markers};
+use edge_cache_core::{
+    NoEvents, NoStore, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng, marker::Markers,
+};
 use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
 
 use super::Tier;
-use crate::{flight::Flights, keeper::Keeper, notes::Notes};
+use crate::{explain::Explainer, flight::Flights, keeper::Keeper, notes::Notes};
 
 /// What a tier waits for, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +64,9 @@ pub(crate) struct Shared<St> {
     pub(crate) config: TierConfig,
     pub(crate) flights: Flights,
     /// Keys whose answers could not be stored.
-    pub(crate) uncacheable: Notes,
+    pub(crate) uncacheable: Notes<NoStore>,
     /// Keys whose origin just failed.
-    pub(crate) failed: Notes,
+    pub(crate) failed: Notes<()>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -99,7 +101,8 @@ impl<St: Store> TierLayer<St> {
         rng: SharedRng,
         events: SharedEvents,
     ) -> Self {
-        let (uncacheable, failed) = (Notes::new(config.hit_for_miss), Notes::new(config.retry_throttle));
+        let uncacheable = Notes::new(config.hit_for_miss, &NoStore::ALL);
+        let failed = Notes::new(config.retry_throttle, &[()]);
         let (flights, tasks) = (Flights::default(), TaskTracker::new());
         Self {
             shared: Some(Arc::new(Shared {
@@ -133,6 +136,12 @@ impl<St: Store> TierLayer<St> {
     #[must_use]
     pub fn keeper(&self) -> Option<Keeper> {
         self.shared.clone().map(|shared| Keeper(Arc::new(shared)))
+    }
+
+    /// The tier as something that tells what it holds, unless the layer is off.
+    #[must_use]
+    pub fn explainer(&self) -> Option<Explainer> {
+        self.shared.clone().map(|shared| Explainer(Arc::new(shared)))
     }
 
     /// Waits until the fills that run now have ended. Bound it by a deadline of your own.

@@ -6,13 +6,13 @@ use crate::variants::VariantIndex;
 
 /// What a tier holds for a request.
 #[derive(Debug)]
-pub(super) struct Lookup {
+pub(crate) struct Lookup {
     /// The key to fill: the variant's where the selecting headers are known, else the base key.
-    pub(super) key: CacheKey,
+    pub(crate) key: CacheKey,
     /// The entry, unless a purge took it.
-    pub(super) entry: Option<(Entry, Verdict)>,
+    pub(crate) entry: Option<(Entry, Verdict)>,
     /// Why the request goes forward, should it.
-    pub(super) fwd: Fwd,
+    pub(crate) fwd: Fwd,
     /// Whether something was left alone because this node cannot know whether it was purged.
     pub(super) cut_off: bool,
     /// The request's own key, where the entry is another variant in the language that it prefers: such an entry is served or left alone.
@@ -21,7 +21,7 @@ pub(super) struct Lookup {
 
 impl<St: Store> Shared<St> {
     /// Follows the variant index, if `first` is one, and asks whether a purge took what is found.
-    pub(super) async fn look_up(
+    pub(crate) async fn look_up(
         &self,
         base: &CacheKey,
         first: Result<Option<Entry>, StoreError>,

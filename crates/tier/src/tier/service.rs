@@ -100,7 +100,7 @@ impl<St: Store> Shared<St> {
     }
 
     /// A store's answer, with its failure counted as the miss it is.
-    pub(super) fn found(&self, result: Result<Option<Entry>, StoreError>) -> Option<Entry> {
+    pub(crate) fn found(&self, result: Result<Option<Entry>, StoreError>) -> Option<Entry> {
         let found = result.unwrap_or_else(|error| {
             self.events.store_failed(self.store.name(), "get");
             tracing::debug!(tier = %self.store.name(), error = &error as &dyn std::error::Error, "lookup failed");

@@ -51,7 +51,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     pub(super) fn failed(mut self, outward: Outward<RB, E>, away: Away) {
         self.shared.events.fill_failed(self.shared.store.name());
-        self.shared.failed.add(&self.flight_key, self.shared.clock.now());
+        self.shared.failed.add(&self.flight_key, (), self.shared.clock.now());
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Failed(away));
         }
@@ -60,7 +60,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
         if !is_of_request(why) {
-            self.shared.uncacheable.add(&self.flight_key, self.shared.clock.now());
+            self.shared.uncacheable.add(&self.flight_key, why, self.shared.clock.now());
         }
         if let Some(lead) = self.lead.take() {
             lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use edge_cache_core::{Entry, Head, Store};
+use edge_cache_core::{Entry, Head, NoStore, Store};
 use futures_util::FutureExt;
 use http::header;
 use http_body::Body;
@@ -92,7 +92,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
                 if let Some(mut lead) = self.lead.take() {
                     lead.close();
                 }
-                self.shared.uncacheable.add(&self.key, self.shared.clock.now());
+                self.shared.uncacheable.add(&self.key, NoStore::TooLarge, self.shared.clock.now());
             }
             if reading.ended() {
                 break;

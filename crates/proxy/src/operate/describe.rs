@@ -1,0 +1,88 @@
+//! Answers of the admin listener, in words.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+const FITS: &str = "writing to a String cannot fail";
+
+pub(super) fn purge(answer: &Value) -> String {
+    let kind = answer["kind"].as_str().unwrap_or_default();
+    if answer["dry_run"] == true {
+        let would = &answer["would_purge"];
+        let redis = would["redis"].as_str().unwrap_or_default();
+        return format!("would purge {kind}: {} entries in memory; redis: {redis}", would["memory"]);
+    }
+    match (&answer["seq"], answer["acknowledged"].as_bool()) {
+        (Value::Null, _) => format!("purged {kind} on this node, and queued for the others: redis is away"),
+        (seq, Some(true)) => format!("purged {kind}, number {seq}: no node serves it any more"),
+        (seq, _) => format!("purged {kind}, number {seq}: not yet known to be everywhere"),
+    }
+}
+
+pub(super) fn explanation(answer: &Value) -> String {
+    let mut text = String::new();
+    writeln!(text, "{}", plain(&answer["url"])).expect(FITS);
+    if answer["key"].is_null() {
+        write!(text, "  no key: goes past the cache ({})", plain(&answer["bypass"])).expect(FITS);
+        return text;
+    }
+    let key = &answer["key"];
+    writeln!(text, "  key      {}", plain(&key["digest"])).expect(FITS);
+    let query = plain(&key["query"]);
+    let question = if query.is_empty() { "" } else { "?" };
+    let (scheme, authority, path) = (plain(&key["scheme"]), plain(&key["authority"]), plain(&key["path"]));
+    writeln!(text, "           {scheme}://{authority}{path}{question}{query}").expect(FITS);
+    writeln!(text, "  route    {}, policy {}", plain(&key["route"]), plain(&key["policy"])).expect(FITS);
+    for tier in answer["tiers"].as_array().into_iter().flatten() {
+        describe_tier(&mut text, tier);
+    }
+    text.trim_end().to_owned()
+}
+
+fn describe_tier(text: &mut String, tier: &Value) {
+    writeln!(text).expect(FITS);
+    let mut line = |name: &str, what: &str| writeln!(text, "    {name:<9} {what}").expect(FITS);
+    line(&plain(&tier["tier"]), &plain(&tier["outcome"]));
+    if let Some(why) = tier["unused"].as_str() {
+        line("unused", why);
+    }
+    if let Some(names) = tier["varies_by"].as_array() {
+        let names: Vec<String> = names.iter().map(plain).collect();
+        line("varies", &format!("by {}; {} variants kept", names.join(", "), tier["variants"]));
+    }
+    if let Some(why) = tier["not_stored_because"].as_str() {
+        line("unstored", &format!("the last answer was not kept: {why}"));
+    }
+    if tier["origin_failed_of_late"] == true {
+        line("origin", "failed for it a moment ago");
+    }
+    let held = &tier["held"];
+    if held.is_null() {
+        return;
+    }
+    line("held", &format!("{}, status {}, {} bytes", plain(&held["kind"]), held["status"], held["body_bytes"]));
+    let seconds = |name: &str| format!("{:.1} s", held[name].as_f64().unwrap_or(0.0));
+    line(
+        "time",
+        &format!(
+            "age {} of {}; fresh for {}, stale while revalidated for {}, stale if the origin fails for {}",
+            seconds("age_seconds"),
+            seconds("lifetime_seconds"),
+            seconds("fresh_for_seconds"),
+            seconds("stale_while_revalidate_for_seconds"),
+            seconds("stale_if_error_for_seconds")
+        ),
+    );
+    for (name, value) in held["headers"].as_object().into_iter().flatten() {
+        line("header", &format!("{name}: {}", plain(value)));
+    }
+    line("purges", &format!("{}; read at number {}", plain(&held["purges"]), held["fence"]["seq"]));
+    for tag in held["tags"].as_array().into_iter().flatten() {
+        line("tag", &plain(tag));
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
