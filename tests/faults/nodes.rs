@@ -1,7 +1,7 @@
 //! Two processes over one Redis.
 
 use edge_cache_sandbox::Redis;
-use edge_cache_tests::{Demo, Origin, ProxyBuilder, Reply, Resp, eventually};
+use edge_cache_tests::{Demo, Gate, Origin, ProxyBuilder, Reply, Resp, eventually};
 
 #[tokio::test]
 async fn a_second_process_finds_what_the_first_stored_with_its_remaining_time() {
@@ -66,5 +66,44 @@ async fn a_purge_on_one_node_reaches_the_memory_of_the_other() {
         .await;
     for _ in 0..5 {
         assert_ne!(ask(&second).await.text(), held.text());
+    }
+}
+
+#[tokio::test]
+async fn a_cold_key_is_filled_once_for_all_nodes() {
+    let redis = Redis::start().await.unwrap();
+    let gates: Vec<Gate> = (0..5).map(|_| Gate::new()).collect();
+    let held = gates.clone();
+    let origin = Origin::start(move |request| {
+        let round: usize = request.seen.target.trim_start_matches("/cold/").parse().unwrap();
+        let gate = held[round].clone();
+        async move {
+            gate.passed().await;
+            Reply::cached("max-age=1000", format!("answer {}", request.earlier)).header("vary", "accept-language")
+        }
+    })
+    .await;
+    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).start();
+    let nodes = [start().await, start().await, start().await];
+    for node in &nodes {
+        eventually("it knows the others", async || {
+            (node.metrics().await.sum("edge_cache_backplane_nodes", &[]) == 3.0).then_some(())
+        })
+        .await;
+    }
+    for (round, gate) in gates.iter().enumerate() {
+        let target = format!("/cold/{round}");
+        let ask = |node: &edge_cache_tests::Proxy| {
+            node.client().get(&target).header("host", "shop.example").header("accept-language", "de").send()
+        };
+        let crowd = futures_util::future::join_all((0..30).map(|at| ask(&nodes[at % 3])));
+        let (answers, ()) = tokio::join!(crowd, async {
+            origin.arrived(&target, 1).await;
+            gate.open();
+        });
+        for answer in &answers {
+            assert_eq!((answer.status.as_u16(), answer.text()), (200, "answer 0"), "{answer:?}");
+        }
+        assert_eq!(origin.count(&target), 1, "round {round}");
     }
 }

@@ -42,6 +42,6 @@ pub use self::{
     mode::Mode,
     outcome::{Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
     rng::{Rng, SharedRng, SystemRng},
-    store::{Store, StoreError, TierName},
+    store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},
 };

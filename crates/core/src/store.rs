@@ -1,8 +1,8 @@
 //! The seam between the cache's state machine and its storage.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
-use crate::{BoxError, CacheKey, Entry};
+use crate::{BoxError, CacheKey, Entry, marker::Fence};
 
 /// A tier's name, as `Cache-Status`, metrics and errors say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,11 +73,53 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// [`StoreError::Unavailable`]; the response in flight is served regardless.
     fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put;
 
+    /// Asks to be the one of all processes that fills `key`, for a fill that began at `fence`. `takes_over`: what another's fill brought is
+    /// of no use to this one, which began later. Efficiency only: whatever it says, a fill may go on.
+    fn lease(&self, key: &CacheKey, fence: Fence, takes_over: bool) -> Pin<Box<dyn Future<Output = Lease> + Send>> {
+        let _unasked = (key, fence, takes_over);
+        Box::pin(std::future::ready(Lease::Free))
+    }
+
     /// Forgets `key`. For room only: correctness comes from markers, which are tested at every read.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     fn remove(&self, key: &CacheKey) -> Self::Put;
+}
+
+/// Who fills a key.
+#[derive(Debug)]
+pub enum Lease {
+    /// Whoever wants to: there are no leases, or nobody who could hold one, or no answer.
+    Free,
+    /// The one who asked, until this is dropped.
+    Granted(FillLease),
+    /// Another process.
+    Taken,
+}
+
+/// The right to be the only one who fills a key, for as long as it is kept.
+pub struct FillLease(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl FillLease {
+    /// A lease that is given back by `give_back`.
+    pub fn new(give_back: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(give_back)))
+    }
+}
+
+impl Drop for FillLease {
+    fn drop(&mut self) {
+        if let Some(give_back) = self.0.take() {
+            give_back();
+        }
+    }
+}
+
+impl fmt::Debug for FillLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FillLease")
+    }
 }
 
 /// Why a tier gave no answer. A miss is not an error.

@@ -37,6 +37,8 @@ pub struct RedisConfig {
     pub body_bytes_max: u64,
     /// Bodies of at least this many bytes are compressed (zstd, level 1) if their type gains by it; 0 for never. Default: 1 KiB.
     pub compress_bytes_min: u64,
+    /// Whether one node of all asks the origin for what Redis lacks, and the others wait for it. Default: true.
+    pub fill_leases: bool,
     /// How long a node that hears nothing from Redis may go on serving what it holds. From 100 ms to 10 min. Default: 5 s.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -106,6 +108,7 @@ impl Default for RedisConfig {
             write_timeout: Duration::from_millis(250),
             body_bytes_max: 1 << 20,
             compress_bytes_min: 1 << 10,
+            fill_leases: true,
             lease: Duration::from_secs(5),
             acknowledge: Acknowledge::Strict,
             acknowledge_timeout: Duration::from_secs(6),

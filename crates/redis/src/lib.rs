@@ -7,7 +7,9 @@
 
 mod backplane;
 mod config;
+mod leases;
 mod link;
+mod lua;
 mod store;
 pub mod wire;
 

@@ -1,12 +1,24 @@
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use edge_cache_breaker::{Breaker, BreakerConfig, State};
-use edge_cache_core::{BoxError, CacheKey, Entry, Store, StoreError, TierName, marker::Markers};
+use edge_cache_core::{
+    BoxError, CacheKey, Entry, Lease, Store, StoreError, TierName,
+    marker::{Fence, Markers},
+};
 use redis::{AsyncCommands, RedisError};
 use tokio::time::timeout;
 
-use crate::{RedisBackplane, RedisConfig, RedisConfigError, link::Link, wire};
+use crate::{RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link, wire};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;
@@ -22,6 +34,9 @@ struct Inner {
     /// Reads and writes fail apart: a server that is out of memory still answers reads.
     reads: Breaker,
     writes: Breaker,
+    leases: Leases,
+    /// Nodes that the backplane knows: alone there is nobody to take a lease from.
+    nodes: Arc<AtomicUsize>,
     config: RedisConfig,
 }
 
@@ -43,7 +58,8 @@ impl RedisStore {
         let link = || Link::new(&config, answer_max);
         let (small, large) = (link()?, link()?);
         let breaker = || Breaker::new(BreakerConfig::default());
-        Ok(Self(Arc::new(Inner { small, large, reads: breaker(), writes: breaker(), config })))
+        let (leases, nodes) = (Leases::new(small.clone(), config.read_timeout), Arc::default());
+        Ok(Self(Arc::new(Inner { small, large, reads: breaker(), writes: breaker(), leases, nodes, config })))
     }
 
     /// Whether Redis answers now.
@@ -78,7 +94,7 @@ impl RedisStore {
     pub fn backplane(&self, markers: Arc<Markers>) -> Result<RedisBackplane, RedisConfigError> {
         let config = self.0.config.clone();
         let link = Link::new(&config, config.write_timeout)?;
-        Ok(RedisBackplane::new(link, config, markers))
+        Ok(RedisBackplane::new(link, config, markers, Arc::clone(&self.0.nodes)))
     }
 
     fn key(&self, key: &CacheKey) -> String {
@@ -153,6 +169,15 @@ impl Store for RedisStore {
             })
             .await
         })
+    }
+
+    fn lease(&self, key: &CacheKey, fence: Fence, takes_over: bool) -> Pin<Box<dyn Future<Output = Lease> + Send>> {
+        let is_alone = self.0.nodes.load(Ordering::Acquire) < 2;
+        if is_alone || !self.0.config.fill_leases || self.0.reads.state() == State::Open {
+            return Box::pin(std::future::ready(Lease::Free));
+        }
+        let (leases, name) = (self.0.leases.clone(), format!("{}:l:{key}", self.0.config.key_prefix));
+        Box::pin(async move { leases.take(name, fence, takes_over).await })
     }
 
     fn remove(&self, key: &CacheKey) -> Self::Put {

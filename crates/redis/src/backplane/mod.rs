@@ -53,7 +53,7 @@ struct Inner {
     asking: Mutex<Settling>,
     wake: Notify,
     sent: Sent,
-    nodes: AtomicUsize,
+    nodes: Arc<AtomicUsize>,
     heard_at: AtomicU64,
     subscribed: AtomicBool,
     gaps: AtomicU64,
@@ -111,7 +111,7 @@ pub struct Following {
 }
 
 impl RedisBackplane {
-    pub(crate) fn new(link: Link, config: RedisConfig, markers: Arc<Markers>) -> Self {
+    pub(crate) fn new(link: Link, config: RedisConfig, markers: Arc<Markers>, nodes: Arc<AtomicUsize>) -> Self {
         Self(Arc::new(Inner {
             link,
             scripts: Scripts::new(&config.key_prefix),
@@ -121,7 +121,7 @@ impl RedisBackplane {
             asking: Mutex::default(),
             wake: Notify::new(),
             sent: Sent::default(),
-            nodes: AtomicUsize::new(0),
+            nodes,
             heard_at: AtomicU64::new(u64::MAX),
             subscribed: AtomicBool::new(false),
             gaps: AtomicU64::new(0),

@@ -4,7 +4,9 @@ use edge_cache_core::{
     TagHash,
     marker::{Guard, News, PurgeKind, Record, Ticket},
 };
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, aio::ConnectionLike};
+use redis::{RedisError, aio::ConnectionLike};
+
+use crate::lua::Lua;
 
 /// Markers that one answer brings at most.
 pub(super) const PAGE: usize = 1000;
@@ -25,38 +27,6 @@ pub(super) struct Scripts {
     purge: Lua,
     check: Lua,
     strike: Lua,
-}
-
-/// A script. Its text is sent only to a server that does not know it yet, in the call itself: loading it first would ask every node of a
-/// cluster, and a right of its own.
-struct Lua {
-    text: &'static str,
-    hash: String,
-}
-
-impl Lua {
-    fn new(text: &'static str) -> Self {
-        Self { text, hash: Script::new(text).get_hash().to_owned() }
-    }
-
-    async fn call<T: FromRedisValue>(
-        &self,
-        connection: &mut impl ConnectionLike,
-        keys: &[&str],
-        args: &[String],
-    ) -> Result<T, RedisError> {
-        let command = |name: &str, script: &str| -> Cmd {
-            let mut command = redis::cmd(name);
-            command.arg(script).arg(keys.len()).arg(keys).arg(args);
-            command
-        };
-        match command("EVALSHA", &self.hash).query_async(connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                command("EVAL", self.text).query_async(connection).await
-            }
-            answer => answer,
-        }
-    }
 }
 
 /// What a node says of itself when it asks for news.

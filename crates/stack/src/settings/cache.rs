@@ -75,6 +75,7 @@ impl Default for CacheSettings {
             stale_if_disconnected,
             body_idle_max,
             keep_tags,
+            lease_wait: _,
         } = TierConfig::default();
         Self {
             policy: Policy::default(),
@@ -117,6 +118,7 @@ impl CacheSettings {
             stale_if_disconnected,
             body_idle_max,
             keep_tags: expose_tags,
+            lease_wait: wait_max,
         }
     }
 

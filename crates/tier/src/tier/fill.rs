@@ -4,6 +4,7 @@
 
 pub(super) mod keep;
 mod landing;
+mod leased;
 mod reading;
 mod stream;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, CacheKey, Disconnected, Entry, Handoff, Head, Kind, NoStore, Outcome, Store,
+    BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Store,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{conditional, range, response::is_failure};
@@ -91,7 +92,7 @@ where
 {
     let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead } = fill;
     // The fence comes before anything inward is called.
-    let start = shared.markers.start();
+    let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
     // What was purged since it was looked up lends nothing any more, not even its validators.
     let held = held.map(|(entry, _)| entry).filter(|entry| shared.markers.judge(entry) != Verdict::Gone);
@@ -103,9 +104,32 @@ where
     let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
     within.0.push(shared.id());
     req.extensions_mut().insert(within);
-    let mut pad =
-        Pad { shared, keyed, key, flight_key, selecting, lead, start, began, to_leader, held_further_in: false };
+    let mut pad = Pad {
+        shared,
+        keyed,
+        key,
+        flight_key,
+        selecting,
+        lead,
+        start,
+        began,
+        to_leader,
+        held_further_in: false,
+        lease: None,
+    };
 
+    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() {
+        match leased::lease(&pad, start.fence).await {
+            leased::Leased::Ours(lease) => {
+                pad.lease = lease;
+                // The origin is read from now on, and not from before the wait.
+                start = pad.shared.markers.start();
+                pad.start = start;
+            }
+            // Another process has filled it meanwhile.
+            leased::Leased::Filled(entry) => return pad.found(entry),
+        }
+    }
     let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
     let mut response = match Oneshot::new(inner, req).await {
         Ok(response) => response,
@@ -252,4 +276,6 @@ struct Pad<St, RB, E> {
     to_leader: Sender<RB, E>,
     /// An inner tier answered from an entry.
     held_further_in: bool,
+    /// The right to be the only process that fills this key: given back when everything is stored.
+    lease: Option<FillLease>,
 }

@@ -29,6 +29,9 @@ pub struct TierConfig {
     pub body_idle_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
     pub keep_tags: bool,
+    /// Longest wait for another process's fill of a key that a shared tier lacks; then the origin is asked all the same. Zero for no
+    /// wait. Default: 2 s.
+    pub lease_wait: Duration,
 }
 
 impl Default for TierConfig {
@@ -42,6 +45,7 @@ impl Default for TierConfig {
             stale_if_disconnected: Duration::from_secs(3600),
             body_idle_max: Duration::from_secs(30),
             keep_tags: false,
+            lease_wait: Duration::from_secs(2),
         }
     }
 }

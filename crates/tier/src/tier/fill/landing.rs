@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc};
 
 use edge_cache_core::{
-    CacheKey, Entry, Freshness, Handoff, Head, Kind, NoStore, PackedHeaders, Store, marker::Verdict,
+    CacheKey, Entry, Freshness, Handoff, Head, Kind, NoStore, Outcome, PackedHeaders, Served, Store, marker::Verdict,
 };
 use edge_cache_policy::vary::Vary;
 use futures_util::FutureExt;
@@ -129,6 +129,16 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             self.settle(stored);
             self.tell(Outward::Landed(landed, said, None));
         }
+    }
+
+    /// Lands an entry that another process has stored meanwhile: there is nothing to store.
+    pub(super) fn found(mut self, entry: Entry) {
+        self.held_further_in = true;
+        let (head, start, variant) = (Arc::clone(entry.head()), *entry.start(), self.variant(entry.head()));
+        let landed = self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored: true, start });
+        drop(self.lead.take());
+        let found = Outcome { served: Served::Coalesced, tier: None };
+        self.tell(Outward::Landed(landed, Inner { outcome: Some(found), ..Inner::default() }, None));
     }
 
     /// The fill is over: who comes now looks in the store.

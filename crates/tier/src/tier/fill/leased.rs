@@ -1,0 +1,54 @@
+//! One fill for all processes that share a tier, where they can tell each other.
+
+use std::time::Duration;
+
+use edge_cache_core::{
+    Entry, FillLease, Judgement, Kind, Lease, Store,
+    marker::{Fence, Verdict},
+};
+use tokio::time::{Instant, sleep};
+
+use super::Pad;
+use crate::tier::lookup::Lookup;
+
+/// Between two looks for what another process fills: from this to four times as long.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Who fills.
+pub(super) enum Leased {
+    /// This process, with a lease if there are any.
+    Ours(Option<FillLease>),
+    /// Another one has.
+    Filled(Entry),
+}
+
+/// Takes the lease of the pad's key, or waits for what the process that has it stores. Whoever waited in vain fills all the same.
+pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence) -> Leased {
+    let (shared, key) = (&pad.shared, &pad.flight_key);
+    if !shared.store.is_shared() || shared.config.lease_wait.is_zero() {
+        return Leased::Ours(None);
+    }
+    let deadline = Instant::now() + shared.config.lease_wait;
+    let mut takes_over = false;
+    loop {
+        match shared.store.lease(key, fence, takes_over).await {
+            Lease::Free => return Leased::Ours(None),
+            Lease::Granted(lease) => return Leased::Ours(Some(lease)),
+            Lease::Taken if Instant::now() >= deadline => return Leased::Ours(None),
+            Lease::Taken => sleep(PAUSE_MIN.mul_f64(1.0 + 3.0 * shared.rng.unit())).await,
+        }
+        let first = shared.store.get(pad.keyed.key()).await;
+        let Lookup { entry, .. } = shared.look_up(pad.keyed.key(), first, &pad.selecting).await;
+        match entry {
+            Some((entry, Verdict::Live)) if is_fresh(&entry, shared.clock.now()) => return Leased::Filled(entry),
+            // A fill from before a purge must not hold up one from after it.
+            Some((_, verdict)) => takes_over = verdict != Verdict::Live,
+            None => {}
+        }
+    }
+}
+
+fn is_fresh(entry: &Entry, now: edge_cache_core::Timestamp) -> bool {
+    let head = entry.head();
+    head.kind == Kind::Response && matches!(head.freshness.judge(now), Judgement::Fresh { .. })
+}
