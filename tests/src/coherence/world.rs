@@ -105,6 +105,8 @@ impl World {
         let (mut hits, mut all) = (0.0, 0.0);
         for node in &self.nodes {
             let Some(proxy) = node.proxy().await else { continue };
+            // The end may have come while it was halted.
+            proxy.resume();
             let metrics = proxy.metrics().await;
             hits += metrics.sum("edge_cache_requests_total", &[("result", "hit")]);
             hits += metrics.sum("edge_cache_requests_total", &[("result", "stale")]);
