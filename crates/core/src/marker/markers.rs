@@ -30,6 +30,8 @@ pub struct Markers {
     strict: bool,
     slots: usize,
     writer: Mutex<()>,
+    /// Milliseconds on a clock that never steps back.
+    monotonic: fn() -> u64,
 }
 
 /// The lease of a node that shares nothing.
@@ -90,7 +92,21 @@ impl Markers {
             strict,
             slots,
             writer: Mutex::new(()),
+            monotonic: monotonic_millis,
         }
+    }
+
+    /// Another monotonic clock, for tests. Default: [`monotonic_millis`].
+    #[must_use]
+    pub fn with_monotonic(mut self, monotonic: fn() -> u64) -> Self {
+        self.monotonic = monotonic;
+        self
+    }
+
+    /// Now, on the clock that leases are counted by.
+    #[must_use]
+    pub fn monotonic(&self) -> u64 {
+        (self.monotonic)()
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
@@ -103,7 +119,7 @@ impl Markers {
         // `local` first: a purge that begins in between then counts against this fill, which kills more and never less.
         let local = self.pending.begun();
         let order = self.order.load();
-        Start { fence: order.fence(), local, era: order.era, read_at: Some(monotonic_millis()) }
+        Start { fence: order.fence(), local, era: order.era, read_at: Some(self.monotonic()) }
     }
 
     /// Purges `tags` on a node that numbers its purges itself: one marker each, above every earlier one. Returns the number.
@@ -176,7 +192,7 @@ impl Markers {
     }
 
     /// Applies what the backplane told when it was asked at `asked_at`, the moment *before* the last question was sent
-    /// ([`monotonic_millis`]). The node is in step for its bound from then on: an answer that was long on its way does not lengthen the
+    /// ([`monotonic`](Self::monotonic)). The node is in step for its bound from then on: an answer that was long on its way does not lengthen the
     /// lease.
     pub fn apply(&self, news: &News, asked_at: u64) {
         let _writing = self.writing();
@@ -193,7 +209,7 @@ impl Markers {
         } else {
             // A lease proves that every acknowledged purge was applied, if acknowledging waits for that; and purges to come must be
             // above every fence that is held, or they could not kill.
-            let in_step = monotonic_millis() < self.lease_until.load(Ordering::Acquire);
+            let in_step = self.monotonic() < self.lease_until.load(Ordering::Acquire);
             let keeps = self.strict && news.strict && in_step && news.base > order.seq();
             let new = if keeps { order.next(news.incarnation) } else { order.afresh(news.incarnation, self.slots) };
             if !keeps {
@@ -239,7 +255,7 @@ impl Markers {
     /// What this node may serve.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let (until, now) = (self.lease_until.load(Ordering::Acquire), monotonic_millis());
+        let (until, now) = (self.lease_until.load(Ordering::Acquire), self.monotonic());
         match until {
             ALONE => Standing::Alone,
             until if now < until => Standing::InStep,
@@ -257,7 +273,7 @@ impl Markers {
     /// Whether copies that others made may be judged here: every marker is known up to a moment ago.
     #[must_use]
     pub fn in_step(&self) -> bool {
-        is_in_step(self.lease_until.load(Ordering::Acquire))
+        self.is_in_step(self.lease_until.load(Ordering::Acquire))
     }
 
     /// Takes in a copy that another node may have made, found in a shared tier: it belongs to what this node holds from now on, with the
@@ -269,7 +285,11 @@ impl Markers {
         let (head, fence) = (copy.head(), copy.head().fence);
         let known = order.incarnation != 0 && fence.incarnation == order.incarnation;
         let start = Start { fence, local: 0, era: order.era, read_at: None };
-        (known && is_in_step(lease)).then(|| Entry::new(Arc::clone(head), copy.body().clone(), start))
+        (known && self.is_in_step(lease)).then(|| Entry::new(Arc::clone(head), copy.body().clone(), start))
+    }
+
+    fn is_in_step(&self, lease: u64) -> bool {
+        lease == ALONE || self.monotonic() < lease
     }
 
     fn raise(&self, order: &Order, markers: impl Iterator<Item = (PurgeKind, TagHash, u64)>) {
@@ -355,14 +375,10 @@ impl Markers {
         if lease == ALONE || verdict == Verdict::Gone {
             return verdict;
         }
-        let now = monotonic_millis();
+        let now = self.monotonic();
         let just_read = start.read_at.is_some_and(|read_at| now < read_at.saturating_add(self.bound));
         if now < lease || just_read { verdict } else { Verdict::CutOff }
     }
-}
-
-fn is_in_step(lease: u64) -> bool {
-    lease == ALONE || monotonic_millis() < lease
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -64,7 +64,7 @@ impl RedisBackplane {
             }
             return Ok(if strict { Certainty::Alone } else { Certainty::Fast });
         }
-        let waited = super::monotonic_millis().saturating_sub(delivery.at);
+        let waited = self.0.markers.monotonic().saturating_sub(delivery.at);
         let until = |limit: Duration| Instant::now() + limit.saturating_sub(Duration::from_millis(waited));
         if !numbered.settled {
             // Who held a lease of the order before may not have registered yet.

@@ -22,7 +22,6 @@ use std::{
 use edge_cache_core::{
     BoxError,
     marker::{Fence, Guard, Markers, Published, Ticket},
-    monotonic_millis,
 };
 use redis::RedisError;
 use tokio::{
@@ -135,7 +134,8 @@ impl RedisBackplane {
         let heard_at = self.0.heard_at.load(Ordering::Acquire);
         Following {
             subscribed: self.0.subscribed.load(Ordering::Acquire),
-            heard: (heard_at != u64::MAX).then(|| Duration::from_millis(monotonic_millis().saturating_sub(heard_at))),
+            heard: (heard_at != u64::MAX)
+                .then(|| Duration::from_millis(self.0.markers.monotonic().saturating_sub(heard_at))),
             nodes: self.0.nodes.load(Ordering::Acquire),
             gaps: self.0.gaps.load(Ordering::Relaxed),
             losses: self.0.incarnations.load(Ordering::Relaxed).saturating_sub(1),
@@ -150,7 +150,7 @@ impl RedisBackplane {
         let is_new = self.ask().await?;
         if is_new {
             // Whatever this node purged of late may be what Redis lost.
-            for ticket in self.0.sent.recent(monotonic_millis()) {
+            for ticket in self.0.sent.recent(self.0.markers.monotonic()) {
                 self.number(&ticket, None).await?;
             }
         }
@@ -168,10 +168,10 @@ impl RedisBackplane {
         let (Fence { incarnation: follows, seq }, confirms) = self.0.markers.follows();
         let (mut cursor, mut markers) = ((follows, confirms), Vec::new());
         let grace = self.0.config.grace(lease_millis);
-        let known_for = monotonic_millis().saturating_sub(settling.since);
+        let known_for = self.0.markers.monotonic().saturating_sub(settling.since);
         let settled = settling.incarnation == follows && follows != 0 && known_for > millis(grace);
         let (mut news, asked_at) = loop {
-            let asked_at = monotonic_millis();
+            let asked_at = self.0.markers.monotonic();
             let strict = self.0.config.is_strict();
             let node = &self.0.node;
             let ask = Ask { node, follows, seq, confirms, cursor, settled, lease_millis, strict };
@@ -194,7 +194,7 @@ impl RedisBackplane {
         news.markers = markers;
         let is_new = news.incarnation != follows;
         if settling.incarnation != news.incarnation {
-            *settling = Settling { incarnation: news.incarnation, since: monotonic_millis() };
+            *settling = Settling { incarnation: news.incarnation, since: self.0.markers.monotonic() };
             self.0.incarnations.fetch_add(1, Ordering::Relaxed);
         }
         self.0.markers.apply(&news, asked_at);
@@ -221,7 +221,7 @@ impl RedisBackplane {
         let same_order = guard.is_some_and(|guard| guard.start.fence.incarnation == incarnation);
         let guard_holds = same_order && numbered.clean;
         let published = Published { incarnation, seq: numbered.seq, guard_holds };
-        Ok(Delivery { published, ticket: ticket.clone(), at: monotonic_millis(), numbered })
+        Ok(Delivery { published, ticket: ticket.clone(), at: self.0.markers.monotonic(), numbered })
     }
 
     async fn number(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Numbered, BackplaneError> {
@@ -238,7 +238,7 @@ impl RedisBackplane {
             let clean = numbered.clean && last.as_ref().is_none_or(|last: &Numbered| last.clean);
             last = Some(Numbered { clean, ..numbered });
         }
-        self.0.sent.add(ticket, monotonic_millis());
+        self.0.sent.add(ticket, self.0.markers.monotonic());
         last.ok_or(BackplaneError::Answer("a purge without tags"))
     }
 
