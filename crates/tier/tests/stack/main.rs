@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod coalescing;
+mod cut_off;
 mod freshness;
 mod head;
 mod invalidation;

@@ -130,8 +130,12 @@ impl Bench {
     }
 
     pub(crate) fn with_routes(mode: Mode, routes: impl IntoIterator<Item = Route>) -> Self {
+        Self::with_markers(mode, routes, Markers::alone(1))
+    }
+
+    pub(crate) fn with_markers(mode: Mode, routes: impl IntoIterator<Item = Route>, markers: Markers) -> Self {
         let keying = Keying { mode, routes: Arc::new(Routes::new(routes)), ..Keying::default() };
-        let (markers, clock) = (Arc::new(Markers::alone(1)), FakeClock::at(BASE));
+        let (markers, clock) = (Arc::new(markers), FakeClock::at(BASE));
         let purger = Purger::new(Arc::clone(&markers), keying.clone(), clock.shared(), Arc::new(NoEvents), None);
         Self { keying, markers, purger, clock, config: TierConfig::default() }
     }
