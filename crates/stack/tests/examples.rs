@@ -10,6 +10,9 @@ mod hyper_server;
 #[path = "../examples/one_tier.rs"]
 #[expect(dead_code, reason = "its `main` is for people")]
 mod one_tier;
+#[path = "../examples/own_store.rs"]
+#[expect(dead_code, reason = "its `main` is for people")]
+mod own_store;
 
 use std::net::SocketAddr;
 
@@ -91,6 +94,14 @@ async fn an_axum_router_caches_until_a_write() {
         assert_eq!(site.get(path).await.cache_status.split("; ttl").next(), Some("edge-memory; hit"));
     }
     server.abort();
+}
+
+#[tokio::test]
+async fn a_store_of_ones_own_holds_what_it_is_given_and_a_purge_takes_it() {
+    let said = own_store::ask_purge_ask().await.unwrap();
+    assert!(said[0].starts_with("edge-disk; fwd=uri-miss"), "{said:?}");
+    assert!(said[1].starts_with("edge-disk; hit"), "{said:?}");
+    assert!(said[2].starts_with("edge-disk; fwd=stale"), "{said:?}");
 }
 
 #[tokio::test]

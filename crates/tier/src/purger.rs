@@ -209,7 +209,7 @@ impl Purger {
     /// The order that purges are numbered in now; 0 while none is known. Another one says that what was purged before may be lost.
     #[must_use]
     pub fn incarnation(&self) -> u128 {
-        self.markers.follows().0.incarnation
+        self.markers.position().fence.incarnation
     }
 
     /// What this node may serve.

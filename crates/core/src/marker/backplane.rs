@@ -1,6 +1,6 @@
 //! What a backplane says, and what is said of it.
 
-use super::{Guard, PurgeKind};
+use super::{Fence, Guard, PurgeKind};
 use crate::TagHash;
 
 /// Everything that a backplane knows above what was asked for.
@@ -18,6 +18,17 @@ pub struct News {
     pub markers: Vec<(PurgeKind, TagHash, u64)>,
     /// Whether every node of the cluster acknowledges strictly.
     pub strict: bool,
+}
+
+/// Where a node stands in the order of purges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The order it follows, and the highest number it knows to have been given.
+    pub fence: Fence,
+    /// The number up to which it knows every marker: what it can confirm.
+    pub synced: u64,
+    /// When that was, on [the clock of leases](super::Markers::monotonic).
+    pub at: u64,
 }
 
 /// A purge as a backplane announces it.
@@ -60,7 +71,7 @@ pub struct Published {
 impl Guard {
     /// The start of an answer that is as new as the purge with the number `fence`.
     #[must_use]
-    pub const fn renewed(&self, fence: super::Fence) -> super::Start {
+    pub const fn renewed(&self, fence: Fence) -> super::Start {
         super::Start { fence, ..self.start }
     }
 }

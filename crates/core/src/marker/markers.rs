@@ -9,7 +9,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{Fence, Guard, Heard, News, PurgeKind, Record, Start, Ticket, Verdict, order::Order, pending::Pending};
+use super::{
+    Fence, Guard, Heard, News, Position, PurgeKind, Record, Start, Ticket, Verdict, order::Order, pending::Pending,
+};
 use crate::{Entry, TagHash, Timestamp, monotonic_millis};
 
 /// What this node knows of purges. One per stack, shared by all of its tiers.
@@ -183,20 +185,23 @@ impl Markers {
         self.pending.waiting()
     }
 
-    /// The order this node follows, its highest number, and the number up to which it knows every marker: what to ask news from, and
-    /// what this node can confirm.
+    /// Where this node stands now: what to ask news from, and what it can confirm.
     #[must_use]
-    pub fn follows(&self) -> (Fence, u64) {
+    pub fn position(&self) -> Position {
+        let at = self.monotonic();
         let order = self.order.load();
-        (order.fence(), order.synced())
+        Position { fence: order.fence(), synced: order.synced(), at }
     }
 
-    /// Applies what the backplane told when it was asked at `asked_at`, the moment *before* the last question was sent
-    /// ([`monotonic`](Self::monotonic)). The node is in step for its bound from then on: an answer that was long on its way does not lengthen the
-    /// lease.
-    pub fn apply(&self, news: &News, asked_at: u64) {
+    /// Applies what the backplane told when it was asked from `asked`. The node is in step for its bound from [`Position::at`] on, the
+    /// moment *before* the question was sent: an answer that was long on its way does not lengthen the lease. One that was overtaken by
+    /// the news of another order says nothing of that, and is left alone.
+    pub fn apply(&self, news: &News, asked: &Position) {
         let _writing = self.writing();
         let order = self.order.load_full();
+        if order.incarnation != asked.fence.incarnation {
+            return;
+        }
         let markers = || news.markers.iter().copied();
         if order.incarnation == news.incarnation {
             self.raise(&order, markers());
@@ -222,7 +227,7 @@ impl Markers {
             self.order.store(Arc::new(new));
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
-        self.lease_until.fetch_max(asked_at.saturating_add(self.bound), Ordering::AcqRel);
+        self.lease_until.fetch_max(asked.at.saturating_add(self.bound), Ordering::AcqRel);
     }
 
     /// Applies a purge that was heard. A message never lengthens the lease: it proves nothing of those that were missed.

@@ -25,7 +25,7 @@ mod pending;
 mod table;
 
 pub use self::{
-    backplane::{Heard, News, Published, Record},
+    backplane::{Heard, News, Position, Published, Record},
     markers::{Markers, Standing},
     pending::Ticket,
 };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::*;
-use crate::{Entry, Freshness, Head, Kind, PackedHeaders, TagHash, TagSet, Timestamp, monotonic_millis};
+use crate::{Entry, Freshness, Head, Kind, PackedHeaders, TagHash, TagSet, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const BOUND: Duration = Duration::from_secs(3600);
@@ -40,7 +40,7 @@ fn news(incarnation: u128, base: u64, seq: u64, markers: &[(PurgeKind, &str, u64
 
 fn following() -> Markers {
     let markers = Markers::shared(BOUND, true);
-    markers.apply(&news(5, 100, 100, &[]), monotonic_millis());
+    markers.apply(&news(5, 100, 100, &[]), &markers.position());
     markers
 }
 
@@ -74,7 +74,7 @@ fn a_copy_of_another_order_is_dead_and_one_of_the_same_is_judged_by_its_own_fenc
     assert_eq!(markers.judge(&copy(6, 100)), Verdict::Gone);
     assert_eq!(markers.judge(&copy(0, 100)), Verdict::Gone);
     assert_eq!(markers.judge(&copy(5, 100)), Verdict::Live);
-    markers.apply(&news(5, 100, 120, &[(PurgeKind::Soft, "a", 110)]), monotonic_millis());
+    markers.apply(&news(5, 100, 120, &[(PurgeKind::Soft, "a", 110)]), &markers.position());
     assert_eq!(markers.judge(&copy(5, 109)), Verdict::Soft);
     assert_eq!(markers.judge(&copy(5, 110)), Verdict::Live);
     assert_eq!(
@@ -98,7 +98,7 @@ fn a_purge_counts_at_once_and_after_it_has_its_number() {
     assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
     assert_eq!(markers.waiting(), []);
     assert_eq!(markers.start().fence.seq, 130);
-    assert_eq!(markers.follows().1, 100, "markers of others below 130 are still to be asked for");
+    assert_eq!(markers.position().synced, 100, "markers of others below 130 are still to be asked for");
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn what_is_held_survives_a_new_order_that_begins_above_it_and_only_then() {
     let markers = following();
     let held = entry(markers.start(), &["a"]);
     let copy = markers.admit(&entry(Start::promoted(Fence { incarnation: 5, seq: 100 }), &["b"])).unwrap();
-    markers.apply(&news(6, 200, 200, &[]), monotonic_millis());
+    markers.apply(&news(6, 200, 200, &[]), &markers.position());
     assert_eq!((markers.judge(&held), markers.judge(&copy)), (Verdict::Live, Verdict::Live));
     assert_eq!(markers.admit(&copy).map(drop), None, "in Redis it is of the old order");
-    markers.apply(&news(7, 150, 150, &[]), monotonic_millis());
+    markers.apply(&news(7, 150, 150, &[]), &markers.position());
     assert_eq!(markers.judge(&held), Verdict::Gone, "a purge to come could get a number below its fence");
     assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
 }
@@ -135,14 +135,14 @@ fn what_is_held_survives_a_new_order_that_begins_above_it_and_only_then() {
 fn what_is_held_survives_a_new_order_only_with_a_lease_and_where_all_are_strict() {
     let kept = |markers: &Markers, news: &News| {
         let held = entry(markers.start(), &["a"]);
-        markers.apply(news, monotonic_millis());
+        markers.apply(news, &markers.position());
         markers.judge(&held) == Verdict::Live
     };
     let new = news(6, 200, 200, &[]);
     assert!(kept(&following(), &new));
     assert!(!kept(&following(), &News { strict: false, ..new.clone() }));
     let fast = Markers::shared(BOUND, false);
-    fast.apply(&news(5, 100, 100, &[]), monotonic_millis());
+    fast.apply(&news(5, 100, 100, &[]), &fast.position());
     assert!(!kept(&fast, &new));
     let left = following();
     left.leave();
@@ -150,14 +150,26 @@ fn what_is_held_survives_a_new_order_only_with_a_lease_and_where_all_are_strict(
 }
 
 #[test]
+fn news_that_were_overtaken_by_those_of_another_order_are_left_alone() {
+    let markers = following();
+    let asked = markers.position();
+    markers.apply(&news(6, 200, 210, &[(PurgeKind::Hard, "a", 210)]), &markers.position());
+    // They were told before the loss, and knew nothing of what was purged since.
+    markers.apply(&news(5, 100, 120, &[]), &asked);
+    assert_eq!(markers.position().fence, Fence { incarnation: 6, seq: 210 });
+    let copy = entry(Start::promoted(Fence { incarnation: 5, seq: 120 }), &["a"]);
+    assert!(markers.admit(&copy).is_none());
+}
+
+#[test]
 fn what_died_in_an_era_stays_dead_in_the_next() {
     let markers = following();
     let held = entry(markers.start(), &["a"]);
-    markers.apply(&news(5, 100, 110, &[(PurgeKind::Hard, "a", 110)]), monotonic_millis());
+    markers.apply(&news(5, 100, 110, &[(PurgeKind::Hard, "a", 110)]), &markers.position());
     assert_eq!(markers.judge(&held), Verdict::Gone);
     markers.leave();
     // The new table knows nothing of that purge.
-    markers.apply(&news(6, 200, 200, &[]), monotonic_millis());
+    markers.apply(&news(6, 200, 200, &[]), &markers.position());
     assert_eq!(markers.judge(&held), Verdict::Gone);
 }
 
@@ -166,7 +178,7 @@ fn forgotten_markers_kill_what_is_as_old_as_they() {
     let markers = following();
     let held = entry(markers.start(), &["a"]);
     let floor = News { floor: 101, ..news(5, 100, 140, &[]) };
-    markers.apply(&floor, monotonic_millis());
+    markers.apply(&floor, &markers.position());
     assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
     assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::Gone);
 }
@@ -174,7 +186,7 @@ fn forgotten_markers_kill_what_is_as_old_as_they() {
 /// A node whose lease is over.
 fn cut_off() -> Markers {
     let markers = Markers::shared(Duration::ZERO, true);
-    markers.apply(&news(5, 100, 100, &[]), 0);
+    markers.apply(&news(5, 100, 100, &[]), &Position { at: 0, ..markers.position() });
     markers
 }
 
@@ -182,12 +194,18 @@ fn cut_off() -> Markers {
 fn being_in_step_lasts_from_the_moment_of_asking() {
     let markers = Markers::shared(Duration::from_secs(3600), true);
     assert_eq!(markers.standing(), Standing::CutOff { since: None });
-    markers.apply(&news(5, 100, 100, &[]), monotonic_millis());
+    markers.apply(&news(5, 100, 100, &[]), &markers.position());
     assert_eq!(markers.standing(), Standing::InStep);
     assert!(matches!(cut_off().standing(), Standing::CutOff { .. }));
     assert_eq!(Markers::alone(1).standing(), Standing::Alone);
     markers.leave();
     assert_eq!(markers.standing(), Standing::CutOff { since: None });
+    // An answer that was six seconds on its way renews a lease of five for nobody.
+    let late = Markers::shared(Duration::from_secs(5), true).with_monotonic(|| 10_000);
+    late.apply(&news(5, 100, 100, &[]), &Position { at: 4_000, ..late.position() });
+    assert_eq!(late.standing(), Standing::CutOff { since: Some(Duration::from_secs(1)) });
+    late.apply(&news(5, 100, 100, &[]), &Position { at: 6_000, ..late.position() });
+    assert_eq!(late.standing(), Standing::InStep);
 }
 
 #[test]
@@ -214,10 +232,11 @@ fn messages_are_no_lease_and_a_gap_is_noticed() {
     let record =
         |prev, seq| Record { incarnation: 5, prev, seq, kind: PurgeKind::Soft, tags: vec![TagHash::user("a")] };
     assert_eq!(markers.hear(&record(100, 110)), Heard::Applied);
-    assert_eq!(markers.follows().1, 110);
+    assert_eq!(markers.position().synced, 110);
     assert_eq!(markers.hear(&record(100, 110)), Heard::Nothing);
     assert_eq!(markers.hear(&record(120, 130)), Heard::Gap, "120 was missed");
-    assert_eq!(markers.follows(), (Fence { incarnation: 5, seq: 130 }, 110), "it counts, but cannot be confirmed");
+    let Position { fence, synced, .. } = markers.position();
+    assert_eq!((fence.seq, synced), (130, 110), "it counts, but cannot be confirmed");
     assert_eq!(markers.hear(&Record { incarnation: 6, ..record(130, 140) }), Heard::Gap);
     assert!(matches!(markers.standing(), Standing::CutOff { .. }));
 }

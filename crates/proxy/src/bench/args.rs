@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Send the domain's writes beside the reads (about 138 for every 1 000 reads).
     #[arg(long)]
     pub(crate) writes: bool,
+    /// Publish so many pitches each second, beside the reads; each writer looks at once whether its pitch is there.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "writes", value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub(crate) publishes: u32,
     /// Also measure what one cold key costs when every client asks for it at once.
     #[arg(long)]
     pub(crate) cold: bool,

@@ -20,6 +20,7 @@ use super::client::{Client, PATIENCE};
 use super::message::{Messages, is_right};
 use super::plan::{Call, Plan, Shot};
 use super::recorder::{Failure, Recorder};
+use super::write::{Pitch, Write};
 
 /// The pacer looks this often whether it should stop, however far away the next start is.
 const LOOK: Duration = Duration::from_millis(50);
@@ -157,6 +158,23 @@ impl Shared<'_> {
         }
     }
 
+    /// Whoever published looks for it at once: in its detail, and in the list of new ones.
+    async fn read_own(&self, client: &mut Client, pitch: Pitch, patience: Instant) -> Result<(), Failure> {
+        let Some((requests, expected)) = self.messages.read_own(pitch) else { return Ok(()) };
+        for request in requests {
+            let Ok(answer) = tokio::time::timeout_at(patience, client.send(request, true)).await else {
+                client.hang_up();
+                return Err(Failure::Timeout);
+            };
+            let body = answer?.into_body();
+            let found = body.windows(expected.len()).any(|window| window == expected.as_bytes());
+            if !found {
+                return Err(Failure::Unread);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the right answer was "not found"; `None` where there was nothing to ask.
     async fn ask(&self, client: &mut Client, shot: &Shot, intended: Instant) -> Result<Option<bool>, Failure> {
         let patience = intended + PATIENCE;
@@ -174,6 +192,9 @@ impl Shared<'_> {
             return Err(Failure::Status(answer.status().as_u16()));
         }
         self.messages.learn(shot.call, &answer);
+        if let (Call::Write(Write::Publish { pitch }), true) = (shot.call, answer.status().is_success()) {
+            self.read_own(client, pitch, patience).await?;
+        }
         Ok(Some(answer.status() == http::StatusCode::NOT_FOUND))
     }
 }

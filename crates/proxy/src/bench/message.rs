@@ -128,6 +128,13 @@ impl<'a> Messages<'a> {
         request
     }
 
+    /// Where whoever published a pitch looks for it next, and what must stand there.
+    pub(crate) fn read_own(&self, pitch: Pitch) -> Option<([Request<Full<Bytes>>; 2], String)> {
+        let id = self.id(pitch)?;
+        let at = [format!("/api/pitches/{id}"), "/api/pitches/new?limit=20".to_owned()];
+        Some((at.map(|target| self.message(Method::GET, target, Bytes::new())), format!("\"id\":{id},")))
+    }
+
     /// Learns the id of what was created.
     pub(crate) fn learn(&self, call: Call, response: &Response<Bytes>) {
         let (Call::Write(Write::Create { nth }), StatusCode::CREATED) = (call, response.status()) else { return };

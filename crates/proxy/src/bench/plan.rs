@@ -73,6 +73,15 @@ impl Plan {
             }
             shots.sort_by_key(|shot| shot.at_us);
         }
+        if args.publishes > 0 {
+            let mut writes = Writes::new(catalogue);
+            // Each is created first.
+            let rate = f64::from(args.publishes) * 2.0;
+            for at_us in starts(args.pacing, rate, end_us, &mut stream(WRITE_STARTS)) {
+                shots.push(Shot { at_us, call: Call::Write(writes.draw_published(at_us)) });
+            }
+            shots.sort_by_key(|shot| shot.at_us);
+        }
         Self { shots, counted_from_us, end_us }
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     NeverSent,
     /// A status that is no right answer to this request.
     Status(u16),
+    /// What a client had just published was not where it asked for it next.
+    Unread,
 }
 
 impl std::fmt::Display for Failure {
@@ -36,6 +38,7 @@ impl std::fmt::Display for Failure {
             Self::Timeout => f.write_str("timeout"),
             Self::NeverSent => f.write_str("no free client"),
             Self::Status(status) => write!(f, "status {status}"),
+            Self::Unread => f.write_str("own write not seen"),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Settings {
             warmup_seconds: args.warmup,
             counted_seconds: args.seconds,
             pitches: args.pitches,
-            writes: args.writes,
+            writes: args.writes || args.publishes > 0,
             seed: args.seed,
             max_connections: args.max_connections,
             reads_offered,

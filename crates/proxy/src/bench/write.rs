@@ -125,6 +125,12 @@ impl Writes {
         }
     }
 
+    /// In turn: a new draft, and one that goes public.
+    pub(crate) fn draw_published(&mut self, at_us: u64) -> Write {
+        self.nth += 1;
+        if self.nth.is_multiple_of(2) { self.publish(at_us) } else { self.create(at_us) }
+    }
+
     fn rank(&self, rng: &mut impl Rng) -> u32 {
         self.details.draw(rng) as u32
     }

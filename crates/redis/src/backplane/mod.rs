@@ -21,7 +21,7 @@ use std::{
 
 use edge_cache_core::{
     BoxError,
-    marker::{Fence, Guard, Markers, Published, Ticket},
+    marker::{Fence, Guard, Markers, Position, Published, Ticket},
 };
 use redis::RedisError;
 use tokio::{
@@ -165,13 +165,14 @@ impl RedisBackplane {
     async fn ask(&self) -> Result<bool, BackplaneError> {
         let mut settling = self.0.asking.lock().await;
         let lease_millis = millis(self.0.config.lease);
-        let (Fence { incarnation: follows, seq }, confirms) = self.0.markers.follows();
+        let mut position = self.0.markers.position();
+        let Position { fence: Fence { incarnation: follows, seq }, synced: confirms, .. } = position;
         let (mut cursor, mut markers) = ((follows, confirms), Vec::new());
         let grace = self.0.config.grace(lease_millis);
         let known_for = self.0.markers.monotonic().saturating_sub(settling.since);
         let settled = settling.incarnation == follows && follows != 0 && known_for > millis(grace);
-        let (mut news, asked_at) = loop {
-            let asked_at = self.0.markers.monotonic();
+        let mut news = loop {
+            position.at = self.0.markers.monotonic();
             let strict = self.0.config.is_strict();
             let node = &self.0.node;
             let ask = Ask { node, follows, seq, confirms, cursor, settled, lease_millis, strict };
@@ -185,7 +186,7 @@ impl RedisBackplane {
             let mut news = page.news;
             markers.append(&mut news.markers);
             if page.is_last {
-                break (news, asked_at);
+                break news;
             }
             // Markers of one number may be cut in two by the page: those are asked for again.
             let last = markers.last().map_or(0, |(_, _, seq)| seq - 1);
@@ -197,12 +198,12 @@ impl RedisBackplane {
             *settling = Settling { incarnation: news.incarnation, since: self.0.markers.monotonic() };
             self.0.incarnations.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.markers.apply(&news, asked_at);
+        self.0.markers.apply(&news, &position);
         if news.seq > confirms && self.is_waited_for() {
             // Only the next question confirms what this answer brought.
             self.0.wake.notify_one();
         }
-        self.0.heard_at.store(asked_at, Ordering::Release);
+        self.0.heard_at.store(position.at, Ordering::Release);
         Ok(is_new && follows != 0)
     }
 
@@ -243,7 +244,7 @@ impl RedisBackplane {
     }
 
     async fn try_number(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Numbered, BackplaneError> {
-        let (Fence { incarnation, .. }, _) = self.0.markers.follows();
+        let Fence { incarnation, .. } = self.0.markers.position().fence;
         let mut link = self.0.link.clone();
         let from = (self.0.node.as_str(), incarnation);
         self.given(self.0.scripts.purge(&mut link, from, ticket, guard)).await

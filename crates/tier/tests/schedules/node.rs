@@ -148,8 +148,8 @@ impl Way {
     }
 
     async fn sync(&self) -> bool {
-        let asked_at = self.markers.monotonic();
-        let (fence, synced) = self.markers.follows();
+        let mut asked = self.markers.position();
+        let (fence, synced) = (asked.fence, asked.synced);
         let settled = {
             let known = self.known_since.lock().unwrap();
             known.0 == fence.incarnation && known.1.is_some_and(|since| since.elapsed() > LEASE_OVER)
@@ -162,14 +162,16 @@ impl Way {
                 *known = (news.incarnation, Some(Instant::now()));
             }
         }
-        let asked_at = if self.hub.left_out == LeftOut::LeaseFromAsking { self.markers.monotonic() } else { asked_at };
+        if self.hub.left_out == LeftOut::LeaseFromAsking {
+            asked.at = self.markers.monotonic();
+        }
         let again = news.seq > synced;
-        self.markers.apply(&news, asked_at);
+        self.markers.apply(&news, &asked);
         if again {
             self.wake.notify_one();
         }
         for ticket in self.markers.waiting() {
-            let incarnation = self.markers.follows().0.incarnation;
+            let incarnation = self.markers.position().fence.incarnation;
             let numbered = self.over(|hub| hub.purge(incarnation, ticket.kind, &ticket.tags)).await.flatten();
             let Some(numbered) = numbered else { return false };
             self.markers.settle(&ticket, numbered.incarnation, numbered.seq);
@@ -244,7 +246,7 @@ impl Backplane for Way {
         let (this, ticket) = (self.clone(), ticket.clone());
         Box::pin(async move {
             let away = || BoxError::from("away");
-            let incarnation = this.markers.follows().0.incarnation;
+            let incarnation = this.markers.position().fence.incarnation;
             let mut numbered =
                 this.over(|hub| hub.purge(incarnation, ticket.kind, &ticket.tags)).await.ok_or_else(away)?;
             let mut began = Instant::now();
@@ -252,7 +254,7 @@ impl Backplane for Way {
                 if !this.sync().await {
                     return Err(away());
                 }
-                let incarnation = this.markers.follows().0.incarnation;
+                let incarnation = this.markers.position().fence.incarnation;
                 numbered = this.over(|hub| hub.purge(incarnation, ticket.kind, &ticket.tags)).await.ok_or_else(away)?;
                 began = Instant::now();
             }

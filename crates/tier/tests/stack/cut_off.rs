@@ -10,6 +10,8 @@ use edge_cache_core::{
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::Mode;
 use edge_cache_testkit::FlakyStore;
+use futures_util::StreamExt;
+use http_body_util::BodyExt;
 use tokio::time::{Instant, advance};
 use tower::Layer;
 
@@ -39,7 +41,7 @@ fn news(seq: u64) -> News {
 fn bench(routes: impl IntoIterator<Item = Route>) -> Bench {
     BEGAN.set(Some(Instant::now()));
     let markers = Markers::shared(BOUND, true).with_monotonic(monotonic);
-    markers.apply(&news(100), markers.monotonic());
+    markers.apply(&news(100), &markers.position());
     Bench::with_markers(Mode::Guarded, routes, markers)
 }
 
@@ -63,7 +65,7 @@ async fn it_serves_what_it_read_less_than_a_lease_ago_and_asks_for_the_rest() {
     assert_eq!(origin.last_header("if-none-match").as_deref(), Some("\"1\""), "it lends its validators");
     assert!(ask(&stack, get("/new")).await.cache_status().contains("hit"));
     assert!(ask(&stack, get("/old")).await.cache_status().contains("hit"), "what was read just now");
-    bench.markers.apply(&news(101), bench.markers.monotonic());
+    bench.markers.apply(&news(101), &bench.markers.position());
     advance(Duration::from_secs(4)).await;
     assert!(ask(&stack, get("/new")).await.cache_status().contains("hit"), "back in step");
 }
@@ -78,7 +80,7 @@ async fn it_does_not_cover_errors_with_what_may_have_been_purged() {
     assert_eq!(failed.status, 503, "{failed:?}");
     let failed = ask(&stack, get("/a").header("range", "bytes=0-1")).await;
     assert_eq!(failed.status, 503, "{failed:?}");
-    bench.markers.apply(&news(101), bench.markers.monotonic());
+    bench.markers.apply(&news(101), &bench.markers.position());
     assert_eq!(ask(&stack, get("/a")).await.text, "body 0", "nothing was purged, as it knows now");
 }
 
@@ -118,8 +120,8 @@ async fn a_soft_purge_begins_the_time_in_which_errors_are_covered() {
     // Numbers are microseconds of the wall clock.
     let seq = u64::try_from(crate::origin::BASE.as_millis()).unwrap() * 1000;
     let tags = vec![(PurgeKind::Soft, edge_cache_core::TagHash::user("a"), seq)];
-    bench.markers.apply(&News { markers: tags, ..news(seq) }, bench.markers.monotonic());
-    let in_step = || bench.markers.apply(&news(seq), bench.markers.monotonic());
+    bench.markers.apply(&News { markers: tags, ..news(seq) }, &bench.markers.position());
+    let in_step = || bench.markers.apply(&news(seq), &bench.markers.position());
     advance(Duration::from_secs(599)).await;
     in_step();
     assert_eq!(ask(&stack, get("/a")).await.text, "body 0");
@@ -133,8 +135,12 @@ async fn a_soft_purge_begins_the_time_in_which_errors_are_covered() {
 async fn an_answer_is_as_old_as_the_inner_tiers_read() {
     let bench = bench([]);
     let origin = Origin::new(|_, _| async {
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        answer(200, LASTING, "slow")
+        // It comes in two pieces, so that who joins late is handed a body that still grows.
+        let pieces = futures_util::stream::iter(["sl", "ow"]).then(|piece| async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok(http_body::Frame::data(bytes::Bytes::from(piece)))
+        });
+        answer(200, LASTING, "").map(|_| http_body_util::StreamBody::new(pieces.boxed()).boxed_unsync())
     });
     // Two tiers, each with flights of its own: who comes late joins the inner one's.
     let store = || MemoryStore::new(&MemoryConfig { capacity_bytes: 64 << 20, ..MemoryConfig::default() });
