@@ -4,7 +4,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use edge_cache_benches::{Handler, SIZES, exchange, request, warmed};
+use edge_cache::{EdgeCache, RedisConfig};
+use edge_cache_benches::{Handler, SIZES, exchange, request, warmed, warmed_in};
+use edge_cache_sandbox::Redis;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -13,16 +15,34 @@ fn main() {
 }
 
 fn hit(criterion: &mut Criterion) {
+    // A node that shares purges with others asks its lease at each hit.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+    let redis = runtime.block_on(Redis::start()).expect("redis-server is installed");
+    let cache = {
+        let _within = runtime.enter();
+        let config = RedisConfig { url: redis.url().to_owned(), ..RedisConfig::default() };
+        EdgeCache::builder().redis(config).build().expect("the server is named rightly")
+    };
+    runtime.block_on(cache.sync()).expect("redis answers");
+    runtime.spawn(cache.clone().housekeeping());
     let mut group = criterion.benchmark_group("hit");
     group.throughput(Throughput::Elements(1));
     for (size, len) in SIZES {
         let (mut bare, mut cached) = (Handler::new(len), warmed(len));
+        let mut shared = warmed_in(&cache, &runtime, len);
         group.bench_function(format!("handler/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut bare, asked)), BatchSize::SmallInput);
         });
         group.bench_function(format!("memory/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut cached, asked)), BatchSize::SmallInput);
         });
+        group.bench_function(format!("memory, nodes share purges/{size}"), |bencher| {
+            bencher.iter_batched(request, |asked| black_box(exchange(&mut shared, asked)), BatchSize::SmallInput);
+        });
+        // The next size is another answer to the same question.
+        let everything =
+            edge_cache::Purge { targets: vec![edge_cache::Target::All], kind: edge_cache::PurgeKind::Hard };
+        runtime.block_on(cache.purger().purge(&everything)).expect("everything has a tag");
     }
     group.finish();
 }

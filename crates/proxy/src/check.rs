@@ -26,6 +26,9 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         settings.route.len()
     )
     .context("cannot print")?;
+    for concern in settings.redis.concerns() {
+        writeln!(out, "  warning: {concern}").context("cannot print")?;
+    }
     Ok(())
 }
 

@@ -122,6 +122,9 @@ impl Running {
             "" => None,
             at => Some(admin::Admin::bind(at, cache.clone(), database).await?),
         };
+        for concern in settings.redis.concerns() {
+            tracing::warn!("{concern}");
+        }
         if let Err(error) = cache.sync().await {
             let error = &error as &dyn std::error::Error;
             let url = settings.redis.url_redacted();
@@ -153,13 +156,21 @@ impl Running {
             outbox.abort();
         }
         housekeeping.abort();
+        if let Some(operators) = operators {
+            // Nobody would publish what is purged from here on.
+            operators.abort();
+        }
         match tokio::time::timeout(LEAVE, cache.leave()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "left without a word to redis"),
             Err(_) => tracing::warn!("left without a word to redis: it does not answer"),
         }
-        if let Some(operators) = operators {
-            operators.abort();
+        if cache.purger().waiting_tags() > 0 {
+            let tags = cache.purger().waiting_tags();
+            tracing::error!(
+                tags,
+                "purges that were queued end here: they were never published, and never acknowledged"
+            );
         }
         Ok(())
     }

@@ -149,6 +149,20 @@ impl RedisConfig {
         Ok(())
     }
 
+    /// What is allowed, and weakens what a purge promises.
+    #[must_use]
+    pub fn concerns(&self) -> Vec<&'static str> {
+        let fails_over = !self.url.is_empty() && self.topology != Topology::Server;
+        let mut concerns = Vec::new();
+        if fails_over && self.is_strict() && self.wait_replicas == 0 {
+            concerns.push(
+                "redis.wait_replicas = 0: a purge that was acknowledged can be lost in a failover; set it to the number of replicas \
+                 that may become primary, and min-replicas-to-write on the servers",
+            );
+        }
+        concerns
+    }
+
     pub(crate) fn is_strict(&self) -> bool {
         self.acknowledge == Acknowledge::Strict
     }
@@ -218,10 +232,12 @@ fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return if url.is_empty() { String::new() } else { "***".to_owned() };
     };
-    let rest = rest.split('?').next().unwrap_or_default();
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}"),
-        None => format!("{scheme}://{rest}"),
+    // A password may hold a question mark: the host comes after the last `@`.
+    let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
+    let host = host.split('?').next().unwrap_or_default();
+    match user {
+        Some(_) => format!("{scheme}://***@{host}"),
+        None => format!("{scheme}://{host}"),
     }
 }
 
@@ -256,10 +272,20 @@ mod tests {
         };
         assert!(!format!("{config:?}").contains("s3cr3t"));
         assert_eq!(config.url_redacted(), "redis://***@h:1/0");
-        for url in ["me:s3cr3t@h:1", "redis+unix:///run/r.sock?pass=s3cr3t"] {
+        for url in ["redis://u:se?s3cr3t@h/0", "me:s3cr3t@h:1", "redis+unix:///run/r.sock?pass=s3cr3t"] {
             let config = RedisConfig { url: url.into(), ..RedisConfig::default() };
             assert!(!config.url_redacted().contains("s3cr3t"));
         }
+    }
+
+    #[test]
+    fn a_failover_without_replicas_that_are_waited_for_is_a_concern() {
+        let alone = RedisConfig { url: "redis://h:1/0".into(), ..RedisConfig::default() };
+        let watched = RedisConfig { topology: Topology::Sentinel, ..alone.clone() };
+        let careful = RedisConfig { wait_replicas: 1, ..watched.clone() };
+        let fast = RedisConfig { acknowledge: Acknowledge::Fast, ..watched.clone() };
+        let concerns = [alone, watched, careful, fast].map(|config| config.concerns().len());
+        assert_eq!(concerns, [0, 1, 0, 0]);
     }
 
     #[test]

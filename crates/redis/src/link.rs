@@ -6,11 +6,10 @@ use std::{fmt, time::Duration};
 
 use futures_util::Stream;
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, Msg, Pipeline, RedisError, RedisFuture, RedisResult, TlsMode, Value,
+    Client, Cmd, ErrorKind, Msg, Pipeline, RedisError, RedisFuture, RedisResult, TlsMode, Value,
     aio::{ConnectionLike, PubSubSink, PubSubStream},
     cluster::{ClusterClientBuilder, ClusterConfig},
     cluster_async::ClusterConnection,
-    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
@@ -123,18 +122,6 @@ impl Link {
                 let settings = ClusterConfig::new().set_response_timeout(answer_max).set_connection_timeout(CONNECT);
                 let connection = cluster.get_pending_async_connection_with_config(settings);
                 Ok(Self::Cluster { connection, seeds: seeds.into() })
-            }
-        }
-    }
-
-    /// Sends `command`, which names no key, to the server that holds `key`, on the connection that commands for `key` go over.
-    pub(crate) async fn beside<T: FromRedisValue>(&self, key: &str, command: Cmd) -> RedisResult<T> {
-        match self {
-            Self::Server(server) => command.query_async(&mut server.clone()).await,
-            Self::Cluster { connection, .. } => {
-                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
-                let value = connection.clone().route_command(command, RoutingInfo::SingleNode(node)).await?;
-                redis::from_redis_value(value.extract_error()?).map_err(RedisError::from)
             }
         }
     }

@@ -12,6 +12,10 @@ impl Lua {
         Self { text, hash: Script::new(text).get_hash().to_owned() }
     }
 
+    pub(crate) const fn text(&self) -> &'static str {
+        self.text
+    }
+
     pub(crate) async fn call<T: FromRedisValue>(
         &self,
         connection: &mut impl ConnectionLike,

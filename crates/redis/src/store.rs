@@ -93,8 +93,9 @@ impl RedisStore {
     /// As [`new`](Self::new).
     pub fn backplane(&self, markers: Arc<Markers>) -> Result<RedisBackplane, RedisConfigError> {
         let config = self.0.config.clone();
-        let link = Link::new(&config, config.write_timeout)?;
-        Ok(RedisBackplane::new(link, config, markers, Arc::clone(&self.0.nodes)))
+        let link = || Link::new(&config, config.write_timeout);
+        let links = [link()?, link()?];
+        Ok(RedisBackplane::new(links, config, markers, Arc::clone(&self.0.nodes)))
     }
 
     fn key(&self, key: &CacheKey) -> String {

@@ -18,13 +18,15 @@ use std::{
     time::Duration,
 };
 
-const PROGRAM: Wanted = Wanted { programs: &["redis-server"], package: "redis-server" };
+const REDIS: Wanted = Wanted { programs: &["redis-server"], package: "redis-server" };
+const VALKEY: Wanted = Wanted { programs: &["valkey-server"], package: "valkey-server" };
 /// For one connection that asks whether the server is there; a local server needs a fraction.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// How a private Redis is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct RedisBuilder {
+    valkey: bool,
     binaries: Option<PathBuf>,
     settings: Vec<(String, String)>,
     /// The directive that names a second port.
@@ -39,6 +41,13 @@ impl RedisBuilder {
     #[must_use]
     pub fn binaries(mut self, folder: impl Into<PathBuf>) -> Self {
         self.binaries = Some(folder.into());
+        self
+    }
+
+    /// Starts Valkey, which speaks the same protocol.
+    #[must_use]
+    pub fn valkey(mut self) -> Self {
+        self.valkey = true;
         self
     }
 
@@ -93,7 +102,8 @@ impl RedisBuilder {
             },
             |folder| vec![folder],
         );
-        let program = locate::find(&PROGRAM, folders)?.join("redis-server");
+        let wanted = if self.valkey { VALKEY } else { REDIS };
+        let program = locate::find(&wanted, folders)?.join(wanted.programs[0]);
         let mut settings = Vec::new();
         for (name, value) in &self.settings {
             settings.push((checked(name)?.to_owned(), value.clone()));

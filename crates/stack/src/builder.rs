@@ -212,9 +212,12 @@ impl Backplane for Carrier {
         Box::pin(async move {
             let delivery = redis.publish(&ticket, guard.as_ref()).await?;
             let published = delivery.published;
+            // In a task of its own: whoever does not wait for it any more must not keep a silent node from being struck off.
+            let work = tokio::spawn(async move { redis.acknowledge(delivery).await });
             let acknowledged = Box::pin(async move {
-                match timeout(wait, redis.acknowledge(delivery)).await {
-                    Ok(acknowledged) => acknowledged.map(drop).map_err(BoxError::from),
+                match timeout(wait, work).await {
+                    Ok(Ok(acknowledged)) => acknowledged.map(drop).map_err(BoxError::from),
+                    Ok(Err(ended)) => Err(ended.into()),
                     Err(elapsed) => Err(elapsed.into()),
                 }
             });

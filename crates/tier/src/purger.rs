@@ -11,6 +11,9 @@ use futures_util::future::BoxFuture;
 
 use crate::Keying;
 
+/// Tags of one purge that are numbered together.
+const TAGS_AT_ONCE: usize = 256;
+
 /// What to purge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -153,8 +156,16 @@ impl Purger {
     }
 
     /// Purges by hashed tags.
+    ///
+    /// Many tags are purged some at a time: those that wait for a number at once are few, and more become a purge of everything.
     pub async fn purge_tags(&self, kind: PurgeKind, tags: &[TagHash]) -> Receipt {
-        self.purge_guarded(kind, tags, None).await.0
+        let mut receipt = Receipt { acknowledged: true, ..Receipt::default() };
+        for tags in tags.chunks(TAGS_AT_ONCE) {
+            let Receipt { seq, acknowledged, tags } = self.purge_guarded(kind, tags, None).await.0;
+            let acknowledged = acknowledged && receipt.acknowledged;
+            receipt = Receipt { seq, acknowledged, tags: receipt.tags + tags };
+        }
+        receipt
     }
 
     /// As [`purge_tags`](Self::purge_tags); tells also the start of an answer that is as new as this purge, if `guard` holds.

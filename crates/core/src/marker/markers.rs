@@ -157,7 +157,7 @@ impl Markers {
 
     /// Purges `tags` at once on this node, without a number: ask the backplane for one, then [`settle`](Self::settle).
     pub fn defer(&self, kind: PurgeKind, tags: &[TagHash]) -> Ticket {
-        self.pending.add(kind, tags)
+        self.pending.add(kind, tags, self.monotonic())
     }
 
     /// The purges of `ticket` got the number `seq` in the order `incarnation`.
@@ -173,10 +173,10 @@ impl Markers {
         self.pending.remove(ticket);
     }
 
-    /// Purges that still wait for a number.
+    /// Purges that have waited for a number for so long at least: younger ones are being published.
     #[must_use]
-    pub fn waiting(&self) -> Vec<Ticket> {
-        self.pending.tickets()
+    pub fn waiting(&self, at_least: Duration) -> Vec<Ticket> {
+        self.pending.tickets(self.monotonic().saturating_sub(millis(at_least)))
     }
 
     /// How many tags wait for a number.
@@ -211,11 +211,13 @@ impl Markers {
             }
             order.raise_seq(news.seq);
             order.raise_synced(news.seq);
+            order.set_strict(news.strict);
         } else {
             // A lease proves that every acknowledged purge was applied, if acknowledging waits for that; and purges to come must be
             // above every fence that is held, or they could not kill.
             let in_step = self.monotonic() < self.lease_until.load(Ordering::Acquire);
-            let keeps = self.strict && news.strict && in_step && news.base > order.seq();
+            let strict = self.strict && order.strict() && news.strict;
+            let keeps = strict && in_step && news.base > order.seq();
             let new = if keeps { order.next(news.incarnation) } else { order.afresh(news.incarnation, self.slots) };
             if !keeps {
                 self.lease_until.store(0, Ordering::Release);
@@ -224,6 +226,7 @@ impl Markers {
             new.raise_floor(news.floor);
             new.raise_seq(news.seq);
             new.raise_synced(news.seq);
+            new.set_strict(news.strict);
             self.order.store(Arc::new(new));
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
@@ -289,6 +292,10 @@ impl Markers {
         let order = self.order.load();
         let (head, fence) = (copy.head(), copy.head().fence);
         let known = order.incarnation != 0 && fence.incarnation == order.incarnation;
+        if known && fence.seq > order.seq() {
+            // That number was given, though it has not been heard of here: an order to come must begin above it.
+            order.raise_seq(fence.seq);
+        }
         let start = Start { fence, local: 0, era: order.era, read_at: None };
         (known && self.is_in_step(lease)).then(|| Entry::new(Arc::clone(head), copy.body().clone(), start))
     }

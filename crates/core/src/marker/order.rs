@@ -1,6 +1,6 @@
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{Fence, table::Table};
@@ -19,6 +19,8 @@ pub(super) struct Order {
     seq: AtomicU64,
     /// The number up to which *every* marker is applied; own purges, and what was heard after a gap, may lie above it.
     synced: AtomicU64,
+    /// Whether purges of this order are acknowledged strictly, by every node.
+    strict: AtomicBool,
 }
 
 impl Order {
@@ -39,7 +41,7 @@ impl Order {
 
     const fn new(incarnation: u128, era: u64, table: Arc<Table>, floor: u64) -> Self {
         let [floor, seq, synced] = [AtomicU64::new(floor), AtomicU64::new(0), AtomicU64::new(0)];
-        Self { incarnation, era, table, floor, seq, synced }
+        Self { incarnation, era, table, floor, seq, synced, strict: AtomicBool::new(true) }
     }
 
     pub(super) fn fence(&self) -> Fence {
@@ -64,6 +66,15 @@ impl Order {
 
     pub(super) fn raise_synced(&self, seq: u64) {
         self.synced.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    pub(super) fn strict(&self) -> bool {
+        self.strict.load(Ordering::Acquire)
+    }
+
+    /// Once it was not, it never is again.
+    pub(super) fn set_strict(&self, strict: bool) {
+        self.strict.fetch_and(strict, Ordering::AcqRel);
     }
 
     pub(super) fn raise_floor(&self, floor: u64) -> bool {

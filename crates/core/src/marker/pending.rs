@@ -26,6 +26,8 @@ pub(super) struct Pending {
 struct Waiting {
     kind: PurgeKind,
     begun: u64,
+    /// When the first of the purges began that it stands for.
+    since: u64,
 }
 
 /// Purges that wait for a number, to be settled once they have it.
@@ -39,6 +41,12 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// A purge of other tags, as far and of the same moment.
+    #[must_use]
+    pub fn with_tags(&self, tags: Vec<TagHash>) -> Self {
+        Self { tags, ..*self }
+    }
+
     /// A purge of everything that stands for this one and went as far as `kind`.
     #[must_use]
     pub fn widened(&self, kind: PurgeKind) -> Self {
@@ -59,7 +67,7 @@ impl Pending {
         self.begun.load(Ordering::Acquire)
     }
 
-    pub(super) fn add(&self, kind: PurgeKind, tags: &[TagHash]) -> Ticket {
+    pub(super) fn add(&self, kind: PurgeKind, tags: &[TagHash], now: u64) -> Ticket {
         let mut waiting = self.tags.write().expect(POISONED);
         let begun = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let (mut kind, mut tags) = (kind, tags.to_vec());
@@ -69,32 +77,33 @@ impl Pending {
             tags = vec![TagHash::all()];
         }
         for tag in &tags {
-            let slot = waiting.entry(*tag).or_insert(Waiting { kind, begun });
-            *slot = Waiting { kind: slot.kind.max(kind), begun };
+            let slot = waiting.entry(*tag).or_insert(Waiting { kind, begun, since: now });
+            *slot = Waiting { kind: slot.kind.max(kind), begun, since: slot.since };
         }
         self.waiting.store(waiting.len() as u64, Ordering::Release);
         Ticket { kind, tags, begun }
     }
 
-    /// Forgets what `ticket` named, unless a later purge named it too.
+    /// Forgets what `ticket` named, unless a later purge named it too, or one that goes further and has no number yet.
     pub(super) fn remove(&self, ticket: &Ticket) {
         let mut waiting = self.tags.write().expect(POISONED);
         for tag in &ticket.tags {
-            if waiting.get(tag).is_some_and(|w| w.begun <= ticket.begun) {
+            if waiting.get(tag).is_some_and(|w| w.begun <= ticket.begun && w.kind <= ticket.kind) {
                 waiting.remove(tag);
             }
         }
         self.waiting.store(waiting.len() as u64, Ordering::Release);
     }
 
-    /// Everything that waits, as one ticket a kind.
-    pub(super) fn tickets(&self) -> Vec<Ticket> {
+    /// What has waited since `before`, as one ticket a kind.
+    pub(super) fn tickets(&self, before: u64) -> Vec<Ticket> {
         let waiting = self.tags.read().expect(POISONED);
         let begun = self.begun();
         [PurgeKind::Soft, PurgeKind::Hard]
             .into_iter()
             .map(|kind| {
-                let tags = waiting.iter().filter(|(_, w)| w.kind == kind).map(|(tag, _)| *tag).collect();
+                let tags =
+                    waiting.iter().filter(|(_, w)| w.kind == kind && w.since <= before).map(|(tag, _)| *tag).collect();
                 Ticket { kind, tags, begun }
             })
             .filter(|ticket| !ticket.tags.is_empty())

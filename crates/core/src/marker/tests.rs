@@ -93,12 +93,28 @@ fn a_purge_counts_at_once_and_after_it_has_its_number() {
     assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
     let new = entry(markers.start(), &["a"]);
     assert_eq!(markers.judge(&new), Verdict::Live, "its fill began after the purge");
-    assert_eq!(markers.waiting(), std::slice::from_ref(&ticket));
+    assert_eq!(markers.waiting(Duration::ZERO), std::slice::from_ref(&ticket));
     markers.settle(&ticket, 5, 130);
     assert_eq!((markers.judge(&old), markers.judge(&copy())), (Verdict::Gone, Verdict::Gone));
-    assert_eq!(markers.waiting(), []);
+    assert_eq!(markers.waiting(Duration::ZERO), []);
     assert_eq!(markers.start().fence.seq, 130);
     assert_eq!(markers.position().synced, 100, "markers of others below 130 are still to be asked for");
+}
+
+#[test]
+fn a_purge_that_goes_further_waits_on_when_a_lesser_one_gets_its_number() {
+    let markers = following();
+    let old = entry(markers.start(), &["a"]);
+    let hard = markers.defer(PurgeKind::Hard, &[TagHash::user("a")]);
+    let soft = markers.defer(PurgeKind::Soft, &[TagHash::user("a")]);
+    markers.settle(&soft, 5, 130);
+    assert_eq!(markers.judge(&old), Verdict::Gone);
+    let [waiting] = &markers.waiting(Duration::ZERO)[..] else { panic!("the hard one was never published") };
+    assert_eq!((waiting.kind, &waiting.tags), (PurgeKind::Hard, &hard.tags));
+    assert!(markers.waiting(Duration::from_secs(3600)).is_empty(), "it is still on its way");
+    markers.settle(waiting, 5, 140);
+    assert!(markers.waiting(Duration::ZERO).is_empty());
+    assert_eq!(markers.judge(&old), Verdict::Gone);
 }
 
 #[test]
@@ -114,7 +130,7 @@ fn too_many_waiting_purges_become_one_of_everything() {
     for n in 0..1024 {
         markers.defer(PurgeKind::Soft, &[TagHash::user(&format!("tag-{n}"))]);
     }
-    assert!(markers.waiting().iter().map(|ticket| ticket.tags.len()).sum::<usize>() <= 1024);
+    assert!(markers.waiting(Duration::ZERO).iter().map(|ticket| ticket.tags.len()).sum::<usize>() <= 1024);
     assert_eq!(markers.judge(&everything), Verdict::Gone, "as far as the one that went furthest");
 }
 
@@ -144,6 +160,9 @@ fn what_is_held_survives_a_new_order_only_with_a_lease_and_where_all_are_strict(
     let fast = Markers::shared(BOUND, false);
     fast.apply(&news(5, 100, 100, &[]), &fast.position());
     assert!(!kept(&fast, &new));
+    let was_fast = following();
+    was_fast.apply(&News { strict: false, ..news(5, 100, 101, &[]) }, &was_fast.position());
+    assert!(!kept(&was_fast, &new), "what was acknowledged then may not have been heard here");
     let left = following();
     left.leave();
     assert!(!kept(&left, &new), "a purge may have been acknowledged without it, and lost since");

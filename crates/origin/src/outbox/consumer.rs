@@ -17,6 +17,10 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use super::{Entry, OutboxConfig, Purges};
 use crate::database::{ConfigError, DatabaseConfig, Target};
 
+/// How long the other side may be quiet before it is asked whether it is there.
+const QUIET_MAX: Duration = Duration::from_secs(5);
+/// How much longer than the server's own limit an answer is waited for.
+const PATIENCE_BEYOND: Duration = Duration::from_secs(2);
 /// Rows read at a time.
 const BATCH: i64 = 500;
 /// The lock that one consumer holds: the number only has to be the same everywhere.
@@ -37,6 +41,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 pub struct Consumer {
     postgres: Config,
     connect_timeout: Duration,
+    /// How long an answer may take. The server's own limit is shorter.
+    patience: Duration,
     config: OutboxConfig,
     progress: Arc<Progress>,
 }
@@ -100,9 +106,14 @@ impl Consumer {
             return Err(ConfigError { key: "url", value: database.redacted_url(), rule });
         };
         let mut postgres = *postgres;
-        postgres.application_name("edge-cache outbox");
-        let connect_timeout = database.connect_timeout;
-        Ok(Self { postgres, connect_timeout, config, progress: Arc::default() })
+        postgres.application_name("edge-cache outbox").keepalives_idle(QUIET_MAX).tcp_user_timeout(QUIET_MAX);
+        // Of a consumer whose machine is gone the server must hear soon too: until then nobody else gets the lock.
+        let quiet = QUIET_MAX.as_secs();
+        let theirs = postgres.get_options().unwrap_or_default().to_owned();
+        let ours = format!("-c tcp_keepalives_idle={quiet} -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3");
+        postgres.options(format!("{theirs} {ours} -c tcp_user_timeout={}", quiet * 1000));
+        let (connect_timeout, patience) = (database.connect_timeout, database.statement_timeout + PATIENCE_BEYOND);
+        Ok(Self { postgres, connect_timeout, patience, config, progress: Arc::default() })
     }
 
     /// What it did so far.
@@ -127,16 +138,16 @@ impl Consumer {
 
     async fn session(&self, purges: &impl Purges) -> Result<std::convert::Infallible, BoxError> {
         let session = timeout(self.connect_timeout, Session::open(&self.postgres)).await??;
-        while !session.take_lock().await? {
+        while !timeout(self.patience, session.take_lock()).await?? {
             sleep(STAND_BY).await;
         }
         self.progress.leads.store(true, Ordering::Release);
-        session.client.batch_execute("LISTEN edge_cache_outbox").await?;
+        timeout(self.patience, session.client.batch_execute("LISTEN edge_cache_outbox")).await??;
         let mut tidied = Instant::now();
         loop {
             let read = self.look(&session, purges).await?;
             if tidied.elapsed() > TIDY {
-                session.tidy(self.config.keep).await?;
+                timeout(self.patience, session.tidy(self.config.keep)).await??;
                 tidied = Instant::now();
             }
             // Who writes soon after another sends no wake-up.
@@ -149,19 +160,23 @@ impl Consumer {
 
     /// Purges what is not done. Tells how many rows were read.
     async fn look(&self, session: &Session, purges: &impl Purges) -> Result<i64, BoxError> {
-        let Some(told_to) = purges.told_to() else {
+        let told_to = purges.told_to();
+        if let Some(told_to) = &told_to {
+            timeout(self.patience, session.again_if_lost(told_to, self.config.keep)).await??;
+        }
+        let (entries, lag) = timeout(self.patience, session.open_entries(self.config.grace)).await??;
+        self.progress.lag_millis.store(lag, Ordering::Release);
+        if told_to.is_none() {
             // Nobody could be told for certain.
             return Ok(0);
-        };
-        session.again_if_lost(&told_to, self.config.keep).await?;
-        let (entries, lag) = session.open_entries(self.config.grace).await?;
-        self.progress.lag_millis.store(lag, Ordering::Release);
+        }
         if entries.is_empty() {
             return Ok(0);
         }
         purges.purge(&entries).await?;
         let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-        session.client.execute("UPDATE edge_cache.outbox SET done_at = now() WHERE id = ANY($1)", &[&ids]).await?;
+        let done = "UPDATE edge_cache.outbox SET done_at = now() WHERE id = ANY($1)";
+        timeout(self.patience, session.client.execute(done, &[&ids])).await??;
         self.progress.done.fetch_add(ids.len() as u64, Ordering::Relaxed);
         Ok(i64::try_from(ids.len()).unwrap_or(BATCH))
     }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{BackplaneError, Delivery, RedisBackplane, millis, scripts::Peer};
 use crate::config::lease_over;
 
 /// The longest pause between two looks at who has confirmed.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
-/// How long a WAIT for replicas may take.
+/// How long one WAIT for replicas may take, and how many there are.
 const WAIT_REPLICAS: Duration = Duration::from_millis(100);
+const REPLICA_TRIES: usize = 100;
 
 /// Why no node serves any more what a purge has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +60,7 @@ impl RedisBackplane {
         let alone = numbered.settled && first.is_empty();
         if !strict || alone {
             // Nobody has to be waited for, so there was no time in which Redis could have lost it.
-            if config.wait_replicas > 0 {
-                self.check(delivery).await?;
-            }
+            self.reach_replicas(delivery).await?;
             return Ok(if strict { Certainty::Alone } else { Certainty::Fast });
         }
         let waited = self.0.markers.monotonic().saturating_sub(delivery.at);
@@ -70,6 +69,7 @@ impl RedisBackplane {
             // Who held a lease of the order before may not have registered yet.
             sleep_until(until(config.grace(numbered.lease_millis))).await;
             self.check(delivery).await?;
+            self.reach_replicas(delivery).await?;
             return Ok(Certainty::LeasesOver);
         }
         let deadline = until(lease_over(numbered.lease_millis));
@@ -80,6 +80,7 @@ impl RedisBackplane {
             let peers = self.check(delivery).await?;
             let silent: Vec<Peer> = others(&peers).into_iter().filter(|peer| knew(&first, peer)).collect();
             if silent.is_empty() {
+                self.reach_replicas(delivery).await?;
                 return Ok(Certainty::Confirmed);
             }
             if Instant::now() >= deadline {
@@ -88,29 +89,36 @@ impl RedisBackplane {
                     let mut link = self.0.link.clone();
                     self.bounded(self.0.scripts.strike(&mut link, peer)).await?;
                 }
+                self.reach_replicas(delivery).await?;
                 return Ok(Certainty::Silent(silent.len()));
             }
         }
     }
 
-    /// Who has confirmed what, if Redis still keeps the purge, and enough replicas have it.
+    /// Who has confirmed what, if Redis still keeps the purge.
     async fn check(&self, delivery: &Delivery) -> Result<Vec<Peer>, BackplaneError> {
         let (incarnation, seq) = (delivery.published.incarnation, delivery.published.seq);
         let mut link = self.0.link.clone();
-        let peers = self.given(self.0.scripts.check(&mut link, incarnation, seq)).await?;
+        self.given(self.0.scripts.check(&mut link, incarnation, seq)).await
+    }
+
+    /// Waits until as many replicas have the purge as are wanted, and Redis still keeps it.
+    async fn reach_replicas(&self, delivery: &Delivery) -> Result<(), BackplaneError> {
         let wanted = self.0.config.wait_replicas;
-        if wanted > 0 {
-            let mut wait = redis::cmd("WAIT");
-            wait.arg(wanted).arg(millis(WAIT_REPLICAS));
-            // The server answers in time, unless it is away.
-            let replicas = timeout(WAIT_REPLICAS * 2, self.0.link.beside(self.0.scripts.meta(), wait)).await;
-            let replicas = replicas.map_err(|elapsed| BackplaneError::Unavailable(elapsed.into()))?;
-            let replicas: u32 = replicas.map_err(|error| BackplaneError::Unavailable(error.into()))?;
-            if replicas < wanted {
-                return Err(BackplaneError::Replicas { wanted, replicas });
+        if wanted == 0 {
+            return Ok(());
+        }
+        let at = (delivery.published.incarnation, delivery.published.seq);
+        let mut replicas = 0;
+        for _ in 0..REPLICA_TRIES {
+            let mut link = self.0.waiting.clone();
+            let asked = (wanted, millis(WAIT_REPLICAS));
+            replicas = self.given(self.0.scripts.check_with_replicas(&mut link, at, asked)).await?;
+            if replicas >= wanted {
+                return Ok(());
             }
         }
-        Ok(peers)
+        Err(BackplaneError::Replicas { wanted, replicas })
     }
 }
 

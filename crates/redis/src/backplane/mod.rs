@@ -41,8 +41,10 @@ use crate::{RedisConfig, link::Link};
 pub struct RedisBackplane(Arc<Inner>);
 
 struct Inner {
-    /// For scripts, so that a WAIT holds up nothing else.
+    /// For questions and purges.
     link: Link,
+    /// For WAIT, which holds up whatever comes after it.
+    waiting: Link,
     scripts: Scripts,
     /// Fresh at every start.
     node: String,
@@ -57,6 +59,10 @@ struct Inner {
     subscribed: AtomicBool,
     gaps: AtomicU64,
     incarnations: AtomicU64,
+    /// Whether Redis has lost what this node purged of late, and was not told again yet.
+    resubmit: AtomicBool,
+    /// The longest lease that any node was told, in milliseconds.
+    lease_max: AtomicU64,
 }
 
 /// How long the present incarnation is known: until every lease of the one before is over, nobody can tell who has to confirm.
@@ -110,9 +116,17 @@ pub struct Following {
 }
 
 impl RedisBackplane {
-    pub(crate) fn new(link: Link, config: RedisConfig, markers: Arc<Markers>, nodes: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        [link, waiting]: [Link; 2],
+        config: RedisConfig,
+        markers: Arc<Markers>,
+        nodes: Arc<AtomicUsize>,
+    ) -> Self {
         Self(Arc::new(Inner {
             link,
+            waiting,
+            lease_max: AtomicU64::new(millis(config.lease)),
+            resubmit: AtomicBool::new(false),
             scripts: Scripts::new(&config.key_prefix),
             node: format!("{:016x}", rand::random::<u64>()),
             config,
@@ -147,24 +161,35 @@ impl RedisBackplane {
     /// # Errors
     /// Why it does not know them; it stays in step for as long as the last news are good.
     pub async fn sync(&self) -> Result<(), BackplaneError> {
-        let is_new = self.ask().await?;
-        if is_new {
-            // Whatever this node purged of late may be what Redis lost.
-            for ticket in self.0.sent.recent(self.0.markers.monotonic()) {
-                self.number(&ticket, None).await?;
-            }
-        }
-        for ticket in self.0.markers.waiting() {
+        self.ask().await?;
+        self.resubmit().await?;
+        // What is younger is being published by whoever purges.
+        for ticket in self.0.markers.waiting(self.0.config.write_timeout * 2) {
             let Numbered { incarnation, seq, .. } = self.number(&ticket, None).await?;
+            self.0.sent.add(&ticket, self.0.markers.monotonic());
             self.0.markers.settle(&ticket, incarnation, seq);
         }
         Ok(())
     }
 
-    /// Learns all news. Tells whether they are of another incarnation than before.
-    async fn ask(&self) -> Result<bool, BackplaneError> {
+    /// Purges again what this node purged of late, where that may be what Redis lost.
+    async fn resubmit(&self) -> Result<(), BackplaneError> {
+        if !self.0.resubmit.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        for ticket in self.0.sent.recent(self.0.markers.monotonic()) {
+            if let Err(error) = self.number(&ticket, None).await {
+                self.0.resubmit.store(true, Ordering::Release);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns all news.
+    async fn ask(&self) -> Result<(), BackplaneError> {
         let mut settling = self.0.asking.lock().await;
-        let lease_millis = millis(self.0.config.lease);
+        let lease_millis = self.0.lease_max.load(Ordering::Acquire);
         let mut position = self.0.markers.position();
         let Position { fence: Fence { incarnation: follows, seq }, synced: confirms, .. } = position;
         let (mut cursor, mut markers) = ((follows, confirms), Vec::new());
@@ -179,6 +204,7 @@ impl RedisBackplane {
             let mut link = self.0.link.clone();
             let page = self.given(self.0.scripts.sync(&mut link, ask)).await?;
             self.0.nodes.store(page.nodes, Ordering::Release);
+            self.0.lease_max.fetch_max(page.lease_millis, Ordering::AcqRel);
             if page.news.incarnation != cursor.0 {
                 // The order began anew, perhaps between two pages: this page is its first.
                 markers.clear();
@@ -193,7 +219,9 @@ impl RedisBackplane {
             cursor = (news.incarnation, last);
         };
         news.markers = markers;
-        let is_new = news.incarnation != follows;
+        if news.incarnation != follows && follows != 0 {
+            self.0.resubmit.store(true, Ordering::Release);
+        }
         if settling.incarnation != news.incarnation {
             *settling = Settling { incarnation: news.incarnation, since: self.0.markers.monotonic() };
             self.0.incarnations.fetch_add(1, Ordering::Relaxed);
@@ -204,7 +232,7 @@ impl RedisBackplane {
             self.0.wake.notify_one();
         }
         self.0.heard_at.store(position.at, Ordering::Release);
-        Ok(is_new && follows != 0)
+        Ok(())
     }
 
     /// Whether another node may be waiting for this one to confirm.
@@ -218,6 +246,7 @@ impl RedisBackplane {
     /// They wait on: [`sync`](Self::sync) publishes them.
     pub async fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Delivery, BackplaneError> {
         let numbered = self.number(ticket, guard).await?;
+        self.0.sent.add(ticket, self.0.markers.monotonic());
         let incarnation = numbered.incarnation;
         let same_order = guard.is_some_and(|guard| guard.start.fence.incarnation == incarnation);
         let guard_holds = same_order && numbered.clean;
@@ -226,28 +255,28 @@ impl RedisBackplane {
     }
 
     async fn number(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Numbered, BackplaneError> {
-        let mut last = None;
-        // A page of news must hold all markers of one number.
-        for part in ticket.split(TAGS_MAX) {
-            let numbered = match self.try_number(&part, guard).await {
-                Err(BackplaneError::Lost) => {
-                    self.ask().await?;
-                    self.try_number(&part, guard).await?
-                }
-                other => other?,
-            };
-            let clean = numbered.clean && last.as_ref().is_none_or(|last: &Numbered| last.clean);
-            last = Some(Numbered { clean, ..numbered });
+        for _ in 0..LOSSES_MAX {
+            match self.try_number(ticket, guard).await {
+                Err(BackplaneError::Lost) => self.ask().await?,
+                answer => return answer,
+            }
         }
-        self.0.sent.add(ticket, self.0.markers.monotonic());
-        last.ok_or(BackplaneError::Answer("a purge without tags"))
+        Err(BackplaneError::Lost)
     }
 
+    /// Numbers all tags of `ticket` in one order: of what a loss cut in two, the first part would be gone.
     async fn try_number(&self, ticket: &Ticket, guard: Option<&Guard>) -> Result<Numbered, BackplaneError> {
-        let Fence { incarnation, .. } = self.0.markers.position().fence;
-        let mut link = self.0.link.clone();
-        let from = (self.0.node.as_str(), incarnation);
-        self.given(self.0.scripts.purge(&mut link, from, ticket, guard)).await
+        let follows = self.0.markers.position().fence;
+        let mut last: Option<Numbered> = None;
+        // A page of news must hold all markers of one number.
+        for part in ticket.split(TAGS_MAX) {
+            let mut link = self.0.link.clone();
+            let from = (self.0.node.as_str(), follows);
+            let numbered = self.given(self.0.scripts.purge(&mut link, from, &part, guard)).await?;
+            let clean = numbered.clean && last.as_ref().is_none_or(|last| last.clean);
+            last = Some(Numbered { clean, ..numbered });
+        }
+        last.ok_or(BackplaneError::Answer("a purge without tags"))
     }
 
     async fn given<T>(&self, call: impl Future<Output = Result<Answer<T>, RedisError>>) -> Result<T, BackplaneError> {
@@ -301,6 +330,9 @@ pub struct Delivery {
     at: u64,
     numbered: Numbered,
 }
+
+/// How often a purge begins anew because Redis lost its data meanwhile.
+const LOSSES_MAX: usize = 3;
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

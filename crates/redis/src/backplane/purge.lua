@@ -1,31 +1,33 @@
 -- Numbers a purge, keeps its markers and announces it. Answers its number, or 'lost' when this Redis has lost the order of purges; whether
 -- nothing that is guarded was purged above a number ('1') or something was ('0'); whether the incarnation has settled; the longest lease;
 -- whether all are strict; and the nodes with what they have confirmed.
--- KEYS: meta, marks, nodes. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, channel, node, number that guards
--- look above, how many tags are guarded, these, tags to purge.
+-- KEYS: meta, marks, nodes. ARGV: incarnation, kind (s or h), most markers, retention in microseconds, channel, node, the node's highest
+-- number, number that guards look above, how many tags are guarded, these, tags to purge.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor', 'settled', 'lease', 'strict')
-if meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~') then
+local lost = meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~')
+-- A dataset that went back: what is given now would be given a second time.
+if lost or tonumber(ARGV[7]) > tonumber(meta[3]) then
   return { 'lost', '0', '0', '0', '0', {} }
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local seq = string.format('%.0f', math.max(tonumber(meta[3]) + 1, now))
-local guarded = tonumber(ARGV[8])
+local guarded = tonumber(ARGV[9])
 local clean = '1'
-if guarded > 0 and tonumber(meta[4]) > tonumber(ARGV[7]) then
+if guarded > 0 and tonumber(meta[4]) > tonumber(ARGV[8]) then
   clean = '0'
 end
-for at = 9, 8 + guarded do
+for at = 10, 9 + guarded do
   for _, kind in ipairs({ 's', 'h' }) do
     local score = redis.call('ZSCORE', KEYS[2], kind .. ARGV[at])
-    if score and tonumber(score) > tonumber(ARGV[7]) then
+    if score and tonumber(score) > tonumber(ARGV[8]) then
       clean = '0'
     end
   end
 end
 local tags = {}
-for at = 9 + guarded, #ARGV do
+for at = 10 + guarded, #ARGV do
   tags[#tags + 1] = ARGV[at]
   redis.call('ZADD', KEYS[2], 'GT', seq, ARGV[2] .. ARGV[at])
   if ARGV[2] == 'h' then

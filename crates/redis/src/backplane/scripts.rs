@@ -2,7 +2,7 @@
 
 use edge_cache_core::{
     TagHash,
-    marker::{Guard, News, PurgeKind, Record, Ticket},
+    marker::{Fence, Guard, News, PurgeKind, Record, Ticket},
 };
 use redis::{RedisError, aio::ConnectionLike};
 
@@ -46,6 +46,8 @@ pub(super) struct Ask<'a> {
 pub(super) struct Page {
     pub(super) news: News,
     pub(super) nodes: usize,
+    /// The longest lease that any node was told.
+    pub(super) lease_millis: u64,
     pub(super) is_last: bool,
 }
 
@@ -79,7 +81,7 @@ pub(super) enum Answer<T> {
     Malformed(&'static str),
 }
 
-type SyncReply = (String, String, String, String, String, usize, Vec<(String, String)>);
+type SyncReply = (String, String, String, String, String, String, usize, Vec<(String, String)>);
 type PurgeReply = (String, String, String, String, String, Vec<(String, String)>);
 
 impl Scripts {
@@ -100,11 +102,6 @@ impl Scripts {
 
     pub(super) fn channel(&self) -> &str {
         &self.channel
-    }
-
-    /// The key that tells which server all of this is on.
-    pub(super) fn meta(&self) -> &str {
-        &self.meta
     }
 
     fn keys(&self) -> [&str; 3] {
@@ -137,18 +134,19 @@ impl Scripts {
     pub(super) async fn purge(
         &self,
         connection: &mut impl ConnectionLike,
-        (node, follows): (&str, u128),
+        (node, follows): (&str, Fence),
         ticket: &Ticket,
         guard: Option<&Guard>,
     ) -> Result<Answer<Numbered>, RedisError> {
         let guarded = guard.map_or(&[][..], |guard| &guard.tags);
         let mut args = vec![
-            hex(follows),
+            hex(follows.incarnation),
             letter(ticket.kind).to_owned(),
             MARKERS_MAX.to_string(),
             RETENTION_MICROS.to_string(),
             self.channel.clone(),
             node.to_owned(),
+            follows.seq.to_string(),
             guard.map_or(0, |guard| guard.start.fence.seq).to_string(),
             guarded.len().to_string(),
         ];
@@ -160,7 +158,7 @@ impl Scripts {
         }
         let numbered = || {
             Some(Numbered {
-                incarnation: follows,
+                incarnation: follows.incarnation,
                 seq: number(&seq)?,
                 clean: clean == "1",
                 settled: settled == "1",
@@ -182,6 +180,28 @@ impl Scripts {
         let args = [hex(incarnation), seq.to_string()];
         let reply: (String, Vec<(String, String)>) = self.check.call(connection, &self.keys(), &args).await?;
         Ok(if reply.0 == "kept" { Answer::Given(peers(reply.1)) } else { Answer::Lost })
+    }
+
+    /// As [`check`](Self::check), and how many replicas have all that this connection wrote, after `wait_millis` at most. One pipeline on one
+    /// connection: WAIT counts for that alone.
+    pub(super) async fn check_with_replicas(
+        &self,
+        connection: &mut impl ConnectionLike,
+        (incarnation, seq): (u128, u64),
+        (wanted, wait_millis): (u32, u64),
+    ) -> Result<Answer<u32>, RedisError> {
+        let mut pipeline = redis::pipe();
+        let keys = self.keys();
+        pipeline
+            .cmd("EVAL")
+            .arg(self.check.text())
+            .arg(keys.len())
+            .arg(&keys)
+            .arg(hex(incarnation))
+            .arg(seq.to_string());
+        pipeline.cmd("WAIT").arg(wanted).arg(wait_millis);
+        let (checked, replicas): ((String, Vec<(String, String)>), u32) = pipeline.query_async(connection).await?;
+        Ok(if checked.0 == "kept" { Answer::Given(replicas) } else { Answer::Lost })
     }
 
     pub(super) async fn strike(&self, connection: &mut impl ConnectionLike, peer: &Peer) -> Result<(), RedisError> {
@@ -217,7 +237,7 @@ impl<T> Answer<T> {
     }
 }
 
-fn page((incarnation, base, seq, floor, strict, nodes, items): SyncReply) -> Result<Page, &'static str> {
+fn page((incarnation, base, seq, floor, strict, lease, nodes, items): SyncReply) -> Result<Page, &'static str> {
     let is_last = items.len() < PAGE;
     let markers = items.iter().map(|(member, score)| marker(member, score)).collect::<Option<Vec<_>>>();
     let news = News {
@@ -229,7 +249,7 @@ fn page((incarnation, base, seq, floor, strict, nodes, items): SyncReply) -> Res
         strict: strict == "1",
     };
     // Two fields a node.
-    Ok(Page { news, nodes: nodes / 2, is_last })
+    Ok(Page { news, nodes: nodes / 2, lease_millis: number(&lease).ok_or("lease")?, is_last })
 }
 
 fn peers(fields: Vec<(String, String)>) -> Vec<Peer> {

@@ -10,7 +10,8 @@ if lost then
   local base = math.max(time[1] * 1000000 + time[2], tonumber(meta[3] or 0), tonumber(ARGV[3])) + 1
   base = string.format('%.0f', base)
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
-  meta = { ARGV[7], run, base, base, '0', ARGV[10], ARGV[11], '0' }
+  local lease = math.max(tonumber(ARGV[10]), tonumber(meta[6] or 0))
+  meta = { ARGV[7], run, base, base, '0', tostring(lease), ARGV[11], '0' }
   redis.call('HSET', KEYS[1], 'inc', meta[1], 'run', run, 'seq', base, 'base', base, 'floor', '0', 'lease', meta[6],
     'strict', meta[7], 'settled', '0')
   -- Its absence tells that the markers were lost.
@@ -21,17 +22,30 @@ end
 -- What holds for all is what the most patient node, and the least strict, was told.
 if tonumber(ARGV[10]) > tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'lease', ARGV[10])
+  meta[6] = ARGV[10]
 end
 if ARGV[11] == '0' and meta[7] == '1' then
   redis.call('HSET', KEYS[1], 'strict', '0')
   meta[7] = '0'
 end
-redis.call('HINCRBY', KEYS[3], ARGV[1] .. ':n', 1)
-redis.call('HSET', KEYS[3], ARGV[1], meta[1] == ARGV[2] and ARGV[4] or '0')
+local time = redis.call('TIME')
+local spoken = redis.call('HGET', KEYS[3], ARGV[1] .. ':n')
+spoken = (spoken and tonumber(string.match(spoken, '^%d+')) or 0) + 1
+redis.call('HSET', KEYS[3], ARGV[1], meta[1] == ARGV[2] and ARGV[4] or '0', ARGV[1] .. ':n', spoken .. '@' .. time[1])
+if meta[7] == '0' then
+  -- Nobody waits for confirmations, so nobody strikes off who is gone without a word.
+  local nodes = redis.call('HGETALL', KEYS[3])
+  for at = 1, #nodes, 2 do
+    local name, last = string.match(nodes[at], '^(.*):n$'), tonumber(string.match(nodes[at + 1], '@(%d+)$'))
+    if name and last and last + 20 * tonumber(meta[6]) / 1000 < tonumber(time[1]) then
+      redis.call('HDEL', KEYS[3], name, name .. ':n')
+    end
+  end
+end
 local cursor = meta[1] == ARGV[5] and ARGV[6] or '0'
 local found = redis.call('ZRANGE', KEYS[2], '(' .. cursor, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[8], 'WITHSCORES')
 local markers = {}
 for at = 1, #found, 2 do
   markers[#markers + 1] = { found[at], string.format('%.0f', tonumber(found[at + 1])) }
 end
-return { meta[1], meta[4], meta[3], meta[5], meta[7], redis.call('HLEN', KEYS[3]), markers }
+return { meta[1], meta[4], meta[3], meta[5], meta[7], meta[6], redis.call('HLEN', KEYS[3]), markers }

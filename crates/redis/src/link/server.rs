@@ -156,7 +156,9 @@ impl Server {
         if since.load(Ordering::Relaxed) == 0 {
             since.store(now, Ordering::Relaxed);
         }
+        let asking = Asking { since: &self.0.waiting_since, began: now };
         let answer = call(&mut connection).await;
+        asking.answered();
         let gone = match &answer {
             Ok(value) => is_refused(value),
             Err(error) => error.is_unrecoverable_error() || is_readonly(error.kind()),
@@ -168,6 +170,29 @@ impl Server {
             self.drop_connection(generation);
         }
         answer
+    }
+}
+
+/// A question on its way. Given up by whoever asked before it was long, it says nothing of the connection.
+struct Asking<'a> {
+    since: &'a AtomicU64,
+    began: u64,
+}
+
+/// Shorter is every caller's patience with a server that is well.
+const LONG_MILLIS: u64 = 50;
+
+impl Asking<'_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if monotonic_millis().saturating_sub(self.began) < LONG_MILLIS {
+            self.since.store(0, Ordering::Relaxed);
+        }
     }
 }
 

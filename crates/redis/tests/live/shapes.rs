@@ -7,7 +7,7 @@ use edge_cache_core::{
     marker::{PurgeKind, Verdict},
 };
 use edge_cache_redis::{Certainty, RedisConfig, Topology};
-use edge_cache_sandbox::Redis;
+use edge_cache_sandbox::{Error, Redis};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis::{aio::MultiplexedConnection, cmd};
 use tempfile::TempDir;
@@ -79,6 +79,15 @@ async fn a_database_and_a_prefix_keep_caches_apart() {
     let found = copy(&here.store, here.start(), "a").await;
     assert!(elsewhere.admit(&found).is_none(), "it follows another order");
     assert!(elsewhere.store.get(&crate::key("a")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn valkey_where_it_is_installed() {
+    match Redis::builder().valkey().start().await {
+        Ok(valkey) => works(&config(valkey.url())).await,
+        Err(Error::MissingBinary { .. }) => eprintln!("valkey-server is not installed: nothing was tested"),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// An authority, and what it signed.

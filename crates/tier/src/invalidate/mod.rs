@@ -23,7 +23,7 @@ use edge_cache_core::{
     marker::{Guard, PurgeKind, Start},
 };
 use edge_cache_policy::{Mode, groups, request};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, header, response::Parts};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
@@ -145,7 +145,15 @@ where
         }
         let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
-            let (parts, body) = Oneshot::new(inner, req).await?.into_parts();
+            let (parts, body) = match Oneshot::new(inner, req).await {
+                Ok(response) => response.into_parts(),
+                Err(error) => {
+                    // Whether the write happened, nobody can tell.
+                    let (stale, _) = stale_tags(&purger, written.as_ref(), &HeaderMap::new());
+                    purge(&purger, stale, None).await;
+                    return Err(error);
+                }
+            };
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             let changed = parts.status.is_success() || parts.status.is_redirection();
             // A gateway that got no reply cannot tell: the write may have happened.
@@ -160,10 +168,11 @@ where
                 }
                 _ => None,
             };
-            let stale = stale_tags(&purger, written.as_ref(), &parts);
+            let (stale, mode) = stale_tags(&purger, written.as_ref(), &parts.headers);
             let (start, acknowledged) = purge(&purger, stale, kept.as_ref().map(|(_, _, guard)| guard)).await;
-            if let (Some(after), true) = (&after, acknowledged && parts.headers.contains_key(CACHE_GROUP_INVALIDATION))
-            {
+            // To the letter of RFC 9875 the groups are no tags: then what the answer names is not all that was made stale.
+            let named = mode == Mode::Guarded && parts.headers.contains_key(CACHE_GROUP_INVALIDATION);
+            if let (Some(after), true) = (&after, acknowledged && named) {
                 after.0(&parts.extensions);
             }
             let (Some(start), Some((post, head, _))) = (start, kept) else {
@@ -181,7 +190,8 @@ where
 /// What an answer makes stale: softly, and hard.
 type Stale = [(PurgeKind, Vec<TagHash>); 2];
 
-fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale {
+/// What a write to `target` makes stale by an answer with these headers, and the rules that say so.
+fn stale_tags(purger: &Purger, target: Option<&Written>, headers: &HeaderMap) -> (Stale, Mode) {
     let mut tags = [(PurgeKind::Soft, Vec::new()), (PurgeKind::Hard, Vec::new())];
     // The rules of the route that was written to; those of the whole where the URI has no key.
     let mode = target.and_then(|written| {
@@ -189,7 +199,7 @@ fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale
         purger.keying().locate(&written.scheme, &written.authority, &path, &query).ok()
     });
     let mode = mode.map_or(purger.keying().mode, |located| located.mode);
-    for group in groups::invalidated(&parts.headers) {
+    for group in groups::invalidated(headers) {
         let tags = &mut tags[usize::from(group.kind == PurgeKind::Hard)].1;
         if let Some(Written { scheme, authority, .. }) = target {
             // A group belongs to the origin that names it (RFC 9875 §2.1).
@@ -202,7 +212,7 @@ fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale
     }
     if let Some(written) = target {
         let linked = [header::LOCATION, header::CONTENT_LOCATION];
-        let linked = linked.iter().filter_map(|name| text(&parts.headers, name)).filter_map(|r| written.same_origin(r));
+        let linked = linked.iter().filter_map(|name| text(headers, name)).filter_map(|r| written.same_origin(r));
         for (path, query) in std::iter::once(path_and_query(&written.uri)).chain(linked) {
             // A URL without a key has nothing stored.
             if let Ok(located) = purger.keying().locate(&written.scheme, &written.authority, &path, &query) {
@@ -210,7 +220,7 @@ fn stale_tags(purger: &Purger, target: Option<&Written>, parts: &Parts) -> Stale
             }
         }
     }
-    tags
+    (tags, mode)
 }
 
 /// Purges; tells whether that is acknowledged, and the start of an answer that is as new as the purge of its own URI, if `guard` holds. That purge, a soft one, comes last,

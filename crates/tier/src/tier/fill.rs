@@ -94,13 +94,6 @@ where
     // The fence comes before anything inward is called.
     let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
-    // What was purged since it was looked up lends nothing any more, not even its validators.
-    let held = held.map(|(entry, _)| entry).filter(|entry| shared.markers.judge(entry) != Verdict::Gone);
-    let mut purpose = match purpose {
-        Purpose::Rest(part) if shared.markers.judge(&part) != Verdict::Live => Purpose::Whole,
-        purpose => purpose,
-    };
-    let validating = prepare(&mut req, &purpose, held.as_ref(), requested);
     let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
     within.0.push(shared.id());
     req.extensions_mut().insert(within);
@@ -130,6 +123,13 @@ where
             leased::Leased::Filled(entry) => return pad.found(entry),
         }
     }
+    // What was purged since it was looked up lends nothing any more, not even its validators.
+    let held = held.map(|(entry, _)| entry).filter(|entry| pad.shared.markers.judge(entry) != Verdict::Gone);
+    let mut purpose = match purpose {
+        Purpose::Rest(part) if pad.shared.markers.judge(&part) != Verdict::Live => Purpose::Whole,
+        purpose => purpose,
+    };
+    let validating = prepare(&mut req, &purpose, held.as_ref(), requested);
     let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
     let mut response = match Oneshot::new(inner, req).await {
         Ok(response) => response,

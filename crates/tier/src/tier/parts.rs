@@ -61,7 +61,10 @@ fn describe(headers: &mut HeaderMap, held: &Held) {
 pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Option<Entry> {
     let (old_held, new_held) = (held(old)?, held(new)?);
     let mut headers = new.head().headers.unpack();
-    if !same_validator(&old.head().headers.unpack(), &headers, now) || !same_order(old, new) {
+    if !same_validator(&old.head().headers.unpack(), &headers, now)
+        || old.head().fence.incarnation != new.head().fence.incarnation
+        || !is_older(old, new.head())
+    {
         return None;
     }
     let joined = old_held.join(&new_held).filter(|joined| joined.len <= max)?;
@@ -82,8 +85,9 @@ fn same_validator(one: &HeaderMap, other: &HeaderMap, now: Timestamp) -> bool {
     one.is_some() && one == other
 }
 
-fn same_order(old: &Entry, new: &Entry) -> bool {
-    old.head().fence.incarnation == new.head().fence.incarnation
+/// Whether `old` is the older one in the order of purges too: what they make together has its fence, and must die of what either dies of.
+fn is_older(old: &Entry, new: &Head) -> bool {
+    old.head().fence.seq <= new.fence.seq
 }
 
 fn together(old: &Entry, new: &Head, kind: Kind, status: StatusCode, headers: &HeaderMap) -> Arc<Head> {
@@ -121,7 +125,7 @@ fn completes(old: &Entry, answer: &HeaderMap, now: Timestamp) -> bool {
 /// The head of the whole that `old` and the part of `rest` make, and the length of the part.
 pub(super) fn completed(old: &Entry, rest: &Head) -> Option<(Arc<Head>, u64)> {
     let part = Held::announced(rest.headers.get(&header::CONTENT_RANGE)?)?;
-    let joined = held(old)?.join(&part)?;
+    let joined = held(old)?.join(&part).filter(|_| is_older(old, rest))?;
     let mut headers = rest.headers.unpack();
     describe(&mut headers, &joined);
     Some((together(old, rest, Kind::Response, StatusCode::OK, &headers), part.len))

@@ -30,20 +30,22 @@ impl<St: Store> Trip<'_, St> {
             && freshness.stale_allowed
             && now < freshness.fresh_until + self.shared.config.stale_if_disconnected
             && !limits_errors(&head.headers);
+        // A soft purge begins the time in which an error may be covered anew.
+        let purged = if verdict == Verdict::Live { None } else { self.shared.markers.soft_since(entry) };
+        let outlived = purged.is_some_and(|since| {
+            let window = freshness.error_until.since(freshness.fresh_until);
+            let window = if disconnected { window.max(self.shared.config.stale_if_disconnected) } else { window };
+            now >= since + window
+        });
         // To the letter what was invalidated is validated before it is used again (RFC 9111 §4.4).
         let refused = self.keyed.mode() == Mode::Rfc
-            && (verdict == Verdict::Soft || wants_no_stale(freshness, self.keyed.directives(), now));
-        // A soft purge begins the time in which an error may be covered anew.
-        let outlived = verdict == Verdict::Soft
-            && self.shared.markers.soft_since(entry).is_some_and(|since| {
-                let window = freshness.error_until.since(freshness.fresh_until);
-                let window = if disconnected { window.max(self.shared.config.stale_if_disconnected) } else { window };
-                now >= since + window
-            });
+            && (verdict == Verdict::Soft
+                || purged.is_some()
+                || wants_no_stale(freshness, self.keyed.directives(), now));
         let usable = match verdict {
             Verdict::Live => true,
             Verdict::Soft => !outlived,
-            Verdict::CutOff => self.may_be_unaware(),
+            Verdict::CutOff => !outlived && self.may_be_unaware(),
             Verdict::Gone => false,
         };
         let allowed = !self.ask.refresh

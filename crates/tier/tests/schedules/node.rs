@@ -170,7 +170,7 @@ impl Way {
         if again {
             self.wake.notify_one();
         }
-        for ticket in self.markers.waiting() {
+        for ticket in self.markers.waiting(ASKING_MAX) {
             let incarnation = self.markers.position().fence.incarnation;
             let numbered = self.over(|hub| hub.purge(incarnation, ticket.kind, &ticket.tags)).await.flatten();
             let Some(numbered) = numbered else { return false };

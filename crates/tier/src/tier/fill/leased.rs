@@ -37,13 +37,18 @@ pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence) 
             Lease::Taken if Instant::now() >= deadline => return Leased::Ours(None),
             Lease::Taken => sleep(PAUSE_MIN.mul_f64(1.0 + 3.0 * shared.rng.unit())).await,
         }
+        if !shared.markers.in_step() {
+            // What another stores cannot be judged here.
+            return Leased::Ours(None);
+        }
         let first = shared.store.get(pad.keyed.key()).await;
+        let is_there = matches!(first, Ok(Some(_)));
         let Lookup { entry, .. } = shared.look_up(pad.keyed.key(), first, &pad.selecting).await;
         match entry {
             Some((entry, Verdict::Live)) if is_fresh(&entry, shared.clock.now()) => return Leased::Filled(entry),
             // A fill from before a purge must not hold up one from after it.
             Some((_, verdict)) => takes_over = verdict != Verdict::Live,
-            None => {}
+            None => takes_over = is_there,
         }
     }
 }
