@@ -56,7 +56,7 @@ pub(super) struct Page {
 pub(super) struct Peer {
     pub(super) node: String,
     pub(super) confirmed: u64,
-    /// How often it has spoken.
+    /// When it spoke last.
     pub(super) spoken: String,
 }
 

@@ -29,15 +29,15 @@ if ARGV[11] == '0' and meta[7] == '1' then
   meta[7] = '0'
 end
 local time = redis.call('TIME')
-local spoken = redis.call('HGET', KEYS[3], ARGV[1] .. ':n')
-spoken = (spoken and tonumber(string.match(spoken, '^%d+')) or 0) + 1
-redis.call('HSET', KEYS[3], ARGV[1], meta[1] == ARGV[2] and ARGV[4] or '0', ARGV[1] .. ':n', spoken .. '@' .. time[1])
+local now = time[1] * 1000000 + time[2]
+-- When it spoke last, and not how often: a count begins anew after a node was struck off, and may then be what it was before.
+redis.call('HSET', KEYS[3], ARGV[1], meta[1] == ARGV[2] and ARGV[4] or '0', ARGV[1] .. ':n', string.format('%.0f', now))
 if meta[7] == '0' then
   -- Nobody waits for confirmations, so nobody strikes off who is gone without a word.
   local nodes = redis.call('HGETALL', KEYS[3])
   for at = 1, #nodes, 2 do
-    local name, last = string.match(nodes[at], '^(.*):n$'), tonumber(string.match(nodes[at + 1], '@(%d+)$'))
-    if name and last and last + 20 * tonumber(meta[6]) / 1000 < tonumber(time[1]) then
+    local name = string.match(nodes[at], '^(.*):n$')
+    if name and tonumber(nodes[at + 1]) + 20000 * tonumber(meta[6]) < now then
       redis.call('HDEL', KEYS[3], name, name .. ':n')
     end
   end

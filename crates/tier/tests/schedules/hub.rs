@@ -55,6 +55,7 @@ struct Inner {
     settled: bool,
     marks: Marks,
     nodes: HashMap<usize, (u64, u64)>,
+    spoken: u64,
     entries: HashMap<CacheKey, Entry>,
 }
 
@@ -76,6 +77,7 @@ impl Hub {
             settled: true,
             marks: Marks::new(),
             nodes: HashMap::new(),
+            spoken: 0,
             entries: HashMap::new(),
         };
         Self { left_out, markers_max, inner: Mutex::new(inner), announce: broadcast::channel(1024).0 }
@@ -105,7 +107,9 @@ impl Hub {
         let mut inner = self.inner.lock().unwrap();
         let same = follows == inner.incarnation;
         inner.settled |= settled && same;
-        let spoken = inner.nodes.get(&node).map_or(0, |(_, spoken)| *spoken) + 1;
+        // Of all together: a count of its own would begin anew after a node was struck off.
+        inner.spoken += 1;
+        let spoken = inner.spoken;
         inner.nodes.insert(node, (if same { synced } else { 0 }, spoken));
         let cursor = if same { synced } else { 0 };
         let markers = inner.marks.iter().filter(|(_, seq)| **seq > cursor);
