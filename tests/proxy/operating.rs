@@ -178,3 +178,20 @@ async fn the_purge_method_is_for_trusted_clients_and_off_unless_enabled() {
     purge(&off, "soft").await;
     assert_eq!(origin.count("/x"), before + 1, "a method like any other, for the origin to answer");
 }
+
+#[tokio::test]
+async fn many_tags_at_once_purge_what_they_name_and_not_everything() {
+    let (origin, redis) = (origin().await, Redis::start().await.unwrap());
+    let proxy = ProxyBuilder::serve(&origin.url())
+        .env("CACHE_PROXY__REDIS__LEASE", "500ms")
+        .args(&["--redis", redis.url()])
+        .start()
+        .await;
+    held(&proxy, "/x").await;
+    proxy.client().get("/varied").send().await;
+    let mut tags: Vec<String> = (0..3000).map(|n| format!("tag-{n}")).collect();
+    tags.push("b".to_owned());
+    proxy.purge(serde_json::json!({ "tags": tags })).await;
+    assert!(proxy.get("/x").await.is_hit_of("memory"), "nothing named it");
+    assert!(proxy.get("/varied").await.said_by("memory").contains("fwd=stale"));
+}

@@ -26,10 +26,21 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         settings.route.len()
     )
     .context("cannot print")?;
-    for concern in settings.redis.concerns() {
+    for concern in concerns(&settings) {
         writeln!(out, "  warning: {concern}").context("cannot print")?;
     }
     Ok(())
+}
+
+/// What is allowed, and weakens what is promised.
+pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
+    let mut concerns = settings.redis.concerns();
+    if settings.outbox.enabled && settings.redis.url.is_empty() {
+        concerns.push(
+            "outbox.enabled without redis.url: one process consumes the outbox; of several over one database the others do not hear of it",
+        );
+    }
+    concerns
 }
 
 /// Checks what a file may leave open and a server needs.
@@ -71,6 +82,17 @@ mod tests {
                 assert!(DEFAULTS.lines().any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key}");
             }
         }
+    }
+
+    #[test]
+    fn what_weakens_a_promise_is_said() {
+        let settings = |toml: &str| Settings::from_toml(toml).expect("it is allowed");
+        assert!(concerns(&Settings::default()).is_empty());
+        let outbox = "[database]\nurl = \"postgres://h/d\"\n[outbox]\nenabled = true\n";
+        assert_eq!(concerns(&settings(outbox)).len(), 1);
+        assert!(concerns(&settings(&format!("{outbox}[redis]\nurl = \"redis://h\""))).is_empty());
+        let watched = "[redis]\nurl = \"redis://h\"\ntopology = \"sentinel\"";
+        assert!(concerns(&settings(watched))[0].starts_with("redis.wait_replicas"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use edge_cache_origin::{database::Database, outbox::Consumer};
 
 use crate::{
     admin,
-    check::runnable,
+    check::{concerns, runnable},
     cli::{PolicyArg, ServeArgs},
     exit::{UsageError, say},
     listener,
@@ -122,7 +122,7 @@ impl Running {
             "" => None,
             at => Some(admin::Admin::bind(at, cache.clone(), database).await?),
         };
-        for concern in settings.redis.concerns() {
+        for concern in concerns(settings) {
             tracing::warn!("{concern}");
         }
         if let Err(error) = cache.sync().await {

@@ -3,7 +3,8 @@
 -- of the cursor, a new incarnation, page size, 1 if the incarnation has settled, lease in milliseconds, 1 for strict.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'base', 'floor', 'lease', 'strict', 'settled')
-local lost = not meta[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~')
+-- Of a release that knew no leases it is not known who may serve what.
+local lost = not meta[1] or meta[2] ~= run or not meta[6] or not redis.call('ZSCORE', KEYS[2], '~')
   or (meta[1] == ARGV[2] and tonumber(ARGV[3]) > tonumber(meta[3]))
 if lost then
   local time = redis.call('TIME')

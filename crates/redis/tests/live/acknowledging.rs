@@ -158,3 +158,19 @@ async fn more_markers_than_a_page_reach_a_node_that_begins() {
     let later = Node::start(config(redis.url())).await;
     assert_eq!(later.judge(&later.admit(&first).unwrap()), Verdict::Soft);
 }
+
+#[tokio::test]
+async fn where_nobody_waits_a_node_that_is_gone_is_forgotten() {
+    use edge_cache_redis::{Acknowledge, RedisConfig};
+    let redis = Redis::start().await.unwrap();
+    let lease = std::time::Duration::from_millis(100);
+    let fast = || RedisConfig { acknowledge: Acknowledge::Fast, lease, ..config(redis.url()) };
+    let (one, gone) = (Node::start(fast()).await, Node::start(fast()).await);
+    while one.backplane.following().nodes < 2 {
+        tokio::task::yield_now().await;
+    }
+    gone.halt();
+    while one.backplane.following().nodes > 1 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,14 +1,20 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use bytes::Bytes;
 use edge_cache_core::{
     marker::PurgeKind,
     route::{Identity, PathPattern, QueryRule, Route},
 };
 use edge_cache_policy::Mode;
-use edge_cache_tier::{Purge, Target};
+use edge_cache_tier::{AfterWrite, InvalidateLayer, KeyLayer, Purge, RequestBody, Target};
 use futures_util::FutureExt;
 use http::Request;
+use http_body_util::Full;
 use tokio::sync::Notify;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::origin::{Bench, Origin, answer, ask, get};
 
@@ -214,4 +220,37 @@ async fn the_route_that_is_written_to_says_what_a_group_is() {
         ask(&stack, post("/strict/a")).await;
         assert_eq!(ask(&stack, get("/a")).await.cache_status().contains("hit"), survives, "{mode:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_write_to_be_purged_hears_of_it_where_its_groups_are_tags() {
+    let named = &[("cache-group-invalidation", "\"t\"")];
+    for (mode, headers, heard) in [(Mode::Guarded, &named[..], 1), (Mode::Guarded, &[], 0), (Mode::Rfc, &named[..], 0)]
+    {
+        let (bench, origin) = (Bench::new(mode), writing(200, headers));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let after = AfterWrite::new(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let invalidate = InvalidateLayer::new(bench.purger.clone()).after(Some(after));
+        let stack = KeyLayer::new(bench.keying.clone()).layer(invalidate.layer(origin));
+        ask(&stack, post("/a")).await;
+        assert_eq!(calls.load(Ordering::SeqCst), heard, "{mode:?} {headers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_nobody_can_tell_of_is_purged_for() {
+    let (bench, origin) = (Bench::new(Mode::Guarded), writing(200, &[]));
+    let memory = bench.memory();
+    let reads = bench.outside(memory.layer(origin));
+    ask(&reads, get("/a")).await;
+    let broken = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Err::<http::Response<Full<Bytes>>, _>(std::io::Error::other("the connection broke"))
+    });
+    let writes = bench.outside(memory.layer(broken));
+    let request = post("/a").body(Full::<Bytes>::default()).unwrap();
+    assert!(writes.oneshot(request).await.is_err());
+    assert!(ask(&reads, get("/a")).await.cache_status().contains("fwd=stale"), "it may have happened");
 }
