@@ -1,10 +1,12 @@
 use std::{
     collections::HashMap,
     sync::{
-        RwLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use arc_swap::ArcSwap;
 
 use super::{PurgeKind, Verdict};
 use crate::TagHash;
@@ -19,7 +21,9 @@ pub(super) struct Pending {
     waiting: AtomicU64,
     /// Purges begun on this node.
     begun: AtomicU64,
-    tags: RwLock<HashMap<TagHash, Waiting>>,
+    /// Replaced whole, so that readers take no lock: few wait at once, and most of the time none.
+    tags: ArcSwap<HashMap<TagHash, Waiting>>,
+    writer: Mutex<()>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +72,8 @@ impl Pending {
     }
 
     pub(super) fn add(&self, kind: PurgeKind, tags: &[TagHash], now: u64) -> Ticket {
-        let mut waiting = self.tags.write().expect(POISONED);
+        let _writing = self.writer.lock().expect(POISONED);
+        let mut waiting = HashMap::clone(&self.tags.load());
         let begun = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let (mut kind, mut tags) = (kind, tags.to_vec());
         if waiting.len() + tags.len() > TAGS_MAX {
@@ -80,24 +85,32 @@ impl Pending {
             let slot = waiting.entry(*tag).or_insert(Waiting { kind, begun, since: now });
             *slot = Waiting { kind: slot.kind.max(kind), begun, since: slot.since };
         }
-        self.waiting.store(waiting.len() as u64, Ordering::Release);
+        self.replace(waiting);
         Ticket { kind, tags, begun }
     }
 
     /// Forgets what `ticket` named, unless a later purge named it too, or one that goes further and has no number yet.
     pub(super) fn remove(&self, ticket: &Ticket) {
-        let mut waiting = self.tags.write().expect(POISONED);
+        let _writing = self.writer.lock().expect(POISONED);
+        let mut waiting = HashMap::clone(&self.tags.load());
         for tag in &ticket.tags {
             if waiting.get(tag).is_some_and(|w| w.begun <= ticket.begun && w.kind <= ticket.kind) {
                 waiting.remove(tag);
             }
         }
-        self.waiting.store(waiting.len() as u64, Ordering::Release);
+        self.replace(waiting);
+    }
+
+    fn replace(&self, waiting: HashMap<TagHash, Waiting>) {
+        let count = waiting.len() as u64;
+        // What is waited for stands before it is counted.
+        self.tags.store(Arc::new(waiting));
+        self.waiting.store(count, Ordering::Release);
     }
 
     /// What has waited since `before`, as one ticket a kind.
     pub(super) fn tickets(&self, before: u64) -> Vec<Ticket> {
-        let waiting = self.tags.read().expect(POISONED);
+        let waiting = self.tags.load();
         let begun = self.begun();
         [PurgeKind::Soft, PurgeKind::Hard]
             .into_iter()
@@ -120,7 +133,7 @@ impl Pending {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return Verdict::Live;
         }
-        let waiting = self.tags.read().expect(POISONED);
+        let waiting = self.tags.load();
         let hit = tags.iter().filter_map(|tag| waiting.get(tag)).filter(|w| w.begun > begun).map(|w| w.kind).max();
         hit.map_or(Verdict::Live, Verdict::of)
     }
