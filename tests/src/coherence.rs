@@ -38,7 +38,7 @@ pub struct Plan {
 /// When a server does not start.
 pub async fn run(scenario: Scenario, plan: Plan) -> Report {
     let ledger = Arc::new(Ledger::new(plan.lease));
-    let world = Arc::new(World::start(scenario, plan, &ledger).await);
+    let world = Arc::new(World::start(scenario, plan).await);
     let writers = writers::start(&world, &ledger, plan.seed);
     let readers = readers::start(&world, &ledger, plan.seed);
     tokio::select! {

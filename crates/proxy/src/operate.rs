@@ -27,7 +27,8 @@ pub(crate) async fn purge(args: PurgeArgs) -> anyhow::Result<ExitCode> {
     let (status, answer) = client::post(&at.admin, "/purge", &body).await?;
     refused(status, &answer)?;
     print(&at, &answer, describe::purge);
-    Ok(if status == StatusCode::ACCEPTED { NOT_YET.into() } else { ExitCode::SUCCESS })
+    let done = answer["acknowledged"] == true || answer["dry_run"] == true;
+    Ok(if done { ExitCode::SUCCESS } else { NOT_YET.into() })
 }
 
 /// `cache-proxy explain`.
@@ -47,7 +48,8 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<ExitCode> {
 fn refused(status: StatusCode, answer: &Value) -> anyhow::Result<()> {
     let why = || answer["error"].as_str().map_or_else(|| format!("the node answered {status}"), str::to_owned);
     match status {
-        status if status.is_success() => Ok(()),
+        status if status.is_success() && answer.is_object() => Ok(()),
+        status if status.is_success() => Err(anyhow::anyhow!("what answered is no admin listener of a node")),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Err(UsageError(why()).into()),
         _ => Err(anyhow::anyhow!(why())),
     }

@@ -55,7 +55,7 @@ pub(crate) fn watch(metrics: &Metrics, progress: &Arc<Progress>) {
         metrics.read_at_scrape(Reading::gauge(name, help, unit, move || read(&progress)));
     };
     let help = "Since the oldest purge that waits in the outbox was written";
-    gauge("outbox_lag", help, Unit::Seconds, |progress| progress.lag().as_secs_f64());
+    gauge("outbox_lag", help, Unit::Seconds, |progress| progress.lag().map_or(f64::NAN, |lag| lag.as_secs_f64()));
     let help = "Whether this node is the one that consumes the outbox";
     gauge("outbox_leader", help, Unit::None, |progress| f64::from(u8::from(progress.leads())));
     let done = Arc::clone(progress);
@@ -87,10 +87,10 @@ impl Purges for ByCache {
                 let targets = tags.iter().map(|tag| Target::Tag((*tag).to_owned())).collect();
                 let receipt = self.0.purger().purge(&Purge { targets, kind }).await;
                 let receipt = receipt.map_err(|why| format!("a tag has no marker: {}", why.as_str()))?;
-                self.0.purger().audit(&audit(&entries, &tags, kind), &receipt);
                 if !receipt.acknowledged {
                     return Err("the purge is not acknowledged yet".into());
                 }
+                self.0.purger().audit(&audit(&entries, &tags, kind), &receipt);
             }
             Ok(())
         })

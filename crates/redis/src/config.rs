@@ -160,6 +160,13 @@ impl RedisConfig {
                  that may become primary, and min-replicas-to-write on the servers",
             );
         }
+        let longest = self.grace(u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX));
+        if !self.url.is_empty() && self.is_strict() && self.acknowledge_timeout < longest {
+            concerns.push(
+                "redis.acknowledge_timeout is shorter than lease and failover_overlap together: after a start or a loss of Redis, purges \
+                 are not acknowledged in time for so long",
+            );
+        }
         concerns
     }
 
@@ -283,9 +290,10 @@ mod tests {
         let alone = RedisConfig { url: "redis://h:1/0".into(), ..RedisConfig::default() };
         let watched = RedisConfig { topology: Topology::Sentinel, ..alone.clone() };
         let careful = RedisConfig { wait_replicas: 1, ..watched.clone() };
+        let patient = RedisConfig { acknowledge_timeout: Duration::from_secs(20), ..careful.clone() };
         let fast = RedisConfig { acknowledge: Acknowledge::Fast, ..watched.clone() };
-        let concerns = [alone, watched, careful, fast].map(|config| config.concerns().len());
-        assert_eq!(concerns, [0, 1, 0, 0]);
+        let concerns = [alone, watched, careful, patient, fast].map(|config| config.concerns().len());
+        assert_eq!(concerns, [0, 2, 1, 0, 0]);
     }
 
     #[test]

@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use edge_cache_core::{Bypass, Entry, Kind, marker::Standing, route::Route};
+use edge_cache_core::{
+    Bypass, Entry, Kind, TagHash,
+    marker::{PurgeKind, Standing},
+    route::Route,
+};
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
@@ -128,12 +132,15 @@ impl EdgeCache {
     /// # Errors
     /// A URL that has no key, and why.
     pub fn count(&self, purge: &Purge) -> Result<usize, Bypass> {
-        let tags = self.purger.tags(purge)?;
+        let tags: HashSet<TagHash> = self.purger.tags(purge)?.into_iter().collect();
+        // A hard purge takes what a soft one left, too.
+        let takes =
+            |entry: &Entry| self.purger.is_live(entry) || purge.kind == PurgeKind::Hard && !self.purger.is_gone(entry);
         let Some(memory) = self.memory() else { return Ok(0) };
         let is_hit = |entry: &Entry| {
             entry.head().kind != Kind::VariantIndex
                 && entry.head().tags.as_slice().iter().any(|tag| tags.contains(tag))
-                && self.purger.is_live(entry)
+                && takes(entry)
         };
         Ok(memory.count(is_hit))
     }
@@ -185,7 +192,7 @@ impl EdgeCache {
         }
     }
 
-    /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes every second (without it the Redis
+    /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes (without it the Redis
     /// tier is not used), and drops expired entries from memory where no traffic does.
     pub async fn housekeeping(self) {
         let tidy = async {

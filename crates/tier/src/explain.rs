@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use edge_cache_core::{
-    Entry, Freshness, Fwd, Kind, NoStore, Store, TagHash, TierName, Timestamp,
+    Entry, Freshness, Fwd, Kind, NoStore, Store, StoreError, TagHash, TierName, Timestamp,
     marker::{Fence, Standing, Verdict},
 };
 use edge_cache_policy::request::{Reuse, directives, reuse};
@@ -88,6 +88,7 @@ async fn report<St: Store>(shared: &Shared<St>, located: &Located, headers: &Hea
     let now = shared.clock.now();
     let first = shared.store.get(&located.key).await;
     let unused = match (&first, shared.markers.standing()) {
+        (Err(StoreError::Corrupt { .. }), _) => Some("what it holds is damaged"),
         (Err(_), _) => Some("it does not answer"),
         (Ok(_), Standing::CutOff { .. }) if shared.store.is_shared() => Some("this node is cut off from the others"),
         (Ok(_), _) => None,

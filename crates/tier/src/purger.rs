@@ -149,6 +149,12 @@ impl Purger {
         Ok(tags)
     }
 
+    /// Whether a purge took an entry altogether.
+    #[must_use]
+    pub fn is_gone(&self, entry: &Entry) -> bool {
+        self.markers.judge(entry) == Verdict::Gone
+    }
+
     /// Whether an entry could still be used, as far as purges go.
     #[must_use]
     pub fn is_live(&self, entry: &Entry) -> bool {

@@ -76,8 +76,8 @@ pub(super) async fn run(scenario: Scenario, world: &World, ledger: &Ledger, plan
         sleep(whole).await;
         // Shorter than a lease, or longer.
         let lasts = plan.lease.mul_f64(0.3 + dice.below(150) as f64 / 100.0);
-        once(scenario, world, &mut dice, lasts).await;
         ledger.broke();
+        once(scenario, world, &mut dice, lasts).await;
         sleep(plan.lease.mul_f64(0.5)).await;
     }
 }

@@ -59,6 +59,13 @@ pub(super) struct Read<'a> {
     pub(super) cut_off: bool,
 }
 
+/// Whether an answer says that it is stale because the origin failed. That is allowed only after a soft purge: a reader cannot tell which
+/// of the purges was the last.
+pub(super) fn says_stale(said: &str) -> bool {
+    let failed = |member: &str| member.ends_with("detail=stale-if-error") || member.ends_with("detail=disconnected");
+    said.split(", ").any(|member| member.contains("; fwd=stale") && failed(member))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,9 +110,7 @@ impl Ledger {
         };
         let Some(since) = promised_since else { return };
         let staleness = read.began.duration_since(since);
-        // Fail-safe says so, in the tier that did it, and only after a soft purge: a reader cannot tell which of the purges was the last.
-        let says_so = |member: &str| ["fwd=stale", "detail="].iter().all(|word| member.contains(word));
-        if read.said.split(',').any(|member| says_so(member) && !member.contains("stored")) {
+        if says_stale(read.said) {
             self.counts.stale_by_leave.fetch_add(1, Ordering::Relaxed);
             return;
         }

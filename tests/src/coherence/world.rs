@@ -15,12 +15,7 @@ use edge_cache_origin::{
 use edge_cache_sandbox::{Postgres, Redis};
 use tokio::{sync::RwLock, time::Instant};
 
-use super::{
-    Plan, Scenario,
-    drill::OVERLAP,
-    ledger::{ITEMS, Ledger},
-    origin::Origin,
-};
+use super::{Plan, Scenario, drill::OVERLAP, ledger::ITEMS, origin::Origin};
 use crate::{Fault, Proxy, ProxyBuilder, Resp, eventually};
 
 pub(super) const NODES: usize = 3;
@@ -48,7 +43,7 @@ pub(super) struct Node {
 }
 
 impl World {
-    pub(super) async fn start(scenario: Scenario, plan: Plan, _: &Arc<Ledger>) -> Self {
+    pub(super) async fn start(scenario: Scenario, plan: Plan) -> Self {
         let postgres = Postgres::builder().start().await.expect("Postgres starts");
         let config =
             DatabaseConfig { url: postgres.url().to_owned(), connections_max: 20, ..DatabaseConfig::default() };

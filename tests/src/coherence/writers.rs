@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    ledger::{ITEMS, Ledger},
+    ledger::{ITEMS, Ledger, says_stale},
     readers::Dice,
     wire::Wire,
     world::World,
@@ -112,7 +112,7 @@ impl Writer {
         let version: u64 = std::str::from_utf8(&written.body).ok()?.parse().ok()?;
         let read = self.wire.ask(at, "GET", &target, None).await.filter(|answer| answer.status == StatusCode::OK)?;
         let seen: u64 = std::str::from_utf8(&read.body).ok()?.parse().ok()?;
-        if seen < version && !read.said.contains("fwd=stale") {
+        if seen < version && !says_stale(&read.said) {
             self.ledger
                 .violate(format!("node {node} showed {seen} to who had written {version} through it: {}", read.said));
         }

@@ -27,6 +27,8 @@ const BATCH: i64 = 500;
 const LOCK: i64 = 3_343_222_432;
 /// After a wake-up: so that one look finds what several writes left.
 const DEBOUNCE: Duration = Duration::from_millis(10);
+/// The lag of one that has not looked.
+const UNKNOWN: u64 = u64::MAX;
 /// After a wake-up others are kept back for this long.
 const UNANNOUNCED: Duration = Duration::from_millis(50);
 /// How often what is old is deleted.
@@ -63,10 +65,12 @@ impl Progress {
         self.leads.load(Ordering::Acquire)
     }
 
-    /// Since the oldest row that is not done was written, at the last look. Rows that their writers still mean to purge do not count.
+    /// Since the oldest row that is not done was written, at the last look; `None` for one that does not read. Rows that their writers
+    /// still mean to purge do not count.
     #[must_use]
-    pub fn lag(&self) -> Duration {
-        Duration::from_millis(self.lag_millis.load(Ordering::Acquire))
+    pub fn lag(&self) -> Option<Duration> {
+        let lag = self.lag_millis.load(Ordering::Acquire);
+        (self.leads() && lag != UNKNOWN).then(|| Duration::from_millis(lag))
     }
 
     /// Rows done.
@@ -129,6 +133,7 @@ impl Consumer {
             let began = Instant::now();
             let Err(error) = self.session(&purges).await;
             self.progress.leads.store(false, Ordering::Release);
+            self.progress.lag_millis.store(UNKNOWN, Ordering::Release);
             self.progress.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(error = &*error, "the outbox cannot be consumed: trying again");
             pause = if began.elapsed() > RETRY_MAX { RETRY_MIN } else { (pause * 2).min(RETRY_MAX) };

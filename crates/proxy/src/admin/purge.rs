@@ -61,8 +61,15 @@ pub(super) async fn purge(
             json!({ "dry_run": true, "kind": kind.as_str(), "would_purge": { "memory": memory, "redis": redis } });
         return Ok((StatusCode::OK, Json(answer)));
     }
-    let receipt = shared.cache.purger().purge(&purge).await.map_err(no_key)?;
-    shared.cache.purger().audit(&audit, &receipt);
+    // In a task of its own: it is purged, and written down, whether or not anybody waits for the answer.
+    let purger = shared.cache.purger().clone();
+    let purging = tokio::spawn(async move {
+        let receipt = purger.purge(&purge).await?;
+        purger.audit(&audit, &receipt);
+        Ok(receipt)
+    });
+    let ended = |error: tokio::task::JoinError| refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let receipt = purging.await.map_err(ended)?.map_err(no_key)?;
     // Applied here, and not yet known to be everywhere: accepted, not done.
     let status = if receipt.acknowledged { StatusCode::OK } else { StatusCode::ACCEPTED };
     let Receipt { seq, acknowledged, tags } = receipt;

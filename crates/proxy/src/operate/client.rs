@@ -11,8 +11,8 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{admin::TOKEN_VARIABLE, exit::UsageError};
 
-/// Longer than any acknowledgement is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than acknowledgements are waited for, unless they are configured to take very long.
+const PATIENCE: Duration = Duration::from_secs(120);
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 pub(super) async fn post(admin: &str, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {

@@ -15,7 +15,7 @@ pub(super) fn purge(answer: &Value) -> String {
     }
     match (&answer["seq"], answer["acknowledged"].as_bool()) {
         (Value::Null, _) => format!("purged {kind} on this node, and queued for the others: redis is away"),
-        (seq, Some(true)) => format!("purged {kind}, number {seq}: no node serves it any more"),
+        (seq, Some(true)) => format!("purged {kind}, number {seq}: acknowledged"),
         (seq, _) => format!("purged {kind}, number {seq}: not yet known to be everywhere"),
     }
 }

@@ -161,10 +161,14 @@ impl RedisBackplane {
     /// # Errors
     /// Why it does not know them; it stays in step for as long as the last news are good.
     pub async fn sync(&self) -> Result<(), BackplaneError> {
+        // What is younger is being published by whoever purges.
+        self.sync_waiting(self.0.config.write_timeout * 2).await
+    }
+
+    async fn sync_waiting(&self, at_least: Duration) -> Result<(), BackplaneError> {
         self.ask().await?;
         self.resubmit().await?;
-        // What is younger is being published by whoever purges.
-        for ticket in self.0.markers.waiting(self.0.config.write_timeout * 2) {
+        for ticket in self.0.markers.waiting(at_least) {
             let Numbered { incarnation, seq, .. } = self.number(&ticket, None).await?;
             self.0.sent.add(&ticket, self.0.markers.monotonic());
             self.0.markers.settle(&ticket, incarnation, seq);
@@ -312,7 +316,7 @@ impl RedisBackplane {
     /// # Errors
     /// Redis did not hear it: the others wait for this node once, until its lease is over.
     pub async fn leave(&self) -> Result<(), BackplaneError> {
-        let published = self.sync().await;
+        let published = self.sync_waiting(Duration::ZERO).await;
         self.0.markers.leave();
         let mut link = self.0.link.clone();
         self.bounded(self.0.scripts.bye(&mut link, &self.0.node)).await?;

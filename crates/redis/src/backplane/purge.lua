@@ -6,6 +6,7 @@
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'floor', 'settled', 'lease', 'strict')
 local lost = meta[1] ~= ARGV[1] or meta[2] ~= run or not redis.call('ZSCORE', KEYS[2], '~')
+  or redis.call('HEXISTS', KEYS[3], '~') == 0
 -- A dataset that went back: what is given now would be given a second time.
 if lost or tonumber(ARGV[7]) > tonumber(meta[3]) then
   return { 'lost', '0', '0', '0', '0', {} }

@@ -248,7 +248,7 @@ fn page((incarnation, base, seq, floor, strict, lease, nodes, items): SyncReply)
         markers: markers.ok_or("marker")?,
         strict: strict == "1",
     };
-    // Two fields a node.
+    // Two fields a node, beside the one that is always there.
     Ok(Page { news, nodes: nodes / 2, lease_millis: number(&lease).ok_or("lease")?, is_last })
 }
 
@@ -257,7 +257,7 @@ fn peers(fields: Vec<(String, String)>) -> Vec<Peer> {
         let count = format!("{node}:n");
         fields.iter().find(|(name, _)| *name == count).map(|(_, value)| value.clone()).unwrap_or_default()
     };
-    let nodes = fields.iter().filter(|(name, _)| !name.ends_with(":n"));
+    let nodes = fields.iter().filter(|(name, _)| !name.ends_with(":n") && name != "~");
     let peer = |(node, confirmed): &(String, String)| Peer {
         node: node.clone(),
         confirmed: number(confirmed).unwrap_or(0),
@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn a_node_is_two_fields() {
-        let fields = [("a", "7"), ("a:n", "3"), ("b:n", "1"), ("b", "0")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let fields =
+            [("~", ""), ("a", "7"), ("a:n", "3"), ("b:n", "1"), ("b", "0")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let peer = |node: &str, confirmed, spoken: &str| Peer { node: node.into(), confirmed, spoken: spoken.into() };
         assert_eq!(peers(fields.to_vec()), [peer("a", 7, "3"), peer("b", 0, "1")]);
     }

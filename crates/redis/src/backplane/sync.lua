@@ -5,6 +5,7 @@ local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'inc', 'run', 'seq', 'base', 'floor', 'lease', 'strict', 'settled')
 -- Of a release that knew no leases it is not known who may serve what.
 local lost = not meta[1] or meta[2] ~= run or not meta[6] or not redis.call('ZSCORE', KEYS[2], '~')
+  or redis.call('HEXISTS', KEYS[3], '~') == 0
   or (meta[1] == ARGV[2] and tonumber(ARGV[3]) > tonumber(meta[3]))
 if lost then
   local time = redis.call('TIME')
@@ -15,8 +16,9 @@ if lost then
   meta = { ARGV[7], run, base, base, '0', tostring(lease), ARGV[11], '0' }
   redis.call('HSET', KEYS[1], 'inc', meta[1], 'run', run, 'seq', base, 'base', base, 'floor', '0', 'lease', meta[6],
     'strict', meta[7], 'settled', '0')
-  -- Its absence tells that the markers were lost.
+  -- Their absence tells that the markers, or the nodes, were lost.
   redis.call('ZADD', KEYS[2], 0, '~')
+  redis.call('HSET', KEYS[3], '~', '')
 elseif ARGV[9] == '1' and meta[1] == ARGV[2] and meta[8] ~= '1' then
   redis.call('HSET', KEYS[1], 'settled', '1')
 end

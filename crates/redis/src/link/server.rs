@@ -156,7 +156,8 @@ impl Server {
         if since.load(Ordering::Relaxed) == 0 {
             since.store(now, Ordering::Relaxed);
         }
-        let asking = Asking { since: &self.0.waiting_since, began: now };
+        let long_millis = u64::try_from(self.0.answer_max.as_millis()).unwrap_or(u64::MAX).min(100) / 2;
+        let asking = Asking { since: &self.0.waiting_since, began: now, long_millis };
         let answer = call(&mut connection).await;
         asking.answered();
         let gone = match &answer {
@@ -177,10 +178,9 @@ impl Server {
 struct Asking<'a> {
     since: &'a AtomicU64,
     began: u64,
+    /// Whoever waited for longer had reason to give up.
+    long_millis: u64,
 }
-
-/// Shorter is every caller's patience with a server that is well.
-const LONG_MILLIS: u64 = 50;
 
 impl Asking<'_> {
     fn answered(self) {
@@ -190,8 +190,10 @@ impl Asking<'_> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        if monotonic_millis().saturating_sub(self.began) < LONG_MILLIS {
-            self.since.store(0, Ordering::Relaxed);
+        if monotonic_millis().saturating_sub(self.began) < self.long_millis {
+            // Only its own clock: another question may have waited for longer.
+            let own = self.since.compare_exchange(self.began, 0, Ordering::Relaxed, Ordering::Relaxed);
+            own.unwrap_or_default();
         }
     }
 }

@@ -174,3 +174,17 @@ async fn where_nobody_waits_a_node_that_is_gone_is_forgotten() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn losing_any_part_of_what_redis_keeps_is_noticed() {
+    for part in ["{ec}:meta", "{ec}:marks", "{ec}:nodes"] {
+        let redis = Redis::start().await.unwrap();
+        let (one, silent) = (Node::start(config(redis.url())).await, Node::start(config(redis.url())).await);
+        one.settled().await;
+        silent.halt();
+        let mut resp = crate::connect(&redis).await;
+        redis::cmd("DEL").arg(part).query_async::<()>(&mut resp).await.unwrap();
+        // Nobody knows any more that there is a silent node: all that may be served by leases of before is waited for.
+        assert_eq!(one.purge(PurgeKind::Hard, "a").await.unwrap(), Certainty::LeasesOver, "{part}");
+    }
+}

@@ -47,18 +47,22 @@ async fn works_again(node: &Node) {
     while node.store.get(&crate::key("/")).await.is_err() {}
 }
 
+/// As docs/purging.md says: `ACL SETUSER …`, in the next quotes the rights, and in the last what a cluster needs besides.
+fn documented() -> (Vec<&'static str>, String) {
+    let text = include_str!("../../../../docs/purging.md");
+    let quoted: Vec<_> = text.lines().find(|line| line.contains("ACL SETUSER")).unwrap().split('`').collect();
+    let (rights, of_a_cluster) = (quoted[3], quoted[quoted.len() - 2]);
+    assert!(rights.starts_with("~* &{ec}:bp") && of_a_cluster.starts_with("+cluster"), "{quoted:?}");
+    (rights.split_whitespace().collect(), of_a_cluster.replace("\\|", "|"))
+}
+
 #[tokio::test]
 async fn a_user_with_a_password_and_only_the_rights_that_are_documented() {
     let redis = Redis::start().await.unwrap();
     let mut admin = connect(&redis).await;
-    // As docs/purging.md says: `ACL SETUSER …` and, in the next quotes, the rights.
-    let documented =
-        include_str!("../../../../docs/purging.md").lines().find(|line| line.contains("ACL SETUSER")).unwrap();
-    let rights = documented.split('`').nth(3).unwrap();
-    assert!(rights.starts_with("~* &{ec}:bp"), "{rights}");
     let mut rule = cmd("ACL");
     rule.arg("SETUSER").arg("cache").arg("on").arg(">s3cret");
-    for right in rights.split_whitespace() {
+    for right in documented().0 {
         rule.arg(right);
     }
     rule.query_async::<()>(&mut admin).await.unwrap();
@@ -199,12 +203,18 @@ impl Cluster {
                 tokio::task::yield_now().await;
             }
         }
+        let (rights, of_a_cluster) = documented();
+        for link in &mut links {
+            let mut rule = cmd("ACL");
+            rule.arg("SETUSER").arg("cache").arg("on").arg(">s3cret").arg(&rights).arg(&of_a_cluster);
+            rule.query_async::<()>(link).await.unwrap();
+        }
         let replica = nodes.pop().unwrap();
         Self { primaries: nodes, replica, marked }
     }
 
     fn config(&self) -> RedisConfig {
-        let mut urls = self.primaries.iter().map(|node| node.url().to_owned());
+        let mut urls = self.primaries.iter().map(|node| format!("redis://cache:s3cret@127.0.0.1:{}/0", node.port()));
         let (url, more_urls) = (urls.next().unwrap(), urls.collect());
         RedisConfig { topology: Topology::Cluster, more_urls, failover_overlap: Some(Duration::ZERO), ..config(&url) }
     }

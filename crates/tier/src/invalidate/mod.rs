@@ -1,7 +1,7 @@
 //! Unsafe requests: run to their end, and what their answers make stale is purged before the client hears of it.
 //!
 //! Purged are the target URI, same-origin `Location` and `Content-Location` (RFC 9111 §4.4), and the groups that
-//! `Cache-Group-Invalidation` names (RFC 9875), whenever the answer is no error. An answer to a POST that stands for later GETs is kept. The request runs in a task of its own: a client
+//! `Cache-Group-Invalidation` names (RFC 9875), whenever the answer is no error, or does not tell whether the write happened. An answer to a POST that stands for later GETs is kept. The request runs in a task of its own: a client
 //! that leaves cannot keep a write from being purged.
 
 mod answer;

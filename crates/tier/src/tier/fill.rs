@@ -54,6 +54,8 @@ pub(super) struct Fill<St, S, B> {
     pub(super) purpose: Purpose,
     /// The flight; `None` for a request that asks only for itself.
     pub(super) lead: Option<Lead>,
+    /// The request itself wants nothing stored.
+    pub(super) by_request: bool,
 }
 
 /// What is asked for.
@@ -90,7 +92,7 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead } = fill;
+    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, by_request } = fill;
     // The fence comes before anything inward is called.
     let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
@@ -111,7 +113,7 @@ where
         lease: None,
     };
 
-    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() {
+    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request {
         match leased::lease(&pad, start.fence).await {
             leased::Leased::Ours(lease) => {
                 pad.lease = lease;

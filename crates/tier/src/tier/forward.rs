@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Disconnected, Kind, Store, marker::Verdict};
+use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Store, marker::Verdict};
 use edge_cache_policy::{
     Mode,
     request::{Reuse, reuse, wants_no_stale},
@@ -45,6 +45,7 @@ impl<St: Store> Trip<'_, St> {
             key: self.lookup.key.clone(),
             held: self.lookup.entry.clone(),
             lead,
+            by_request: self.lookup.fwd == Fwd::Request,
         }
     }
 
