@@ -47,7 +47,25 @@ struct CardCreator {
     company_name: Option<String>,
 }
 
+/// What the largest of comes first in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Views, likes and comments, weighed.
+    Score,
+    Views,
+    Likes,
+}
+
 impl Card {
+    /// Whether a pitch without views, likes and comments comes behind this one.
+    pub(crate) fn is_ranked(&self, by: Rank) -> bool {
+        match by {
+            Rank::Score => self.view_count + self.like_count + self.comment_count > 0,
+            Rank::Views => self.view_count > 0,
+            Rank::Likes => self.like_count > 0,
+        }
+    }
+
     pub(crate) fn read(row: &Row) -> Result<Self, DbError> {
         let has_status = row.value("status").is_some();
         Ok(Self {

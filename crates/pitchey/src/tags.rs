@@ -44,6 +44,11 @@ pub(crate) fn list(name: &str) -> String {
     format!("list-{name}")
 }
 
+/// The tag of what bears `tag` and is open to a pitch that was never seen: not a full page of pitches that all come before such a one.
+pub(crate) fn open(tag: &str) -> String {
+    format!("{tag}-open")
+}
+
 pub(crate) fn format(format: &str) -> String {
     format!("format-{format}")
 }

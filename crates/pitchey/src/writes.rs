@@ -47,16 +47,18 @@ fn shrunk(state: &State) -> Stale {
     stale
 }
 
-/// What a pitch comes into when it becomes public: "not found" answers and the first pages of lists.
-fn appeared(state: &State) -> Stale {
+/// What a pitch comes into when it becomes public: "not found" answers and the first pages of lists. One that was never `seen` comes in
+/// behind every pitch that was.
+fn appeared(state: &State, seen: bool) -> Stale {
     let mut stale = Stale::default();
     stale.soft(tags::pitch(state.id));
     stale.soft(tags::slug(&state.slug));
-    for list in ["new", "trending", "public", "browse"] {
+    for list in ["new", "public"] {
         stale.soft(tags::list(list));
     }
-    stale.soft(tags::genre(&state.genre));
-    stale.soft(tags::format(&state.format));
+    for tag in [tags::list("trending"), tags::list("browse"), tags::genre(&state.genre), tags::format(&state.format)] {
+        stale.soft(if seen { tag } else { tags::open(&tag) });
+    }
     stale.soft(tags::creator(state.owner));
     stale
 }

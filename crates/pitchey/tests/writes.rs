@@ -40,11 +40,11 @@ async fn a_publish_names_every_first_page_it_comes_into() {
         r#""pitch-61""#,
         r#""slug-the-ninth-wave""#,
         r#""list-new""#,
-        r#""list-trending""#,
         r#""list-public""#,
-        r#""list-browse""#,
-        r#""genre-drama""#,
-        r#""format-feature""#,
+        r#""list-trending-open""#,
+        r#""list-browse-open""#,
+        r#""genre-drama-open""#,
+        r#""format-feature-open""#,
         r#""creator-1""#,
     ];
     assert_eq!(stale(&published), expected);
@@ -52,6 +52,36 @@ async fn a_publish_names_every_first_page_it_comes_into() {
     assert_eq!(newest.ids()[0], 61);
     assert!(newest.has_tag("pitch-61") && newest.has_tag("list-new"));
     assert_eq!(site.get("/api/pitches/the-ninth-wave").await.body["data"]["id"], 61);
+}
+
+#[tokio::test]
+async fn a_pitch_that_was_never_seen_does_not_come_into_full_pages_of_those_that_were() {
+    let site = Site::sqlite(60).await;
+    draft(&site).await;
+    let ranked =
+        ["/api/pitches/trending?limit=5", "/api/pitches/browse?sort=views&limit=5", "/api/pitches/browse?limit=5"];
+    for list in ranked {
+        let before = site.get(list).await;
+        let own = if list.contains("browse") { "list-browse" } else { "list-trending" };
+        assert!(before.has_tag(own) && !before.has_tag(&format!("{own}-open")), "{list}");
+    }
+    // Not full, or not ordered by what is counted.
+    let open = [
+        ("/api/pitches/browse?limit=100", "list-browse-open"),
+        ("/api/pitches/browse?sort=date&limit=5", "list-browse-open"),
+        ("/api/pitches/browse?genre=drama&limit=100", "genre-drama-open"),
+    ];
+    for (list, tag) in open {
+        assert!(site.get(list).await.has_tag(tag), "{list}");
+    }
+    let before = [site.get(ranked[0]).await.ids(), site.get(ranked[1]).await.ids(), site.get(ranked[2]).await.ids()];
+    site.call("creator", "POST", "/api/pitches/61/publish", "").await;
+    for (list, before) in ranked.iter().zip(before) {
+        assert_eq!(site.get(list).await.ids(), before, "{list}: what was stored is still true");
+    }
+    for (list, _) in open {
+        assert!(site.get(list).await.ids().contains(&61), "{list}");
+    }
 }
 
 #[tokio::test]

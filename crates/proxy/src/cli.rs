@@ -126,7 +126,7 @@ pub(crate) struct PurgeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The URL, as clients name it: http://HOST[:PORT]/PATH
+    /// The URL, as clients name it: http://HOST:PORT/PATH
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// A header of the request, such as "accept-language: de"

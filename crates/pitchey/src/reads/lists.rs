@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use crate::app::App;
 use crate::endpoints::{Endpoint, endpoint};
 use crate::error::ApiError;
-use crate::pitch::{CARD, CARD_FROM, Card, PUBLIC, days_before};
+use crate::pitch::{CARD, CARD_FROM, Card, PUBLIC, Rank, days_before};
 use crate::respond::{Meta, Pagination, shared};
 use crate::tags::{self, Tags};
 
@@ -109,25 +109,25 @@ pub(crate) fn public_statement(query: &Query) -> Statement {
 pub(crate) async fn trending(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let (endpoint, query) = asked("trending", &uri)?;
     let statement = trending_statement(&query, app.now());
-    list(&app, endpoint, &query, statement, &headers).await
+    list(&app, endpoint, &query, statement, Some(Rank::Score), &headers).await
 }
 
 pub(crate) async fn newest(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let (endpoint, query) = asked("new", &uri)?;
     let statement = newest_statement(&query);
-    list(&app, endpoint, &query, statement, &headers).await
+    list(&app, endpoint, &query, statement, None, &headers).await
 }
 
 pub(crate) async fn featured(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let (endpoint, query) = asked("featured", &uri)?;
     let statement = featured_statement(&query);
-    list(&app, endpoint, &query, statement, &headers).await
+    list(&app, endpoint, &query, statement, None, &headers).await
 }
 
 pub(crate) async fn public(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let (endpoint, query) = asked("public", &uri)?;
     let statement = public_statement(&query);
-    list(&app, endpoint, &query, statement, &headers).await
+    list(&app, endpoint, &query, statement, None, &headers).await
 }
 
 /// The endpoint called `name`, and what was asked of it.
@@ -142,11 +142,12 @@ async fn list(
     endpoint: &Endpoint,
     query: &Query,
     statement: Statement,
+    rank: Option<Rank>,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let rows = app.db.query(&statement.sql, &statement.params).await?;
     let (cards, has_more) = cut(&rows, limit(query))?;
-    let tags = list_tags(endpoint.name, query, &cards);
+    let tags = list_tags(endpoint.name, query, &cards, rank);
     let meta = meta(endpoint, query, Some(has_more), None);
     Ok(shared(endpoint, headers, &tags, cards, Some(meta)))
 }
@@ -165,16 +166,18 @@ pub(crate) fn meta(endpoint: &Endpoint, query: &Query, has_more: Option<bool>, t
 }
 
 /// A tag for each pitch shown. First pages have the list's own tag as well, and those of the slices they show: what is new in a list
-/// comes in there, and later pages may lag.
-pub(crate) fn list_tags(list: &str, query: &Query, cards: &[Card]) -> Tags {
+/// comes in there, and later pages may lag. A pitch that was never seen does not come into a full page of pitches that were.
+pub(crate) fn list_tags(list: &str, query: &Query, cards: &[Card], rank: Option<Rank>) -> Tags {
     let mut found = pitch_tags(cards);
     if query.int("offset").unwrap_or(0) == 0 && query.int("page").unwrap_or(1) == 1 {
-        found.add(tags::list(list));
-        if let Some(genre) = query.text("genre") {
-            found.add(tags::genre(genre));
-        }
-        if let Some(format) = query.text("format") {
-            found.add(tags::format(format));
+        let is_full = usize::try_from(limit(query)).is_ok_and(|limit| cards.len() == limit);
+        let is_ranked = rank.is_some_and(|rank| cards.last().is_some_and(|last| last.is_ranked(rank)));
+        let slices = [query.text("genre").map(tags::genre), query.text("format").map(tags::format)];
+        for tag in std::iter::once(tags::list(list)).chain(slices.into_iter().flatten()) {
+            if !(is_full && is_ranked) {
+                found.add(tags::open(&tag));
+            }
+            found.add(tag);
         }
     }
     found

@@ -128,7 +128,7 @@ pub(crate) async fn update(
 fn edited(before: &pitch::State, after: &pitch::State) -> Stale {
     let mut stale = Stale::default();
     if after.is_public() && !before.is_public() {
-        stale = appeared(after);
+        stale = appeared(after, true);
     }
     let is_shrunk = before.status == "published" && after.status != "published"
         || before.visibility != after.visibility && !after.is_public()

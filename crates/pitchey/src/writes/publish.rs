@@ -37,11 +37,12 @@ pub(crate) async fn publish(
     let kept = if state.visibility == "private" { "public".to_owned() } else { state.visibility.clone() };
     state.visibility = asked.unwrap_or(kept);
     state.status = "published".into();
-    let sql =
-        "UPDATE pitches SET status = 'published', visibility = $1, published_at = $2, updated_at = $2 WHERE id = $3";
-    tx.execute(sql, &[state.visibility.as_str().into(), Value::Time(now), Value::Int(id)]).await?;
+    let sql = "UPDATE pitches SET status = 'published', visibility = $1, published_at = $2, updated_at = $2 WHERE id = $3 \
+               RETURNING view_count + like_count + comment_count AS counted";
+    let rows = tx.query(sql, &[state.visibility.as_str().into(), Value::Time(now), Value::Int(id)]).await?;
+    let counted = rows.first().map_or(Ok(0), |row| row.int("counted"))?;
     tx.commit().await?;
-    let stale = if state.is_public() { appeared(&state) } else { shrunk(&state) };
+    let stale = if state.is_public() { appeared(&state, counted > 0) } else { shrunk(&state) };
     Ok(state_answer(StatusCode::OK, &state, &stale))
 }
 

@@ -75,7 +75,7 @@ fn purge(write: Write, cache: &mut InfiniteCache, lists: &mut Lists, catalogue: 
             lists.publish(pitch);
             forget_detail(pitch, cache, catalogue);
             forget_profile(cache, catalogue);
-            cache.purge_lists(Lists::is_first_page_of_ranking);
+            cache.purge_lists(Lists::is_first_page_by_time);
         }
         Write::Archive { pitch } => {
             forget_detail(pitch, cache, catalogue);
@@ -169,14 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn a_publish_purges_first_pages_of_every_slice() {
-        let publish = Call::Write(Write::Publish { pitch: Pitch::Owned(2) });
-        let by_genre = |genre, offset| {
-            let list = List { genre: Some(genre), offset, ..List::top(Order::BrowseGenre, 24) };
+    fn a_publish_purges_first_pages_by_time_of_every_slice() {
+        let publish = Call::Write(Write::Publish { pitch: Pitch::Created(2) });
+        let by_genre = |order, genre, offset| {
+            let list = List { genre: Some(genre), offset, ..List::top(order, 24) };
             Call::Read(Read::List { list, spelling: Spelling::AsIs })
         };
-        assert_eq!(hits(&[(0, by_genre(3, 0)), (1, publish), (2, by_genre(3, 0))]), 0);
-        assert_eq!(hits(&[(0, by_genre(5, 0)), (1, publish), (2, by_genre(5, 0))]), 0);
-        assert_eq!(hits(&[(0, by_genre(3, 24)), (1, publish), (2, by_genre(3, 24))]), 1);
+        let kept = |order, genre, offset| {
+            let read = || by_genre(order, genre, offset);
+            hits(&[(0, read()), (1, publish), (2, read())]) == 1
+        };
+        assert!(!kept(Order::BrowseDate, 3, 0) && !kept(Order::BrowseDate, 5, 0));
+        assert!(kept(Order::BrowseDate, 3, 24));
+        assert!(kept(Order::BrowseGenre, 3, 0), "full of pitches that were seen");
     }
 }

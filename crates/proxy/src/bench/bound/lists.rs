@@ -78,9 +78,10 @@ impl Lists {
         positions.iter().take(upto).skip(from).any(|at| *at == Some(pitch))
     }
 
-    /// Whether a publish purges the list by its own tag.
-    pub(super) fn is_first_page_of_ranking(list: &List) -> bool {
-        list.offset == 0 && list.order != Order::Featured
+    /// Whether a publish of a pitch that was never seen purges the list by its own tag: what is ordered by what was counted is full of
+    /// pitches that were, in a set of the size that is measured with.
+    pub(super) fn is_first_page_by_time(list: &List) -> bool {
+        list.offset == 0 && matches!(ranking(list.order), Ranking::New | Ranking::Date)
     }
 }
 
