@@ -19,7 +19,7 @@ pub enum Error {
         /// Where it was looked for, in order.
         searched: Vec<PathBuf>,
     },
-    /// Run as another user, or create one: Postgres refuses to run as root.
+    /// Run as another user, or create one: Postgres and PgBouncer refuse to run as root.
     #[error("running as root, and there is no user `postgres` or `nobody` to run the server as")]
     NoUnprivilegedUser,
     /// Correct the name or the value.
@@ -28,7 +28,7 @@ pub enum Error {
     /// Read the log: the server ended by itself.
     #[error("{server} ended while {doing}; the end of its log:\n{log}")]
     Ended {
-        /// `postgres`, `initdb` or `redis-server`.
+        /// `postgres`, `initdb`, `pg_basebackup`, `pgbouncer` or `redis-server`.
         server: &'static str,
         /// What was being waited for.
         doing: &'static str,
@@ -38,7 +38,7 @@ pub enum Error {
     /// Look at the load of the machine, then at the log.
     #[error("{server} was still {doing} after {waited:?}; the end of its log:\n{log}")]
     TimedOut {
-        /// `postgres` or `redis-server`.
+        /// `postgres`, `pgbouncer` or `redis-server`.
         server: &'static str,
         /// What was being waited for.
         doing: &'static str,

@@ -1,4 +1,4 @@
-//! Private Postgres and Redis servers for tests, benches and drills.
+//! Private Postgres, PgBouncer and Redis servers for tests, benches and drills.
 //!
 //! Each server is started from an installed binary, listens on a free port of 127.0.0.1 only, keeps
 //! its files in a temporary folder of its own and is gone, folder included, when its handle is
@@ -6,11 +6,12 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), edge_cache_sandbox::Error> {
-//! use edge_cache_sandbox::{Postgres, Redis};
+//! use edge_cache_sandbox::{PgBouncer, Postgres, Redis};
 //!
 //! let pg = Postgres::builder().max_connections(20).start().await?;
 //! let redis = Redis::start().await?;
-//! println!("{} {}", pg.url(), redis.url());
+//! let pooler = PgBouncer::in_front_of(&pg).await?;
+//! println!("{} {} {}", pg.url(), pooler.url(), redis.url());
 //! redis.kill().await?; // the port now refuses
 //! redis.restart().await?; // the same port, an empty database
 //! # Ok(())
@@ -36,6 +37,7 @@
 mod blocking;
 mod error;
 mod locate;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
@@ -45,5 +47,6 @@ mod supervisor;
 mod user;
 
 pub use error::Error;
+pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use postgres::{Mode, Postgres, PostgresBuilder};
 pub use redis::{Redis, RedisBuilder};

@@ -1,15 +1,21 @@
-//! `sandbox`: a private Postgres and a private Redis to try things on, gone when it ends.
+//! `sandbox`: a private Postgres and a private Redis to try things on, gone when it ends; with
+//! `--pgbouncer` also a PgBouncer in front of the Postgres.
 //!
 //! Prints one line for each server, its URL and its process id, then waits for Ctrl-C or for the end
 //! of its input.
 
-use edge_cache_sandbox::{Error, Postgres, Redis};
-use std::{io, process::ExitCode, thread};
+use edge_cache_sandbox::{Error, PgBouncer, Postgres, Redis};
+use std::{env, io, process::ExitCode, thread};
 use tokio::sync::oneshot;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    if arguments.iter().any(|argument| argument != "--pgbouncer") {
+        eprintln!("usage: sandbox [--pgbouncer]");
+        return ExitCode::from(64);
+    }
+    match run(!arguments.is_empty()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sandbox: {error}");
@@ -18,10 +24,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Error> {
+async fn run(pooled: bool) -> Result<(), Error> {
     let (postgres, redis) = tokio::try_join!(Postgres::start(), Redis::start())?;
     println!("{} {}", postgres.url(), postgres.pid().unwrap_or_default());
     println!("{} {}", redis.url(), redis.pid().unwrap_or_default());
+    let pooler = if pooled { Some(PgBouncer::in_front_of(&postgres).await?) } else { None };
+    if let Some(pooler) = &pooler {
+        println!("{} {}", pooler.url(), pooler.pid().unwrap_or_default());
+    }
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         () = end_of_input() => {}

@@ -1,12 +1,16 @@
 //! A private Postgres.
 
-mod ask;
+pub(crate) mod ask;
 mod builder;
 
 pub use builder::PostgresBuilder;
 pub(crate) use builder::checked;
 
-use crate::{Error, blocking::blocking, server::Server};
+use crate::{
+    Error,
+    blocking::blocking,
+    server::{PATIENCE, Server},
+};
 use builder::Start;
 use nix::sys::signal::Signal;
 use std::{sync::Arc, time::Duration};
@@ -65,6 +69,43 @@ impl Postgres {
     /// As [`PostgresBuilder::start`].
     pub async fn start() -> Result<Self, Error> {
         Self::builder().start().await
+    }
+
+    /// A copy that follows this server as its hot standby: it has every database and the settings of
+    /// this one, streams what is committed, and refuses writes until it is
+    /// [promoted](Self::promote). Returns as soon as it answers; what was committed just before may
+    /// arrive later.
+    ///
+    /// This server keeps up to 1 GB of log (`max_slot_wal_keep_size`) for a replica that is halted,
+    /// stopped or gone. While one is halted, [`Mode::Smart`], [`Mode::Fast`] and
+    /// [`restart`](Self::restart) wait for it here, up to `wal_sender_timeout`.
+    ///
+    /// # Errors
+    /// As [`PostgresBuilder::start`]; [`Error::Ended`] also where this server does not run, is halted,
+    /// or is itself a replica of a server that was not started with `full_page_writes = on`.
+    pub async fn replica(&self) -> Result<Self, Error> {
+        self.replica_builder().start().await
+    }
+
+    /// Settings other than those of this server for a [`replica`](Self::replica), such as
+    /// `recovery_min_apply_delay`.
+    #[must_use]
+    pub fn replica_builder(&self) -> PostgresBuilder {
+        PostgresBuilder::following(self.port(), &self.shared.start)
+    }
+
+    /// Makes a replica a server of its own: when this returns it takes writes and follows no more.
+    /// The server that it followed is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`] where it is no replica or does not run, [`Error::TimedOut`] after a minute.
+    pub async fn promote(&self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || match ask::promote(shared.port, PATIENCE)? {
+            true => Ok(()),
+            false => Err(shared.server.timed_out("being promoted")),
+        })
+        .await
     }
 
     /// `postgres://postgres@127.0.0.1:PORT/pitchey`; the same for the life of this value.
@@ -161,6 +202,6 @@ impl Postgres {
     }
 }
 
-fn url(port: u16, database: &str) -> String {
+pub(crate) fn url(port: u16, database: &str) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/{database}")
 }

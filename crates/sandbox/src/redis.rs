@@ -112,7 +112,7 @@ impl RedisBuilder {
         let server = Server::new("redis-server", None, "KILL")?;
         let (second_port, sentinel) = (self.second_port, self.sentinel);
         let start = Start { program, folder: server.folder().to_owned(), settings, second_port, sentinel };
-        let port = server.launch_anywhere(|port| start.command(port), answers)?;
+        let port = server.launch_anywhere(|port| Ok(start.command(port)), answers)?;
         let url = format!("redis://127.0.0.1:{port}/0");
         Ok(Redis { url, shared: Arc::new(Shared { server, start, port }) })
     }

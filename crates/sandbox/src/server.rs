@@ -1,10 +1,12 @@
-//! What Postgres and Redis have in common: one process under a supervisor, with a log.
+//! What all servers here have in common: one process under a supervisor, with a log.
 
 use crate::{Error, port, process::Process, supervisor::Supervisor};
 use nix::{sys::signal::Signal, unistd::User};
 use std::{
     ffi::OsString,
     fs,
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -12,12 +14,12 @@ use std::{
 };
 
 /// A start or a stop that takes longer has failed. Generous: the machine may be busy compiling.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Ports tried before giving up; each is free with a probability near 1.
 const PORTS_MAX: usize = 32;
-/// The words of both servers for a port that is taken (the locale is set to C).
+/// The words of every server here for a port that is taken (the locale is set to C).
 const TAKEN: &str = "Address already in use";
 
 /// A supervised server. All methods block.
@@ -63,6 +65,19 @@ impl Server {
         family
     }
 
+    /// Writes a file into the folder that the server's user owns and nobody else can read: Postgres
+    /// accepts no other key.
+    pub(crate) fn write(&self, name: &str, contents: &str) -> Result<(), Error> {
+        let write = || {
+            let owner = fs::metadata(&self.folder)?;
+            let options = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).to_owned();
+            let mut file = options.open(self.folder.join(name))?;
+            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            file.write_all(contents.as_bytes())
+        };
+        write().map_err(Error::io("write a file of a server"))
+    }
+
     /// Runs a program to its end before the server starts.
     pub(crate) fn prepare(&self, name: &'static str, command: &[OsString]) -> Result<(), Error> {
         match lock(&self.supervisor).run(command)? {
@@ -74,12 +89,12 @@ impl Server {
     /// Starts the server on the first port that it can bind; that port.
     pub(crate) fn launch_anywhere(
         &self,
-        command: impl Fn(u16) -> Vec<OsString>,
+        command: impl Fn(u16) -> Result<Vec<OsString>, Error>,
         ready: impl Fn(u16, Process) -> bool,
     ) -> Result<u16, Error> {
         let mut log = String::new();
         for port in port::candidates().take(PORTS_MAX) {
-            match self.try_launch(&command(port), |process| ready(port, process))? {
+            match self.try_launch(&command(port)?, |process| ready(port, process))? {
                 Launch::Ready => return Ok(port),
                 Launch::PortTaken(said) => log = said,
             }
@@ -177,11 +192,14 @@ impl Server {
 
     fn look_again(&self, deadline: &Deadline, doing: &'static str) -> Result<(), Error> {
         if deadline.is_over() {
-            let log = self.log_since(0);
-            return Err(Error::TimedOut { server: self.name, doing, waited: PATIENCE, log });
+            return Err(self.timed_out(doing));
         }
         thread::sleep(PAUSE);
         Ok(())
+    }
+
+    pub(crate) fn timed_out(&self, doing: &'static str) -> Error {
+        Error::TimedOut { server: self.name, doing, waited: PATIENCE, log: self.log_since(0) }
     }
 
     fn log_file(&self) -> PathBuf {

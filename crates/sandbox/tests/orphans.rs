@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// The `sandbox` program and what it said about its two servers: URL and process id.
+/// The `sandbox` program and what it said about its three servers: URL and process id.
 struct Starter {
     child: Child,
     servers: Vec<(String, u32)>,
@@ -24,6 +24,7 @@ struct Starter {
 /// With a folder for temporary files of its own, so that what is left behind shows.
 async fn start(temporary: &Path) -> Starter {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox"))
+        .arg("--pgbouncer")
         .env("TMPDIR", temporary)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -32,7 +33,7 @@ async fn start(temporary: &Path) -> Starter {
         .expect("starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut servers = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("reads");
         let line = line.expect("a line for each server");
         let (url, pid) = line.split_once(' ').expect("URL and process id");
@@ -88,7 +89,7 @@ async fn killed_with_clients_connected() {
     assert!(folder(&client).await.starts_with(temporary.path().to_str().expect("text")));
     let mut pids: Vec<u32> = starter.servers.iter().map(|(_, pid)| *pid).collect();
     pids.extend(children(pids[0]));
-    assert!(pids.len() > 3 && pids[..2].iter().all(|pid| is_alive(*pid)));
+    assert!(pids.len() > 4 && pids[..3].iter().all(|pid| is_alive(*pid)));
 
     starter.child.kill().await.expect("SIGKILL");
     expect_all_gone(temporary.path(), &pids).await;

@@ -10,8 +10,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until `done` says so.
 pub async fn eventually(what: &str, done: impl Fn() -> bool) {
+    eventually_asking(what, async || done()).await;
+}
+
+/// As [`eventually`], where looking means to ask a server.
+pub async fn eventually_asking(what: &str, done: impl AsyncFn() -> bool) {
     let looking = async {
-        while !done() {
+        while !done().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
