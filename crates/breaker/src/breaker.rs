@@ -1,24 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// When a breaker opens and how long it stays so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakerConfig {
-    /// Failures in a row that open it. Default: 3.
-    pub failures: u32,
-    /// First time it stays open. Default: 1 s.
-    pub reset: Duration,
-    /// Longest time it stays open; each failed probe doubles the time up to this. Default: 4 s.
-    pub reset_max: Duration,
-}
-
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self { failures: 3, reset: Duration::from_secs(1), reset_max: Duration::from_secs(4) }
-    }
-}
+use crate::{
+    BreakerConfig,
+    machine::{Change, Jitter, Machine, Report, Ticket},
+    sync::{Arc, Mutex},
+};
 
 /// What a breaker does with calls now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +15,7 @@ pub enum State {
     Closed,
     /// Refuses them.
     Open,
-    /// Lets one through, to see.
+    /// Lets one through, to see; if that went well, a few at once, then more.
     HalfOpen,
 }
 
@@ -43,73 +31,117 @@ impl State {
     }
 }
 
-/// The breaker is open: the call was not made.
+/// The breaker is open, or as many calls as it lets through are out: the call was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("circuit breaker is open")]
-pub struct Open;
-
-/// A circuit breaker. Cheap to clone; clones share its state.
-#[derive(Clone, Debug)]
-pub struct Breaker {
-    config: BreakerConfig,
-    inner: Arc<Mutex<Inner>>,
+pub struct Open {
+    /// Time until the next probe may go; zero while one is out, and in the ramp after it.
+    pub retry_after: Duration,
 }
+
+/// What a breaker did since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BreakerCounts {
+    /// Times that it opened; each failed probe counts as one.
+    pub opened: u64,
+    /// Calls that it refused.
+    pub refused: u64,
+    /// Probes that it let through, cancelled ones too.
+    pub probes: u64,
+}
+
+/// A circuit breaker; see the [crate's page](crate) for its rules. Cheap to clone; clones share its state.
+#[derive(Clone, Debug)]
+pub struct Breaker(Arc<Shared>);
 
 #[derive(Debug)]
-struct Inner {
-    phase: Phase,
-    /// Rises with every change of phase: what a call learns counts only in the phase it began in.
-    epoch: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Closed { failures: u32 },
-    Open { until: Instant, lasts: Duration },
-    HalfOpen { lasts: Duration, probing: bool },
+struct Shared {
+    name: Cow<'static, str>,
+    machine: Mutex<Machine>,
 }
 
 impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        Self { config, inner: Arc::new(Mutex::new(Inner { phase: Phase::Closed { failures: 0 }, epoch: 0 })) }
+        Self::named("unnamed", config)
+    }
+
+    /// A closed breaker, which the log calls `name`.
+    #[must_use]
+    pub fn named(name: impl Into<Cow<'static, str>>, config: BreakerConfig) -> Self {
+        Self::build(name.into(), config, Jitter::new(rand::random::<f64>))
+    }
+
+    /// A closed breaker that draws the jitter of its reset times from `unit`, which gives numbers from 0 (the whole time) to 1 (a tenth
+    /// less). `unit` must not use the breaker.
+    #[must_use]
+    pub fn with_jitter(config: BreakerConfig, unit: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self::build("unnamed".into(), config, Jitter::new(unit))
+    }
+
+    fn build(name: Cow<'static, str>, config: BreakerConfig, jitter: Jitter) -> Self {
+        Self(Arc::new(Shared { name, machine: Mutex::new(Machine::new(config, jitter)) }))
     }
 
     /// What it does with calls now.
     #[must_use]
     pub fn state(&self) -> State {
-        match self.inner.lock().phase {
-            Phase::Closed { .. } => State::Closed,
-            Phase::Open { until, .. } if Instant::now() < until => State::Open,
-            Phase::Open { .. } | Phase::HalfOpen { .. } => State::HalfOpen,
-        }
+        self.state_at(Instant::now())
     }
 
-    /// Leave to make one call. Report how it went; a permit that is dropped unreported (the call was cancelled) says nothing,
-    /// but gives the probe's place back.
+    pub(crate) fn state_at(&self, now: Instant) -> State {
+        self.0.machine.lock().state(now)
+    }
+
+    /// Time until the next probe may go; zero unless it is [`State::Open`].
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.0.machine.lock().retry_after(Instant::now())
+    }
+
+    /// What it did since it was made.
+    #[must_use]
+    pub fn counts(&self) -> BreakerCounts {
+        self.0.machine.lock().counts()
+    }
+
+    /// Leave to make one call. Report how it went; a permit that is dropped unreported (the call was cancelled) says nothing, but gives
+    /// its place back. So a timeout belongs inside the call: around it, it cancels, and a call that never ends holds its place.
     ///
     /// # Errors
     /// [`Open`]: make no call.
     pub fn try_acquire(&self) -> Result<Permit, Open> {
-        let mut inner = self.inner.lock();
-        match inner.phase {
-            Phase::Closed { .. } => {}
-            Phase::Open { until, lasts } if Instant::now() >= until => {
-                inner.phase = Phase::HalfOpen { lasts, probing: true };
-                inner.epoch += 1;
-            }
-            Phase::HalfOpen { lasts, probing: false } => inner.phase = Phase::HalfOpen { lasts, probing: true },
-            Phase::Open { .. } | Phase::HalfOpen { .. } => return Err(Open),
-        }
-        Ok(Permit { breaker: self.clone(), epoch: inner.epoch, reported: false })
+        self.try_acquire_at(Instant::now())
     }
-}
 
-impl Inner {
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.epoch += 1;
+    pub(crate) fn try_acquire_at(&self, now: Instant) -> Result<Permit, Open> {
+        let ticket = self.0.machine.lock().try_acquire(now)?;
+        Ok(Permit { breaker: self.clone(), ticket: Some(ticket) })
+    }
+
+    /// Opens it at once, because somebody else found out that the callee is gone: as if its calls had failed, or its probe. An open
+    /// breaker stays as it is.
+    pub fn trip(&self) {
+        self.trip_at(Instant::now());
+    }
+
+    pub(crate) fn trip_at(&self, now: Instant) {
+        let change = self.0.machine.lock().trip(now);
+        self.tell(change);
+    }
+
+    /// Called without the lock: whoever writes the log may be slow.
+    fn tell(&self, change: Option<Change>) {
+        let name = &*self.0.name;
+        match change {
+            Some(Change::Opened { cause, wait }) => {
+                let (cause, wait_ms) = (cause.as_str(), wait.as_millis());
+                tracing::info!(breaker = name, cause, wait_ms, "circuit breaker opened");
+            }
+            Some(Change::Closed) => tracing::info!(breaker = name, "circuit breaker closed"),
+            None => {}
+        }
     }
 }
 
@@ -118,134 +150,42 @@ impl Inner {
 #[must_use = "report how the call went"]
 pub struct Permit {
     breaker: Breaker,
-    epoch: u64,
-    reported: bool,
+    /// Until it is reported.
+    ticket: Option<Ticket>,
 }
 
 impl Permit {
     /// The call went well.
-    pub fn success(mut self) {
-        self.reported = true;
-        let mut inner = self.breaker.inner.lock();
-        if inner.epoch != self.epoch {
-            return;
-        }
-        match inner.phase {
-            Phase::Closed { .. } => inner.phase = Phase::Closed { failures: 0 },
-            Phase::HalfOpen { .. } => inner.enter(Phase::Closed { failures: 0 }),
-            Phase::Open { .. } => {}
-        }
+    pub fn success(self) {
+        self.report_at(Instant::now(), Report::Success);
     }
 
     /// The call failed, in a way that says something of the callee's health.
-    pub fn failure(mut self) {
-        self.reported = true;
-        let BreakerConfig { failures: limit, reset, reset_max } = self.breaker.config;
-        let mut inner = self.breaker.inner.lock();
-        if inner.epoch != self.epoch {
-            return;
-        }
-        match inner.phase {
-            Phase::Closed { failures } if failures + 1 >= limit => {
-                inner.enter(Phase::Open { until: Instant::now() + reset, lasts: reset });
-            }
-            Phase::Closed { failures } => inner.phase = Phase::Closed { failures: failures + 1 },
-            Phase::HalfOpen { lasts, .. } => {
-                let lasts = (lasts * 2).min(reset_max);
-                inner.enter(Phase::Open { until: Instant::now() + lasts, lasts });
-            }
-            Phase::Open { .. } => {}
+    pub fn failure(self) {
+        self.report_at(Instant::now(), Report::Failure);
+    }
+
+    /// The call failed, in a way that says something only where many do: it counts in the window's percentage, and neither begins nor ends a
+    /// row of failures. As a probe it failed; the ramp goes on.
+    pub fn weak_failure(self) {
+        self.report_at(Instant::now(), Report::WeakFailure);
+    }
+
+    pub(crate) fn report_at(mut self, now: Instant, report: Report) {
+        if let Some(ticket) = self.ticket.take() {
+            let change = self.breaker.0.machine.lock().report(ticket, now, report);
+            self.breaker.tell(change);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.reported {
-            return;
-        }
-        let mut inner = self.breaker.inner.lock();
-        if inner.epoch == self.epoch
-            && let Phase::HalfOpen { lasts, probing: true } = inner.phase
-        {
-            inner.phase = Phase::HalfOpen { lasts, probing: false };
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.0.machine.lock().give_back(ticket);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-
-    fn opened() -> Breaker {
-        let breaker = Breaker::new(BreakerConfig::default());
-        for _ in 0..3 {
-            breaker.try_acquire().unwrap().failure();
-        }
-        assert_eq!(breaker.state(), State::Open);
-        breaker
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn opens_at_the_third_failure_in_a_row() {
-        let breaker = Breaker::new(BreakerConfig::default());
-        let fail = || breaker.try_acquire().unwrap().failure();
-        fail();
-        fail();
-        breaker.try_acquire().unwrap().success();
-        fail();
-        fail();
-        assert_eq!(breaker.state(), State::Closed);
-        fail();
-        assert_eq!(breaker.try_acquire().unwrap_err(), Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_probe_decides() {
-        let breaker = opened();
-        advance(Duration::from_millis(999)).await;
-        assert!(breaker.try_acquire().is_err());
-        advance(Duration::from_millis(1)).await;
-        let probe = breaker.try_acquire().unwrap();
-        assert!(breaker.try_acquire().is_err(), "one at a time");
-        probe.success();
-        assert_eq!(breaker.state(), State::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failed_probes_double_the_reset_up_to_its_limit() {
-        let breaker = opened();
-        for secs in [1, 2, 4, 4] {
-            advance(Duration::from_secs(secs) - Duration::from_millis(1)).await;
-            assert!(breaker.try_acquire().is_err(), "{secs}");
-            advance(Duration::from_millis(1)).await;
-            breaker.try_acquire().unwrap().failure();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cancelled_probe_gives_its_place_back() {
-        let breaker = opened();
-        advance(Duration::from_secs(1)).await;
-        drop(breaker.try_acquire().unwrap());
-        breaker.try_acquire().unwrap().success();
-        assert_eq!(breaker.state(), State::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn late_news_from_before_the_opening_does_not_count() {
-        let breaker = Breaker::new(BreakerConfig::default());
-        let late = breaker.try_acquire().unwrap();
-        for _ in 0..3 {
-            breaker.try_acquire().unwrap().failure();
-        }
-        advance(Duration::from_secs(1)).await;
-        let probe = breaker.try_acquire().unwrap();
-        late.success();
-        assert_eq!(breaker.state(), State::HalfOpen);
-        probe.failure();
-        assert_eq!(breaker.state(), State::Open);
-    }
-}
+#[cfg(all(test, not(edge_cache_loom)))]
+mod tests;

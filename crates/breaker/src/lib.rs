@@ -1,7 +1,11 @@
 //! A circuit breaker that knows no cache.
 //!
-//! Closed until a number of calls in a row failed; then open, and calls are refused at once; after a reset time one call, the
-//! probe, is let through: it closes the breaker or opens it for twice as long, up to a limit.
+//! Closed until calls fail: a number in a row, or a share of those that ended within a sliding window; a share of slow ones opens
+//! it too, where it is told to. Then open, and calls are refused at once. After a reset time one call, the probe, is let through: if
+//! it fails, the breaker opens for twice as long, up to a limit. If it goes well, two calls may be in flight, then four, eight and so
+//! on, each after as many went well; past a limit it is closed. What a call learns counts only in the phase that it began in.
+//!
+//! [`Breaker`] is for calls made by hand, [`BreakerLayer`] for Tower services.
 //!
 //! ```
 //! use edge_cache_breaker::{Breaker, BreakerConfig, State};
@@ -18,5 +22,22 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod breaker;
+mod config;
+mod layer;
+// Waits, which the models of threads do not know.
+#[cfg(not(edge_cache_loom))]
+mod limit;
+mod machine;
+mod sync;
+mod window;
 
-pub use self::breaker::{Breaker, BreakerConfig, Open, Permit, State};
+#[cfg(all(test, edge_cache_loom))]
+mod loom_tests;
+
+#[cfg(not(edge_cache_loom))]
+pub use self::limit::{Limiter, LimiterConfig, Load, Overloaded, Place};
+pub use self::{
+    breaker::{Breaker, BreakerCounts, Open, Permit, State},
+    config::BreakerConfig,
+    layer::{BreakerError, BreakerLayer, BreakerService, Classify, ResponseFuture, Verdict},
+};

@@ -28,6 +28,7 @@ mod rng;
 pub mod route;
 mod store;
 mod tag;
+mod work;
 
 /// A boxed error that can cross threads, as Tower's layers use it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,4 +45,5 @@ pub use self::{
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},
+    work::{Deadline, Level, Pressure, Priority},
 };

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -40,7 +40,7 @@ pub struct Reading {
     name: &'static str,
     help: &'static str,
     unit: Unit,
-    label: Option<(&'static str, &'static str)>,
+    label: Option<(&'static str, Cow<'static, str>)>,
     source: Source,
 }
 
@@ -62,8 +62,8 @@ impl Reading {
 
     /// The same with a label: readings of one name differ in its value.
     #[must_use]
-    pub fn labelled(mut self, name: &'static str, value: &'static str) -> Self {
-        self.label = Some((name, value));
+    pub fn labelled(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.label = Some((name, value.into()));
         self
     }
 }
@@ -107,8 +107,8 @@ impl Collector for Gauges {
                 continue;
             }
             for reading in group {
-                if let Some(label) = &reading.label {
-                    reading.source.encode(metric.encode_family(&[*label])?)?;
+                if let Some((name, value)) = &reading.label {
+                    reading.source.encode(metric.encode_family(&[(*name, &**value)])?)?;
                 }
             }
         }

@@ -79,6 +79,12 @@ impl Start {
     /// The era of what no node has taken in yet.
     const UNKNOWN: u64 = 0;
 
+    /// Whether the node learned of no purge between the two, in either order, and kept what it held.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        (self.fence, self.local, self.era) == (other.fence, other.local, other.era)
+    }
+
     /// The start of an entry found in another tier: its own fence, never this node's of today. Until a node
     /// [admits](Markers::admit) it, only the order that it names tells whether it can be judged.
     #[must_use]
