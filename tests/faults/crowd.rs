@@ -1,11 +1,11 @@
-//! A thousand clients at once.
+//! Fifteen hundred clients at once.
 
 use edge_cache_origin::database::Database;
 use edge_cache_sandbox::Postgres;
 use edge_cache_tests::{Demo, allow_files, eventually, pooled_database};
 use futures_util::future::join_all;
 
-const CLIENTS: usize = 1000;
+const CLIENTS: usize = 1500;
 
 /// Sessions on the server beside the test's own, by what they wait for.
 async fn sessions(db: &Database, only: &str) -> i64 {
@@ -17,7 +17,7 @@ async fn sessions(db: &Database, only: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_on_one_cold_key_are_one_query() {
+async fn fifteen_hundred_clients_on_one_cold_key_are_one_query() {
     allow_files();
     let postgres = Postgres::start().await.unwrap();
     let demo = Demo::with(&["--database", postgres.url(), "--pitches", "100"]).await;
@@ -51,7 +51,7 @@ async fn a_thousand_clients_on_one_cold_key_are_one_query() {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_with_different_questions_share_at_most_ten_connections() {
+async fn fifteen_hundred_clients_with_different_questions_share_at_most_ten_connections() {
     allow_files();
     let postgres = Postgres::builder().max_connections(20).start().await.unwrap();
     let demo = Demo::with(&["--database", postgres.url(), "--pitches", "100"]).await;

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinSet,
     time::timeout,
@@ -72,6 +72,9 @@ pub struct Origin {
     /// Where it listens.
     pub address: SocketAddr,
     seen: Arc<watch::Sender<Vec<Seen>>>,
+    /// Holds the port while nobody listens there.
+    reserve: TcpSocket,
+    serve: Box<dyn Fn(TcpListener) -> AbortOnDropHandle<()> + Send + Sync>,
     task: Option<AbortOnDropHandle<()>>,
 }
 
@@ -90,18 +93,23 @@ impl Origin {
     where
         F: Future<Output = Reply> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let first = bound(([127, 0, 0, 1], 0).into());
+        let address = first.local_addr().expect("a bound socket has an address");
         let seen = Arc::new(watch::Sender::new(Vec::new()));
         let (script, noted) = (Arc::new(script), Arc::clone(&seen));
-        let task = tokio::spawn(async move {
-            // Dropped with this task: then every connection is gone too.
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&noted)));
-            }
+        let serve = Box::new(move |listener: TcpListener| {
+            let (script, noted) = (Arc::clone(&script), Arc::clone(&noted));
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                // Dropped with this task: then every connection is gone too.
+                let mut connections = JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&noted)));
+                }
+            }))
         });
-        Self { address, seen, task: Some(AbortOnDropHandle::new(task)) }
+        let mut origin = Self { address, seen, reserve: first, serve, task: None };
+        origin.resume();
+        origin
     }
 
     /// `http://ADDRESS:PORT`.
@@ -140,6 +148,23 @@ impl Origin {
             drop(task.await);
         }
     }
+
+    /// Listens again at the same port.
+    ///
+    /// # Panics
+    /// When the port cannot be held any longer.
+    pub fn resume(&mut self) {
+        let next = std::mem::replace(&mut self.reserve, bound(self.address));
+        self.task = Some((self.serve)(next.listen(1024).expect("a bound socket can listen")));
+    }
+}
+
+/// A socket at `address` that refuses connections until it listens.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseport(true).expect("a port may be held and served");
+    socket.bind(address).expect("a free port");
+    socket
 }
 
 async fn serve<S, F>(stream: TcpStream, script: Arc<S>, noted: Arc<watch::Sender<Vec<Seen>>>)

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use edge_cache_origin::database::{Database, DatabaseConfig};
@@ -16,7 +17,11 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{Client, Samples, eventually, output::Output};
+use crate::{
+    Client, Samples,
+    output::Output,
+    wait::{PATIENCE, within},
+};
 
 /// How `cache-proxy` is to be started.
 #[derive(Debug)]
@@ -141,14 +146,22 @@ impl ProxyBuilder {
     ///
     /// # Panics
     /// When it does not.
-    pub async fn to_end(mut self) -> Ended {
+    pub async fn to_end(self) -> Ended {
+        self.to_end_within(PATIENCE).await
+    }
+
+    /// The same for what takes its time.
+    ///
+    /// # Panics
+    /// When it does not end within `patience`.
+    pub async fn to_end_within(mut self, patience: Duration) -> Ended {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the program can be run");
         let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         let proxy = Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder };
-        proxy.ended().await
+        proxy.ended_within(patience).await
     }
 }
 
@@ -269,9 +282,13 @@ impl Proxy {
     ///
     /// # Panics
     /// When it does not.
-    pub async fn ended(mut self) -> Ended {
-        let status =
-            eventually("the process ends", async || self.child.try_wait().expect("it is a child of ours")).await;
+    pub async fn ended(self) -> Ended {
+        self.ended_within(PATIENCE).await
+    }
+
+    async fn ended_within(mut self, patience: Duration) -> Ended {
+        let look = async || self.child.try_wait().expect("it is a child of ours");
+        let status = within(patience, "the process ends", look).await;
         Ended { code: status.code(), stdout: self.stdout.all().await, stderr: self.stderr.all().await }
     }
 }

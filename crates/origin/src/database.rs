@@ -19,28 +19,35 @@
 //! # }
 //! ```
 
+mod chain;
 mod checkout;
 mod config;
 mod connect_errors;
 mod copy_text;
+mod endpoint;
 mod error;
 mod handle;
 mod postgres;
+mod replica;
+mod retry;
 mod rfc3339;
 mod row;
 mod sqlite;
 mod state;
+mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transaction;
 mod value;
 
-pub(crate) use config::Target;
 pub use config::{ConfigError, DatabaseConfig, Dialect, Pooling};
 pub use error::{ConnectError, ConstraintKind, DbError, Unavailable};
 pub use handle::{Database, OpenError};
+pub use replica::Purges;
 pub use rfc3339::Rfc3339;
 pub use row::Row;
-pub use state::PoolState;
+pub use state::{EndpointState, PoolState};
+pub(crate) use target::{PostgresTarget, Target, add_options, redacted};
 pub use transaction::Transaction;
 pub use value::Value;

@@ -3,4 +3,11 @@
 
 pub mod database;
 pub mod outbox;
+mod permits;
 pub mod upstream;
+mod work;
+
+pub use self::{
+    permits::{Permit, Permits},
+    work::Work,
+};

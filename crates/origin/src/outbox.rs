@@ -11,11 +11,13 @@
 mod consumer;
 mod status;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use edge_cache_core::BoxError;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+
+use crate::database::redacted;
 
 pub use self::{
     consumer::{Consumer, Progress},
@@ -28,11 +30,14 @@ pub const INSTALL: &str = include_str!("outbox/install.sql");
 pub const UNINSTALL: &str = include_str!("outbox/uninstall.sql");
 
 /// `[outbox]`: purges that writes leave in the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboxConfig {
     /// Whether this process consumes the outbox of `[database]`, over one of its connections. Default: false.
     pub enabled: bool,
+    /// The way to the database for it, past a pooler that takes settings of a session but does not keep sessions. Default: empty, the first
+    /// URL of `[database]` that is no pooler.
+    pub url: String,
     /// How often it is looked at; a write wakes the consumer earlier. Default: 200 ms.
     #[serde(with = "humantime_serde")]
     pub poll: Duration,
@@ -48,10 +53,24 @@ impl Default for OutboxConfig {
     fn default() -> Self {
         Self {
             enabled: false,
+            url: String::new(),
             poll: Duration::from_millis(200),
             grace: Duration::from_secs(2),
             keep: Duration::from_secs(600),
         }
+    }
+}
+
+impl fmt::Debug for OutboxConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { enabled, url, poll, grace, keep } = self;
+        f.debug_struct("OutboxConfig")
+            .field("enabled", enabled)
+            .field("url", &redacted(url))
+            .field("poll", poll)
+            .field("grace", grace)
+            .field("keep", keep)
+            .finish()
     }
 }
 

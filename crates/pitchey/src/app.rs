@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use edge_cache_core::{SharedClock, Timestamp};
+use edge_cache_origin::Work;
 use edge_cache_origin::database::{Database, DbError, Transaction};
 use http::StatusCode;
 
@@ -92,7 +94,14 @@ pub fn router(db: Database, options: PitcheyOptions) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), outbox::name))
         .layer(from_fn_with_state(app.clone(), cors::apply))
+        .layer(from_fn(as_work))
         .with_state(app)
+}
+
+/// What the request is worth reaches the database with its statements.
+async fn as_work(request: Request, next: Next) -> Response {
+    let work = Work::of(request.extensions());
+    work.run(next.run(request)).await
 }
 
 async fn no_such_path() -> Response {

@@ -1,7 +1,7 @@
 use axum::response::{IntoResponse, Response};
 use edge_cache_core::headers::{CACHE_TAG, CDN_CACHE_CONTROL};
 use edge_cache_core::query::QueryError;
-use edge_cache_origin::database::{ConstraintKind, DbError};
+use edge_cache_origin::database::{ConstraintKind, DbError, Unavailable};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
@@ -80,7 +80,14 @@ impl From<DbError> for ApiError {
                 Self::conflict("already_exists", "there is one already")
             }
             DbError::Unavailable { .. } | DbError::Timeout { .. } | DbError::Contention { .. } => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no answer from the database");
+                let cause = &error as &dyn std::error::Error;
+                // What is refused before it is asked is many, and has been said by whoever refuses.
+                match error.unavailability() {
+                    Some(Unavailable::BreakerOpen | Unavailable::Overloaded) => {
+                        tracing::debug!(error = cause, "the database was not asked");
+                    }
+                    _ => tracing::warn!(error = cause, "no answer from the database"),
+                }
                 let message = "the database does not answer, try again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
             }

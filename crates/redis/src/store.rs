@@ -57,9 +57,18 @@ impl RedisStore {
         let answer_max = config.read_timeout.max(config.write_timeout);
         let link = || Link::new(&config, answer_max);
         let (small, large) = (link()?, link()?);
-        let breaker = || Breaker::new(BreakerConfig::default());
+        // One answer is enough: unlike a database it bears all calls at once, and behind a memory tier they are few.
+        let breaker = |name| Breaker::named(name, BreakerConfig { ramp_max: 1, ..BreakerConfig::default() });
         let (leases, nodes) = (Leases::new(small.clone(), config.read_timeout), Arc::default());
-        Ok(Self(Arc::new(Inner { small, large, reads: breaker(), writes: breaker(), leases, nodes, config })))
+        Ok(Self(Arc::new(Inner {
+            small,
+            large,
+            reads: breaker("redis reads"),
+            writes: breaker("redis writes"),
+            leases,
+            nodes,
+            config,
+        })))
     }
 
     /// Whether Redis answers now.

@@ -6,6 +6,7 @@ use edge_cache_core::{
     route::{Route, Routes},
 };
 use edge_cache_memory::{MemoryConfig, MemoryStore};
+use edge_cache_origin::Permits;
 use edge_cache_policy::{Mode, coding::Coding};
 use edge_cache_redis::{Acknowledge, RedisBackplane, RedisConfig, RedisConfigError, RedisStore};
 use edge_cache_telemetry::Metrics;
@@ -30,6 +31,7 @@ pub struct EdgeCacheBuilder {
     clock: SharedClock,
     rng: SharedRng,
     after_write: Option<AfterWrite>,
+    permits: Option<Permits>,
 }
 
 /// Why a cache cannot be built.
@@ -56,6 +58,7 @@ impl Default for EdgeCacheBuilder {
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             after_write: None,
+            permits: None,
         }
     }
 }
@@ -136,6 +139,13 @@ impl EdgeCacheBuilder {
         self
     }
 
+    /// The permits to work at the origin, as a [`Database`](edge_cache_origin::database::Database) has them: the cache spares the origin as
+    /// they run out, and lowers them while Redis is lost. [`EdgeCache::housekeeping`] must run for it.
+    pub fn origin_permits(mut self, permits: Permits) -> Self {
+        self.permits = Some(permits);
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
@@ -154,7 +164,8 @@ impl EdgeCacheBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self) -> Result<EdgeCache, BuildError> {
-        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng, after_write } = self;
+        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng, after_write, permits } =
+            self;
         let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
@@ -183,7 +194,7 @@ impl EdgeCacheBuilder {
         let invalidate = InvalidateLayer::new(purger.clone())
             .keeping([memory.keeper(), redis.keeper()].into_iter().flatten())
             .after(after_write);
-        Ok(EdgeCache::new(keying, invalidate, (memory, redis), compress, purger, backplane, metrics))
+        Ok(EdgeCache::new(keying, invalidate, (memory, redis), compress, (purger, backplane), metrics, permits))
     }
 }
 

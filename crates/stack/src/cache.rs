@@ -6,6 +6,7 @@ use edge_cache_core::{
     route::Route,
 };
 use edge_cache_memory::{Eviction, MemoryStore};
+use edge_cache_origin::Permits;
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
 use edge_cache_tier::{
@@ -17,6 +18,7 @@ use tower_layer::Layer;
 use crate::{
     EdgeCacheBuilder,
     compress::{Compress, CompressLayer},
+    governor::{Governed, Governor},
 };
 
 /// A cache: its tiers, its purger and its metrics. Cheap to clone; clones are the same cache.
@@ -26,6 +28,7 @@ pub struct EdgeCache {
     purger: Purger,
     backplane: Option<RedisBackplane>,
     metrics: Metrics,
+    governor: Option<Governor>,
 }
 
 /// The cache as a Tower layer: `Observe · Key · Invalidate · Tier<Memory> · Tier<Redis> · Compress`.
@@ -62,9 +65,9 @@ impl EdgeCache {
         invalidate: InvalidateLayer,
         (memory, redis): (TierLayer<MemoryStore>, TierLayer<RedisStore>),
         compress: CompressLayer,
-        purger: Purger,
-        backplane: Option<RedisBackplane>,
+        (purger, backplane): (Purger, Option<RedisBackplane>),
         metrics: Metrics,
+        permits: Option<Permits>,
     ) -> Self {
         if let Some(store) = memory.store() {
             watch_memory(&metrics, store);
@@ -75,6 +78,11 @@ impl EdgeCache {
         if let Some(backplane) = &backplane {
             watch_backplane(&metrics, backplane, &purger);
         }
+        let pressures = [memory.pressure().cloned(), redis.pressure().cloned()].into_iter().flatten().collect();
+        let governor = permits.map(|permits| Governor::new(permits, redis.store().cloned(), pressures));
+        if let Some(governor) = &governor {
+            governor.watch(&metrics);
+        }
         let layer = EdgeCacheLayer {
             observe: ObserveLayer::new(metrics.clone()),
             key: KeyLayer::new(keying),
@@ -83,7 +91,7 @@ impl EdgeCache {
             redis,
             compress,
         };
-        Self { layer, purger, backplane, metrics }
+        Self { layer, purger, backplane, metrics, governor }
     }
 
     /// The layer. Every service that it makes shares this cache.
@@ -163,6 +171,12 @@ impl EdgeCache {
         Ok((located, reports))
     }
 
+    /// What is seen of the origin's permits and done about them; `None` where none were given to the cache.
+    #[must_use]
+    pub fn governed(&self) -> Option<Governed> {
+        self.governor.as_ref().map(Governor::governed)
+    }
+
     /// How this node follows the purges of others; `None` for a node alone.
     #[must_use]
     pub fn following(&self) -> Option<Following> {
@@ -193,7 +207,7 @@ impl EdgeCache {
     }
 
     /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes (without it the Redis
-    /// tier is not used), and drops expired entries from memory where no traffic does.
+    /// tier is not used), drops expired entries from memory where no traffic does, and governs the origin's permits.
     pub async fn housekeeping(self) {
         let tidy = async {
             let mut beat = tokio::time::interval(Duration::from_secs(1));
@@ -205,10 +219,17 @@ impl EdgeCache {
                 }
             }
         };
-        match self.backplane.clone() {
-            Some(backplane) => drop(tokio::join!(tidy, backplane.follow())),
-            None => tidy.await,
-        }
+        let follow = async {
+            if let Some(backplane) = self.backplane.clone() {
+                backplane.follow().await;
+            }
+        };
+        let govern = async {
+            if let Some(governor) = &self.governor {
+                governor.run().await;
+            }
+        };
+        tokio::join!(tidy, follow, govern);
     }
 
     /// Waits until the writes that run now have ended and are purged for, and the fills have ended and are kept. Bound it by a

@@ -26,6 +26,7 @@
 mod builder;
 mod cache;
 pub mod compress;
+mod governor;
 pub mod settings;
 
 pub use edge_cache_core::{
@@ -42,5 +43,6 @@ pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, T
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},
     cache::{Cached, EdgeCache, EdgeCacheLayer},
+    governor::Governed,
     settings::{Settings, SettingsError},
 };

@@ -235,6 +235,16 @@ impl Purger {
         self.markers.standing()
     }
 
+    /// Where this node stands in the order of purges, for whoever must know whether one has become known since; `None` while it is cut off
+    /// and cannot know.
+    #[must_use]
+    pub fn reading(&self) -> Option<Start> {
+        match self.markers.standing() {
+            Standing::CutOff { .. } => None,
+            Standing::Alone | Standing::InStep => Some(self.markers.start()),
+        }
+    }
+
     /// Tags whose purges wait for a number.
     #[must_use]
     pub fn waiting_tags(&self) -> u64 {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bb8::{ManageConnection, Pool, PooledConnection};
+use futures_util::FutureExt;
 
 use super::connect_errors::ConnectErrors;
 use super::{ConnectError, DatabaseConfig, DbError, PoolState, Pooling, Unavailable};
@@ -16,6 +17,11 @@ pub(super) struct Source<M: Manager> {
     /// Connections that [`Pooling::PerRequest`] has open now, and has opened.
     own: Arc<Own>,
     waiting: AtomicU64,
+    /// Connections that `prove` opened, which are not in the pool's own count.
+    proven: AtomicU64,
+    /// Connections that the manager gave up for their age, which the pool takes for broken.
+    aged: Arc<AtomicU64>,
+    idling: parking_lot::Mutex<()>,
 }
 
 /// Counts one caller that waits for a connection, however the wait ends.
@@ -53,30 +59,52 @@ impl Drop for Counted {
 }
 
 impl<M: Manager> Source<M> {
-    /// Opens one connection, so that a wrong address or password shows now, and keeps it.
-    pub(super) async fn start(manager: M, config: &DatabaseConfig) -> Result<Self, DbError> {
+    /// Connects at the first use.
+    pub(super) fn new(manager: M, config: &DatabaseConfig, aged: Arc<AtomicU64>) -> Self {
         let errors = ConnectErrors::default();
         let pool = Pool::builder()
             .max_size(config.connections_max)
             .connection_timeout(config.acquire_timeout)
+            .max_lifetime(config.lifetime_max)
+            .idle_timeout(config.idle_timeout)
             .test_on_check_out(false)
             .retry_connection(false)
             // The connection used last is the one that the server's caches and ours know best; the others age out.
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(errors.clone()))
             .build_unchecked(manager);
-        let first = pool.dedicated_connection().await.map_err(refused)?;
-        if config.pooling == Pooling::Pooled {
-            pool.add(first).map_err(|_| DbError::Unavailable { reason: Unavailable::Broken, source: None })?;
-        }
-        Ok(Self {
+        Self {
             pool,
             pooling: config.pooling,
             connections_max: config.connections_max,
             errors,
             own: Arc::default(),
             waiting: AtomicU64::new(0),
-        })
+            proven: AtomicU64::new(0),
+            aged,
+            idling: parking_lot::Mutex::new(()),
+        }
+    }
+
+    /// Opens one connection, so that a wrong address or password shows now, and keeps it.
+    pub(super) async fn prove(&self) -> Result<(), DbError> {
+        let first = self.pool.dedicated_connection().await.map_err(refused)?;
+        self.proven.fetch_add(1, Ordering::Relaxed);
+        if self.pooling == Pooling::Pooled {
+            self.pool.add(first).map_err(|_| DbError::Unavailable { reason: Unavailable::Broken, source: None })?;
+        }
+        Ok(())
+    }
+
+    /// A connection that is open and idle, if there is one.
+    pub(super) fn idle(&self) -> Option<Lease<M>> {
+        // One at a time: who finds it gone would open another.
+        let _alone = self.idling.lock();
+        if self.pool.state().idle_connections == 0 {
+            return None;
+        }
+        // It has one, so it is handed out at the first poll.
+        self.pool.get_owned().now_or_never()?.ok().map(Lease::Pooled)
     }
 
     pub(super) async fn checkout(&self) -> Result<Lease<M>, DbError> {
@@ -127,6 +155,7 @@ impl<M: Manager> Source<M> {
         let pool = self.pool.state();
         let stats = &pool.statistics;
         let own = u32::try_from(self.own.open.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let aged = self.aged.load(Ordering::Relaxed);
         let own_created = self.own.created.load(Ordering::Relaxed);
         PoolState {
             connections_max: match self.pooling {
@@ -141,10 +170,9 @@ impl<M: Manager> Source<M> {
             waits: stats.get_waited + stats.get_timed_out,
             wait_time: stats.get_wait_time,
             timeouts: stats.get_timed_out,
-            // The connection that `start` opened is not in the pool's own count.
-            created: stats.connections_created + own_created + 1,
-            closed_broken: stats.connections_closed_broken + stats.connections_closed_invalid,
-            closed_aged: stats.connections_closed_max_lifetime + stats.connections_closed_idle_timeout,
+            created: stats.connections_created + own_created + self.proven.load(Ordering::Relaxed),
+            closed_broken: (stats.connections_closed_broken + stats.connections_closed_invalid).saturating_sub(aged),
+            closed_aged: stats.connections_closed_max_lifetime + stats.connections_closed_idle_timeout + aged,
             connect_errors: self.errors.count(),
         }
     }

@@ -57,12 +57,24 @@ pub enum Unavailable {
     /// No connection could be opened.
     #[error("cannot connect")]
     Connect,
-    /// All connections stayed busy for the acquire timeout.
+    /// No connection was open in time.
     #[error("no connection was free in time")]
     PoolTimeout,
     /// The connection broke under the statement, or the server is going down (08*, 57P0*).
     #[error("the connection broke")]
     Broken,
+    /// No answer came, not even a refusal.
+    #[error("the server does not answer")]
+    Stalled,
+    /// The server takes no writes (25006): it is a standby. Nothing was written.
+    #[error("the server takes no writes")]
+    ReadOnly,
+    /// Every way to the database failed a moment ago and is left alone. Nothing was sent.
+    #[error("it failed a moment ago and is left alone")]
+    BreakerOpen,
+    /// Too many wait for it, or waited too long. Nothing was sent.
+    #[error("too many requests wait for it")]
+    Overloaded,
     /// The server is out of something (53*), or its files cannot be used.
     #[error("the server is out of resources")]
     Resources,
@@ -98,15 +110,34 @@ pub struct ConnectError {
 #[error("no connection within {0:?}")]
 pub(super) struct ConnectTimeout(pub(super) std::time::Duration);
 
+/// The server was asked whether it is there, and did not say so.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server is silent")]
+pub(super) struct Silent;
+
+/// Whoever wanted the connection does not any more.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("given up: nobody wants it any more")]
+pub(super) struct NotWanted;
+
 impl DbError {
     pub(super) fn unavailable(reason: Unavailable, source: impl Into<BoxError>) -> Self {
         Self::Unavailable { reason, source: Some(source.into()) }
     }
 
-    /// Whether the database, not the statement, is at fault: what a breaker counts.
+    /// Whether the database, not the statement, is at fault.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Why the database is unavailable, if it is.
+    #[must_use]
+    pub fn unavailability(&self) -> Option<Unavailable> {
+        match self {
+            Self::Unavailable { reason, .. } => Some(*reason),
+            _ => None,
+        }
     }
 
     /// The sort of schema rule that was broken, if that is what happened.
@@ -143,8 +174,8 @@ impl From<tokio_postgres::Error> for DbError {
             "57014" => Self::Timeout { source: error.into() },
             "40001" | "40P01" | "55P03" => Self::Contention { source: error.into() },
             _ if code.starts_with("08") || code.starts_with("57P") => Self::unavailable(Unavailable::Broken, error),
-            // Read only: a failover left this connection on a standby.
-            "25006" => Self::unavailable(Unavailable::Broken, error),
+            // A failover left this connection on a standby.
+            "25006" => Self::unavailable(Unavailable::ReadOnly, error),
             _ if code.starts_with("53") => Self::unavailable(Unavailable::Resources, error),
             _ if code.starts_with("23") => Self::Constraint { kind, name, source: error.into() },
             _ => Self::Query { source: error.into() },

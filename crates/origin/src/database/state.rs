@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use edge_cache_breaker::State;
+
 /// What the connections are doing, and what they did since the start. Counters never fall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,4 +32,39 @@ pub struct PoolState {
     pub closed_aged: u64,
     /// Connects that failed.
     pub connect_errors: u64,
+}
+
+impl PoolState {
+    /// What two pools do together. The bound is one for both.
+    pub(super) fn beside(self, other: &Self) -> Self {
+        Self {
+            connections_max: self.connections_max.max(other.connections_max),
+            connections: self.connections + other.connections,
+            idle: self.idle + other.idle,
+            in_use: self.in_use + other.in_use,
+            waiting: self.waiting + other.waiting,
+            checkouts: self.checkouts + other.checkouts,
+            waits: self.waits + other.waits,
+            wait_time: self.wait_time + other.wait_time,
+            timeouts: self.timeouts + other.timeouts,
+            created: self.created + other.created,
+            closed_broken: self.closed_broken + other.closed_broken,
+            closed_aged: self.closed_aged + other.closed_aged,
+            connect_errors: self.connect_errors + other.connect_errors,
+        }
+    }
+}
+
+/// One way to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointState {
+    /// Where it leads: `HOST:PORT`.
+    pub name: String,
+    /// Whether it is used.
+    pub breaker: State,
+    /// How often it was found not to be fit for use.
+    pub breaker_opened: u64,
+    /// Its connections.
+    pub pool: PoolState,
 }

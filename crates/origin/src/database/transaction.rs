@@ -5,9 +5,10 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::checkout::Lease;
-use super::postgres::PostgresManager;
+use super::endpoint::Lent;
 use super::sqlite::{self, SqliteManager};
 use super::{Database, DbError, Dialect, Row, Unavailable, Value};
+use crate::permits::Permit;
 
 /// How long a dropped transaction may take to roll back before its connection is closed instead.
 const ROLLBACK_GRACE: Duration = Duration::from_secs(1);
@@ -18,10 +19,12 @@ pub struct Transaction {
     database: Database,
     limit: Option<Duration>,
     connection: Connection,
+    /// Given back last, when the connection is.
+    permit: Option<Permit>,
 }
 
 enum Connection {
-    Postgres(Option<Lease<PostgresManager>>),
+    Postgres(Option<Lent>),
     Sqlite(Option<Lease<SqliteManager>>),
 }
 
@@ -31,25 +34,18 @@ fn gone() -> DbError {
 }
 
 impl Transaction {
-    pub(super) async fn postgres(
-        database: Database,
-        mut link: Lease<PostgresManager>,
-        limit: Option<Duration>,
-        settings: &str,
-    ) -> Result<Self, DbError> {
-        database.count();
-        link.in_transaction = true;
-        link.unlimited = limit.is_none();
-        link.batch(&format!("BEGIN; {settings}")).await?;
-        Ok(Self { database, limit, connection: Connection::Postgres(Some(link)) })
+    /// A transaction that has begun on `link`.
+    pub(super) fn postgres(database: Database, link: Lent, limit: Option<Duration>, permit: Option<Permit>) -> Self {
+        Self { database, limit, connection: Connection::Postgres(Some(link)), permit }
     }
 
     pub(super) async fn sqlite(
         database: Database,
         lease: Lease<SqliteManager>,
         limit: Option<Duration>,
+        permit: Option<Permit>,
     ) -> Result<Self, DbError> {
-        let mut tx = Self { database, limit, connection: Connection::Sqlite(Some(lease)) };
+        let mut tx = Self { database, limit, connection: Connection::Sqlite(Some(lease)), permit };
         tx.batch("BEGIN IMMEDIATE").await?;
         Ok(tx)
     }
@@ -143,12 +139,15 @@ impl Transaction {
     }
 
     async fn end(&mut self, sql: &str) -> Result<(), DbError> {
-        self.batch(sql).await?;
-        if let Connection::Postgres(Some(link)) = &mut self.connection {
-            link.in_transaction = false;
-            link.unlimited = false;
+        match &mut self.connection {
+            Connection::Postgres(link) => {
+                self.database.count();
+                let ended = link.as_mut().ok_or_else(gone)?.end(sql).await;
+                self.database.wrote();
+                ended
+            }
+            Connection::Sqlite(_) => self.batch(sql).await,
         }
-        Ok(())
     }
 }
 
@@ -170,11 +169,11 @@ impl Drop for Transaction {
         let Connection::Postgres(slot) = &mut self.connection else { return };
         let Some(mut link) = slot.take().filter(|link| link.in_transaction && link.is_quiet()) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
+        let permit = self.permit.take();
         runtime.spawn(async move {
-            if let Ok(Ok(())) = timeout(ROLLBACK_GRACE, link.batch("ROLLBACK")).await {
-                link.in_transaction = false;
-                link.unlimited = false;
-            }
+            let _permit = permit;
+            // Else the pool sees that it is still in a transaction, and closes it.
+            drop(timeout(ROLLBACK_GRACE, link.end("ROLLBACK")).await);
         });
     }
 }

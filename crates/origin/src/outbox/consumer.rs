@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,10 +13,11 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Entry, OutboxConfig, Purges};
-use crate::database::{ConfigError, DatabaseConfig, Target};
+use crate::database::{ConfigError, DatabaseConfig, PostgresTarget, Target, add_options};
 
 /// How long the other side may be quiet before it is asked whether it is there.
 const QUIET_MAX: Duration = Duration::from_secs(5);
@@ -41,12 +43,38 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Reads the outbox of a Postgres database, over a connection of its own.
 #[derive(Debug)]
 pub struct Consumer {
-    postgres: Config,
+    ways: Vec<Way>,
     connect_timeout: Duration,
     /// How long an answer may take. The server's own limit is shorter.
     patience: Duration,
     config: OutboxConfig,
     progress: Arc<Progress>,
+}
+
+/// One way to the database.
+struct Way {
+    postgres: Config,
+    tls: MakeRustlsConnect,
+    name: String,
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Way {
+    /// With settings that poolers refuse: through one that shares a session among clients there is neither a lock nor a notification.
+    fn new(target: PostgresTarget) -> Self {
+        let PostgresTarget { direct: mut postgres, plain: _, tls, name } = target;
+        postgres.application_name("edge-cache outbox").keepalives_idle(QUIET_MAX).tcp_user_timeout(QUIET_MAX);
+        // Of a consumer whose machine is gone the server must hear soon too: until then nobody else gets the lock.
+        let quiet = QUIET_MAX.as_secs();
+        let ours = format!("-c tcp_keepalives_idle={quiet} -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3");
+        add_options(&mut postgres, &format!("{ours} -c tcp_user_timeout={}", quiet * 1000));
+        Self { postgres, tls, name }
+    }
 }
 
 /// What a consumer did so far.
@@ -100,24 +128,24 @@ impl Drop for Session {
 }
 
 impl Consumer {
-    /// A consumer of the outbox in the database that `database` names.
+    /// A consumer of the outbox in the database that `database` names: over the first of its URLs that is no pooler, or over the one that
+    /// `config` names.
     ///
     /// # Errors
     /// When that is no Postgres.
     pub fn new(database: &DatabaseConfig, config: OutboxConfig) -> Result<Self, ConfigError> {
-        let Target::Postgres(postgres) = database.target()? else {
-            let rule = "must be a Postgres database where outbox.enabled is set";
-            return Err(ConfigError { key: "url", value: database.redacted_url(), rule });
-        };
-        let mut postgres = *postgres;
-        postgres.application_name("edge-cache outbox").keepalives_idle(QUIET_MAX).tcp_user_timeout(QUIET_MAX);
-        // Of a consumer whose machine is gone the server must hear soon too: until then nobody else gets the lock.
-        let quiet = QUIET_MAX.as_secs();
-        let theirs = postgres.get_options().unwrap_or_default().to_owned();
-        let ours = format!("-c tcp_keepalives_idle={quiet} -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3");
-        postgres.options(format!("{theirs} {ours} -c tcp_user_timeout={}", quiet * 1000));
+        let named = DatabaseConfig { url: config.url.clone(), fallback_urls: Vec::new(), ..database.clone() };
+        let chain = if config.url.is_empty() { database } else { &named };
+        let mut ways = Vec::new();
+        for target in chain.targets()?.0 {
+            let Target::Postgres(target) = target else {
+                let rule = "must be a Postgres database where outbox.enabled is set";
+                return Err(ConfigError::new("url", database.redacted_url(), rule));
+            };
+            ways.push(Way::new(*target));
+        }
         let (connect_timeout, patience) = (database.connect_timeout, database.statement_timeout + PATIENCE_BEYOND);
-        Ok(Self { postgres, connect_timeout, patience, config, progress: Arc::default() })
+        Ok(Self { ways, connect_timeout, patience, config, progress: Arc::default() })
     }
 
     /// What it did so far.
@@ -141,8 +169,28 @@ impl Consumer {
         }
     }
 
+    /// Along the ways, until one leads to a server.
+    async fn open(&self) -> Result<Session, BoxError> {
+        let mut why = None;
+        for way in &self.ways {
+            let opened = timeout(self.connect_timeout, async {
+                let session = Session::open(way).await?;
+                Ok(session.is_on_primary().await?.then_some(session))
+            });
+            let error: BoxError = match opened.await {
+                Ok(Ok(Some(session))) => return Ok(session),
+                Ok(Ok(None)) => "the server is a standby".into(),
+                Ok(Err::<_, tokio_postgres::Error>(error)) => error.into(),
+                Err(elapsed) => elapsed.into(),
+            };
+            tracing::debug!(way = way.name, error = &*error, "no way to the outbox");
+            why.get_or_insert(error);
+        }
+        Err(why.unwrap_or_else(|| "there is no way to the database".into()))
+    }
+
     async fn session(&self, purges: &impl Purges) -> Result<std::convert::Infallible, BoxError> {
-        let session = timeout(self.connect_timeout, Session::open(&self.postgres)).await??;
+        let session = self.open().await?;
         while !timeout(self.patience, session.take_lock()).await?? {
             sleep(STAND_BY).await;
         }
@@ -192,8 +240,8 @@ impl Session {
         clippy::disallowed_methods,
         reason = "notifications cannot come through a pool; it is counted among its connections"
     )]
-    async fn open(postgres: &Config) -> Result<Self, tokio_postgres::Error> {
-        let (client, mut connection) = postgres.connect(NoTls).await?;
+    async fn open(way: &Way) -> Result<Self, tokio_postgres::Error> {
+        let (client, mut connection) = way.postgres.connect(way.tls.clone()).await?;
         let wake = Arc::new(Notify::new());
         let driver = tokio::spawn({
             let wake = Arc::clone(&wake);
@@ -210,6 +258,11 @@ impl Session {
             }
         });
         Ok(Self { client, wake, driver })
+    }
+
+    /// Whether it leads to a primary: on a standby nothing can be marked as done.
+    async fn is_on_primary(&self) -> Result<bool, tokio_postgres::Error> {
+        self.client.query_one("SELECT NOT pg_is_in_recovery()", &[]).await?.try_get(0)
     }
 
     async fn take_lock(&self) -> Result<bool, tokio_postgres::Error> {

@@ -1,6 +1,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -8,6 +9,9 @@ use edge_cache_core::BoxError;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::member::Place;
 
 pin_project! {
     /// The origin's body as it comes, or the text of an answer made in its place.
@@ -22,14 +26,30 @@ pin_project! {
     #[project = KindProj]
     #[derive(Debug)]
     enum Kind {
-        Incoming { #[pin] body: Incoming },
+        Incoming {
+            #[pin]
+            body: Incoming,
+            // The end of the time that the whole answer may take.
+            #[pin]
+            end: Option<Sleep>,
+            // Held to the last byte.
+            place: Option<Place>,
+        },
         Text { text: Option<Bytes> },
     }
 }
 
+/// The answer took longer than `origin.total_timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer took longer than origin.total_timeout")]
+struct TooLong;
+
 impl UpstreamBody {
-    pub(super) const fn incoming(body: Incoming) -> Self {
-        Self { kind: Kind::Incoming { body } }
+    /// A body that may take `left` yet.
+    pub(super) fn incoming(body: Incoming, place: Place, left: Option<Duration>) -> Self {
+        let end = left.filter(|_| !body.is_end_stream()).map(sleep);
+        let place = (!body.is_end_stream()).then_some(place);
+        Self { kind: Kind::Incoming { body, end, place } }
     }
 
     pub(super) fn bytes(text: Bytes) -> Self {
@@ -46,23 +66,46 @@ impl Body for UpstreamBody {
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(match self.project().kind.project() {
-            KindProj::Incoming { body } => ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into)),
-            KindProj::Text { text } => text.take().map(|text| Ok(Frame::data(text))),
-        })
+        match self.project().kind.project() {
+            KindProj::Incoming { body, end, place } => {
+                let late = end.as_ref().as_pin_ref().is_some_and(|end| end.deadline() <= Instant::now());
+                let frame = if late { Poll::Ready(Some(Err(TooLong.into()))) } else { polled(body, end, cx) };
+                if let Poll::Ready(None | Some(Err(_))) = frame {
+                    *place = None;
+                }
+                frame
+            }
+            KindProj::Text { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Incoming { body } => body.is_end_stream(),
+            Kind::Incoming { body, .. } => body.is_end_stream(),
             Kind::Text { text } => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Incoming { body } => body.size_hint(),
+            Kind::Incoming { body, .. } => body.size_hint(),
             Kind::Text { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }
+}
+
+/// The next frame, or the end of the time; the timer is set only where there is something to wait for.
+fn polled(
+    body: Pin<&mut Incoming>,
+    end: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    if let Poll::Ready(frame) = body.poll_frame(cx) {
+        return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+    }
+    if let Some(end) = end.as_pin_mut() {
+        ready!(end.poll(cx));
+        return Poll::Ready(Some(Err(TooLong.into())));
+    }
+    Poll::Pending
 }

@@ -1,26 +1,49 @@
 use std::{
+    borrow::Cow,
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
 };
 
-use http::{Uri, uri::Authority};
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery},
+};
 
-/// An HTTP origin.
+/// Most origins in all: a set of them is one machine word.
+pub(super) const ORIGINS_MAX: usize = 64;
+
+/// An HTTP origin, or several with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     /// `http://HOST[:PORT]`.
     pub url: String,
+    /// Further origins with the same content, as `url`; at most 63. Default: none.
+    pub more_urls: Vec<String>,
     /// Pass the client's `Host` on (and key by it); else the origin's own is sent. Default: true.
     pub preserve_host: bool,
     /// Longest wait for a connection. Default: 5 s.
     pub connect_timeout: Duration,
     /// Longest wait for the head of an answer. Default: 30 s.
     pub response_timeout: Duration,
-    /// Idle connections kept. Default: 64.
+    /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
+    pub total_timeout: Duration,
+    /// Most requests under way to one origin, tunnels aside. Default: 1 024.
+    pub connections_max: usize,
+    /// Most requests that wait where all origins have as many as they may; more get a 503. Default: 1 000.
+    pub queue_max: usize,
+    /// Longest wait for that. Default: 1 s.
+    pub queue_timeout: Duration,
+    /// Idle connections kept to each origin. Default: 64.
     pub idle_connections_max: usize,
     /// How long a connection is kept idle: shorter than the origin keeps it, or requests meet a connection that it just closed. Many
     /// servers close after 5 s. Default: 4 s.
     pub idle_timeout: Duration,
+    /// Path that each origin is asked for to see whether it is healthy, which a 2xx or 3xx says; empty for no checks. Default: empty.
+    pub health_path: String,
+    /// Time between two checks. Default: 2 s.
+    pub health_interval: Duration,
+    /// Longest wait for the head of the answer to a check. Default: 1 s.
+    pub health_timeout: Duration,
     /// What this gateway calls itself in `Via` and `CDN-Loop`, a token; the same on all nodes of one cache, and on no other that may
     /// stand in the same chain. Default: `edge-cache-` and a random number.
     pub name: String,
@@ -36,11 +59,19 @@ impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
             url: String::new(),
+            more_urls: Vec::new(),
             preserve_host: true,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_secs(3600),
+            connections_max: 1024,
+            queue_max: 1000,
+            queue_timeout: Duration::from_secs(1),
             idle_connections_max: 64,
             idle_timeout: Duration::from_secs(4),
+            health_path: String::new(),
+            health_interval: Duration::from_secs(2),
+            health_timeout: Duration::from_secs(1),
             name: format!("edge-cache-{:08x}", RandomState::new().build_hasher().finish() >> 32),
             upgrades: true,
             tunnels_max: 1000,
@@ -53,9 +84,15 @@ impl Default for UpstreamConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("origin.{key} = {value}: {rule}")]
 pub struct UpstreamError {
-    key: &'static str,
+    key: Cow<'static, str>,
     value: String,
     rule: &'static str,
+}
+
+impl UpstreamError {
+    pub(super) fn new(key: impl Into<Cow<'static, str>>, value: impl Into<String>, rule: &'static str) -> Self {
+        Self { key: key.into(), value: value.into(), rule }
+    }
 }
 
 impl UpstreamConfig {
@@ -67,31 +104,91 @@ impl UpstreamConfig {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if self.name.is_empty() || !self.name.bytes().all(token) {
             let rule = "must be a token: letters, digits and -._~ without spaces";
-            return Err(UpstreamError { key: "name", value: format!("\"{}\"", self.name), rule });
+            return Err(UpstreamError::new("name", format!("\"{}\"", self.name), rule));
         }
         Ok(&self.name)
     }
 
-    /// Host and port of the origin.
+    /// Host and port of each origin: of `url`, then of `more_urls`.
     ///
     /// # Errors
-    /// When the URL is not `http://HOST[:PORT]`.
-    pub fn authority(&self) -> Result<Authority, UpstreamError> {
-        let wrong = |rule| UpstreamError { key: "url", value: self.url.clone(), rule };
-        let uri: Uri = self.url.parse().map_err(|_| wrong("not a URL, expected http://HOST:PORT"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(wrong("TLS to the origin is not supported, expected http://HOST:PORT")),
-            _ => return Err(wrong("expected http://HOST:PORT")),
+    /// When a URL is not `http://HOST[:PORT]`, two name the same, or there are too many.
+    pub fn authorities(&self) -> Result<Vec<Authority>, UpstreamError> {
+        let first = authority(&self.url).map_err(|rule| UpstreamError::new("url", shown(&self.url), rule))?;
+        let mut all = vec![first];
+        all.extend(self.more_authorities()?);
+        Ok(all)
+    }
+
+    /// Host and port of each of `more_urls`.
+    ///
+    /// # Errors
+    /// As of [`Self::authorities`].
+    pub fn more_authorities(&self) -> Result<Vec<Authority>, UpstreamError> {
+        if self.more_urls.len() >= ORIGINS_MAX {
+            let many = format!("{} URLs", self.more_urls.len());
+            return Err(UpstreamError::new("more_urls", many, "must be at most 63"));
         }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong("a path or query has no meaning here, expected http://HOST:PORT"));
+        // An empty first URL may still be given by other means.
+        let mut seen: Vec<_> = authority(&self.url).iter().map(place).collect();
+        let mut all = Vec::new();
+        for (at, url) in self.more_urls.iter().enumerate() {
+            let wrong = |rule| UpstreamError::new(format!("more_urls[{at}]"), format!("\"{}\"", shown(url)), rule);
+            let authority = authority(url).map_err(wrong)?;
+            if seen.contains(&place(&authority)) {
+                return Err(wrong("must be another origin than those before it"));
+            }
+            seen.push(place(&authority));
+            all.push(authority);
         }
-        let authority = uri.authority().cloned().ok_or_else(|| wrong("expected http://HOST:PORT"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("a user or password has no meaning here, expected http://HOST:PORT"));
+        Ok(all)
+    }
+
+    /// What the checks ask for; `None` where there are none.
+    ///
+    /// # Errors
+    /// When it is no path.
+    pub fn health_path(&self) -> Result<Option<PathAndQuery>, UpstreamError> {
+        if self.health_path.is_empty() {
+            return Ok(None);
         }
-        Ok(authority)
+        let path = self.health_path.parse().ok().filter(|_| self.health_path.starts_with('/'));
+        let wrong = || {
+            let rule = "must be a path that begins with `/`, or empty for no checks";
+            UpstreamError::new("health_path", format!("\"{}\"", self.health_path), rule)
+        };
+        path.map(Some).ok_or_else(wrong)
+    }
+}
+
+fn place(authority: &Authority) -> (String, u16) {
+    (authority.host().to_ascii_lowercase(), authority.port_u16().unwrap_or(80))
+}
+
+fn authority(url: &str) -> Result<Authority, &'static str> {
+    const RULE: &str = "must be http://HOST:PORT";
+    let uri: Uri = url.parse().map_err(|_| RULE)?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err("must be http://HOST:PORT: TLS to the origin is not supported"),
+        _ => return Err(RULE),
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err("must be http://HOST:PORT: a path or query has no meaning here");
+    }
+    let authority = uri.authority().cloned().ok_or(RULE)?;
+    if authority.as_str().contains('@') {
+        return Err("must be http://HOST:PORT: a user or password has no meaning here");
+    }
+    Ok(authority)
+}
+
+/// A URL as it may be printed: without what stands before an `@`.
+fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://***@{place}"),
+        (None, Some((_, place))) => format!("***@{place}"),
+        (_, None) => url.to_owned(),
     }
 }
 
@@ -101,13 +198,23 @@ mod tests {
 
     #[test]
     fn only_plain_origins() {
-        let authority = |url: &str| {
-            UpstreamConfig { url: url.into(), ..UpstreamConfig::default() }.authority().map(|a| a.to_string())
-        };
-        assert_eq!(authority("http://h:81").as_deref(), Ok("h:81"));
-        assert_eq!(authority("http://[::1]/").as_deref(), Ok("[::1]"));
+        assert_eq!(authority("http://h:81").unwrap(), "h:81");
+        assert_eq!(authority("http://[::1]/").unwrap(), "[::1]");
         for bad in ["", "h:81", "https://h", "http://h/x", "http://u:p@h", "ftp://h", "http://"] {
             assert!(authority(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn further_origins_are_others_and_few() {
+        let with = |more: &[String]| {
+            let config = UpstreamConfig { url: "http://a:80".into(), more_urls: more.into(), ..Default::default() };
+            config.authorities().map(|all| all.len()).map_err(|error| error.to_string())
+        };
+        let numbered = |count: usize| (0..count).map(|n| format!("http://more:{n}")).collect::<Vec<_>>();
+        assert_eq!(with(&numbered(63)), Ok(64));
+        assert_eq!(with(&numbered(64)), Err("origin.more_urls = 64 URLs: must be at most 63".into()));
+        let twice = with(&["http://b".into(), "http://A/".into()]).unwrap_err();
+        assert_eq!(twice, "origin.more_urls[1] = \"http://A/\": must be another origin than those before it");
     }
 }

@@ -8,48 +8,51 @@ use std::{
     time::Duration,
 };
 
-use edge_cache_core::{BoxError, Disconnected, SharedClock};
-use edge_cache_policy::{date, groups, hop, request};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri::Authority};
+use edge_cache_core::{BoxError, SharedClock, SharedRng};
+use edge_cache_policy::{date, hop, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
-use hyper::{body::Incoming, upgrade};
-use hyper_util::{
-    client::legacy::{Client, connect::capture_connection},
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use hyper::upgrade;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tower::retry::budget::TpsBudget;
 use tower_service::Service;
 
 use super::{
-    FromClient, UpstreamBody, UpstreamConfig, UpstreamError,
-    connector::{Connector, Usage},
-    forwarding, tunnel,
+    OriginState, UpstreamBody, UpstreamConfig, UpstreamError,
+    balance::{Balance, budget},
+    forwarding,
+    health::Checks,
+    instead::{disconnected, instead, not_asked},
+    member::Refused,
+    send::{Answered, Clients},
+    tunnel,
 };
 
-/// Sends requests to an HTTP origin. Cheap to clone; clones share the connections.
+use crate::{Permits, Work};
+
+/// Sends requests to an HTTP origin, or to several. Cheap to clone; clones share the connections and what is known of each origin, and
+/// the checks end with the last of them.
 pub struct Upstream<B> {
     // Servers clone their whole stack for each request, hits too: one count is all that costs.
     shared: Arc<Shared<B>>,
 }
 
-/// Longest time in which a connection that had died idle is found out: what takes longer may have been worked on.
-const DEAD_WITHIN: Duration = Duration::from_secs(1);
-
-struct Shared<B> {
-    client: Client<Connector, B>,
-    /// Never uses a connection twice: for what met a dead one.
-    fresh: Client<Connector, B>,
-    origin: Authority,
+pub(super) struct Shared<B> {
+    pub(super) balance: Balance,
+    /// Of each origin, in the order of the balance.
+    pub(super) clients: Box<[Clients<B>]>,
     preserve_host: bool,
     response_timeout: Duration,
+    total_timeout: Option<Duration>,
     name: String,
     upgrades: bool,
     tunnels: Arc<Semaphore>,
     tunnel_idle_max: Duration,
     clock: SharedClock,
+    permits: Permits,
+    pub(super) queue_timeout: Duration,
+    /// Ended with this.
+    _checks: JoinSet<()>,
 }
 
 // Not derived: `B` is only named, not held.
@@ -61,7 +64,7 @@ impl<B> Clone for Upstream<B> {
 
 impl<B> fmt::Debug for Upstream<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("origin", &self.shared.origin).finish_non_exhaustive()
+        f.debug_struct("Upstream").field("origins", &self.shared.balance).finish_non_exhaustive()
     }
 }
 
@@ -71,32 +74,61 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// A client of the origin that `config` names. Connects at the first request.
+    /// A client of the origins that `config` names. Connects at the first request, or checks at once where it is to check; then it must
+    /// be made on a runtime.
     ///
     /// # Errors
-    /// When the URL names no origin, or the name is no token.
-    pub fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, UpstreamError> {
-        let client = |idle_connections_max| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(config.idle_timeout)
-                .pool_max_idle_per_host(idle_connections_max)
-                .http1_preserve_header_case(false)
-                .build(Connector::new(config.connect_timeout))
-        };
+    /// When a URL names no origin, the checks have no path or no time between them, or the name is no token.
+    pub fn new(config: &UpstreamConfig, clock: SharedClock, rng: SharedRng) -> Result<Self, UpstreamError> {
+        Self::with_budget(config, clock, rng, budget())
+    }
+
+    pub(super) fn with_budget(
+        config: &UpstreamConfig,
+        clock: SharedClock,
+        rng: SharedRng,
+        budget: TpsBudget,
+    ) -> Result<Self, UpstreamError> {
+        let name = config.name()?;
+        let checks = Checks::of(config)?;
+        let balance = Balance::new(config.authorities()?, config.connections_max, rng, budget);
+        let members = balance.members();
+        let clients: Box<[_]> = members.iter().map(|_| Clients::new(config)).collect();
+        let mut running = JoinSet::new();
+        if let Some(checks) = checks {
+            for (member, clients) in members.iter().zip(&clients) {
+                running.spawn(checks.clone().run(clients.fresh.clone(), Arc::clone(member)));
+            }
+        }
+        let permits = Permits::new(config.connections_max * members.len(), config.queue_max, config.queue_timeout);
         let shared = Arc::new(Shared {
-            client: client(config.idle_connections_max),
-            fresh: client(0),
-            origin: config.authority()?,
+            permits,
+            queue_timeout: config.queue_timeout,
+            balance,
+            clients,
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
-            name: config.name()?.to_owned(),
+            total_timeout: (!config.total_timeout.is_zero()).then_some(config.total_timeout),
+            name: name.to_owned(),
             upgrades: config.upgrades,
             tunnels: Arc::new(Semaphore::new(config.tunnels_max)),
             tunnel_idle_max: config.tunnel_idle_max,
             clock,
+            _checks: running,
         });
         Ok(Self { shared })
+    }
+
+    /// How each origin does now, the first being that of `url`.
+    #[must_use]
+    pub fn state(&self) -> Vec<OriginState> {
+        self.shared.balance.state()
+    }
+
+    /// The permits that requests need, tunnels aside, for whoever governs them.
+    #[must_use]
+    pub fn permits(&self) -> &Permits {
+        &self.shared.permits
     }
 
     async fn answer(self, mut req: Request<B>) -> Response<UpstreamBody> {
@@ -111,46 +143,23 @@ where
             let wish = wish.iter().filter_map(|protocol| HeaderValue::from_bytes(protocol).ok()).collect();
             return self.switch(req, wish).await;
         }
-        self.shared.address(&mut req);
-        forwarding::forward(&mut req, &self.shared.name);
-        *req.version_mut() = Version::HTTP_11;
-        match self.send(req).await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+        self.shared.prepare(&mut req);
+        let work = Work::of(req.extensions());
+        let Ok(permit) = work.run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
+        let began = Instant::now();
+        // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
+        let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
+        let answered = work.run(self.shared.send(req, repeatable, began)).await;
+        let answered = answered.map(|mut answered| {
+            answered.place.keep(permit);
+            answered
+        });
+        match answered {
+            Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 disconnected(StatusCode::BAD_GATEWAY, "the origin switched protocols unasked\n")
             }
-            Ok(response) => self.shared.inward(response),
+            Ok(answered) => self.shared.inward(answered, began),
             Err(response) => *response,
-        }
-    }
-
-    /// Sends a request; a second time, on a new connection, only where the first met a connection that died without a byte for it, at
-    /// once, after it had answered others: then it was closed while it was idle. And only a request that may be repeated and has no body
-    /// (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
-    async fn send(&self, mut req: Request<B>) -> Result<Response<Incoming>, Box<Response<UpstreamBody>>> {
-        let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
-        pass_interim_on(&mut req);
-        let spare = repeatable.then(|| Spare::of(&req));
-        let captured = capture_connection(&mut req);
-        let (limit, began) = (self.shared.response_timeout, Instant::now());
-        let error = match timeout(limit, self.shared.client.request(req)).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => error,
-            Err(_) => return Err(too_slow(limit)),
-        };
-        let usage = captured.connection_metadata().as_ref().and_then(|connected| {
-            let mut extras = http::Extensions::new();
-            connected.get_extras(&mut extras);
-            extras.remove::<Usage>()
-        });
-        let died_idle = usage.is_some_and(|usage| usage.died_unanswered()) && began.elapsed() < DEAD_WITHIN;
-        let Some(spare) = spare.filter(|_| died_idle) else {
-            return Err(no_answer(&error));
-        };
-        tracing::debug!(error = &error as &dyn std::error::Error, "an idle connection had died: sent again");
-        match timeout(limit.saturating_sub(began.elapsed()), self.shared.fresh.request(spare.request())).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(no_answer(&error)),
-            Err(_) => Err(too_slow(limit)),
         }
     }
 
@@ -166,27 +175,29 @@ where
             return instead(StatusCode::SERVICE_UNAVAILABLE, "too many tunnels (origin.tunnels_max)\n");
         };
         let client = upgrade::on(&mut req);
-        self.shared.address(&mut req);
-        forwarding::forward(&mut req, &self.shared.name);
-        *req.version_mut() = Version::HTTP_11;
+        self.shared.prepare(&mut req);
         wishes(req.headers_mut(), &wish);
-        let mut response = match timeout(self.shared.response_timeout, self.shared.client.request(req)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return *no_answer(&error),
-            Err(_) => return *too_slow(self.shared.response_timeout),
+        let work = Work::of(req.extensions());
+        let Ok(permit) = work.run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
+        let began = Instant::now();
+        let mut answered = match work.run(self.shared.send(req, false, began)).await {
+            Ok(answered) => answered,
+            Err(response) => return *response,
         };
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.shared.inward(response);
+        // A tunnel has a limit of its own: it gives its permit back here, with its place.
+        answered.place.keep(permit);
+        if answered.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return self.shared.inward(answered, began);
         }
-        let granted: Vec<_> = response.headers().get_all(header::UPGRADE).iter().cloned().collect();
+        let granted: Vec<_> = answered.response.headers().get_all(header::UPGRADE).iter().cloned().collect();
         let asked =
             |protocol: &HeaderValue| wish.iter().any(|wish| wish.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
         if granted.is_empty() || !granted.iter().all(asked) {
             return disconnected(StatusCode::BAD_GATEWAY, "the origin switched to a protocol that nobody asked for\n");
         }
-        let origin = upgrade::on(&mut response);
+        let origin = upgrade::on(&mut answered.response);
         tokio::spawn(tunnel::join(client, origin, self.shared.tunnel_idle_max, place));
-        let mut response = response.map(|_| UpstreamBody::empty());
+        let mut response = answered.response.map(|_| UpstreamBody::empty());
         hop::strip(response.headers_mut());
         wishes(response.headers_mut(), &granted);
         response
@@ -201,68 +212,31 @@ fn wishes(headers: &mut HeaderMap, protocols: &[HeaderValue]) {
     }
 }
 
-/// A request without a body, to be made anew.
-struct Spare {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    client: Option<FromClient>,
-}
-
-impl Spare {
-    fn of<B>(req: &Request<B>) -> Self {
-        let client = req.extensions().get::<FromClient>().cloned();
-        Self { method: req.method().clone(), uri: req.uri().clone(), headers: req.headers().clone(), client }
-    }
-
-    fn request<B: Default>(self) -> Request<B> {
-        let mut req = Request::new(B::default());
-        *req.method_mut() = self.method;
-        *req.uri_mut() = self.uri;
-        *req.headers_mut() = self.headers;
-        if let Some(client) = self.client {
-            req.extensions_mut().insert(client);
-        }
-        pass_interim_on(&mut req);
-        req
-    }
-}
-
-/// Interim answers go on to the client that waits; 100 is between the origin and us, who take the body from the client ourselves.
-fn pass_interim_on<B>(req: &mut Request<B>) {
-    if let Some((sink, request)) = req.extensions().get::<FromClient>().and_then(FromClient::interim) {
-        hyper::ext::on_informational(req, move |interim| {
-            if !matches!(interim.status(), StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
-                let mut headers = interim.headers().clone();
-                hop::strip(&mut headers);
-                groups::strip(&mut headers);
-                // A head without a body has no length (RFC 9110 §8.6), and cookies come with the final one, which the policy judges.
-                headers.remove(header::CONTENT_LENGTH);
-                headers.remove(header::SET_COOKIE);
-                sink.send(request, interim.status(), &headers);
-            }
-        });
-    }
-}
-
 impl<B> Shared<B> {
-    /// Points a request at the origin.
-    fn address(&self, req: &mut Request<B>) {
+    /// Makes a request one of this gateway's, for any of the origins.
+    fn prepare(&self, req: &mut Request<B>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
             req.headers_mut().insert(header::HOST, host);
         }
         if !self.preserve_host {
+            // That of the origin is added where it is sent.
             req.headers_mut().remove(header::HOST);
         }
-        let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
-        let uri = Uri::builder().scheme("http").authority(self.origin.clone()).path_and_query(path).build();
-        *req.uri_mut() = uri.expect("a received path and a validated authority make a URI");
+        forwarding::forward(req, &self.name);
+        *req.version_mut() = Version::HTTP_11;
     }
 
-    fn inward(&self, response: Response<Incoming>) -> Response<UpstreamBody> {
-        let mut response = response.map(UpstreamBody::incoming);
+    /// The longest wait for the head of an answer.
+    pub(super) fn head_timeout(&self) -> Duration {
+        self.total_timeout.map_or(self.response_timeout, |total| total.min(self.response_timeout))
+    }
+
+    fn inward(&self, answered: Answered, began: Instant) -> Response<UpstreamBody> {
+        let Answered { response, place } = answered;
+        let left = self.total_timeout.map(|total| total.saturating_sub(began.elapsed()));
+        let mut response = response.map(|body| UpstreamBody::incoming(body, place, left));
         hop::strip(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if !response.headers().contains_key(header::DATE) {
@@ -292,31 +266,4 @@ where
         let this = self.clone();
         Box::pin(async move { Ok(this.answer(req).await) })
     }
-}
-
-fn no_answer(error: &(dyn std::error::Error + 'static)) -> Box<Response<UpstreamBody>> {
-    tracing::warn!(error, "origin gave no answer");
-    Box::new(disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n"))
-}
-
-fn too_slow(limit: Duration) -> Box<Response<UpstreamBody>> {
-    tracing::warn!(limit_ms = limit.as_millis(), "origin is too slow");
-    Box::new(disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n"))
-}
-
-/// An answer in place of the origin's: a tier may have something stale instead.
-fn disconnected(status: StatusCode, text: &'static str) -> Response<UpstreamBody> {
-    let mut response = instead(status, text);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response.extensions_mut().insert(Disconnected);
-    response
-}
-
-fn instead(status: StatusCode, text: &'static str) -> Response<UpstreamBody> {
-    let mut response = Response::new(UpstreamBody::bytes(text.as_bytes().into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

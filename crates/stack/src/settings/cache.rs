@@ -59,6 +59,10 @@ pub struct CacheSettings {
     /// own `stale-if-error` counts instead. Zero for never. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub stale_if_disconnected: Duration,
+    /// How long past its freshness an answer may be served without asking while the origin is pressed; never past what the answer or its
+    /// route allows for errors. Zero for never. Default: 10 min.
+    #[serde(with = "humantime_serde")]
+    pub stale_under_pressure: Duration,
     /// Longest silence within an origin's body. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
@@ -73,6 +77,7 @@ impl Default for CacheSettings {
             retry_throttle,
             keep_validators,
             stale_if_disconnected,
+            stale_under_pressure,
             body_idle_max,
             keep_tags,
             lease_wait: _,
@@ -89,6 +94,7 @@ impl Default for CacheSettings {
             retry_throttle,
             keep_validators,
             stale_if_disconnected,
+            stale_under_pressure,
             body_idle_max,
         }
     }
@@ -105,6 +111,7 @@ impl CacheSettings {
             retry_throttle,
             keep_validators,
             stale_if_disconnected,
+            stale_under_pressure,
             body_idle_max,
             expose_tags,
             ..
@@ -116,6 +123,7 @@ impl CacheSettings {
             retry_throttle,
             keep_validators,
             stale_if_disconnected,
+            stale_under_pressure,
             body_idle_max,
             keep_tags: expose_tags,
             lease_wait: wait_max,

@@ -22,6 +22,10 @@ pub struct LimitSettings {
     /// Longest time to send a request's head, on a new connection and between requests. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
+    /// Longest time from a request's head to the head of its answer: what the origin does for it longer than this is ended. Longer
+    /// than the limits of the origin itself, or nobody learns that they were exceeded. Default: 60 s.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
 }
 
 impl Default for LimitSettings {
@@ -32,6 +36,7 @@ impl Default for LimitSettings {
             head_bytes_max: 64 << 10,
             headers_max: 100,
             head_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -55,9 +60,11 @@ impl LimitSettings {
             let rule = format!("must be from 1 to limits.head_bytes_max ({})", self.head_bytes_max);
             return Err(SettingsError::rule("limits.uri_bytes_max", self.uri_bytes_max, rule));
         }
-        if self.head_timeout.is_zero() || self.head_timeout > DAY {
-            let value = format!("{:?}", self.head_timeout);
-            return Err(SettingsError::rule("limits.head_timeout", value, "must be above zero and at most 24h"));
+        let waits = [("limits.head_timeout", self.head_timeout), ("limits.request_timeout", self.request_timeout)];
+        for (key, wait) in waits {
+            if wait.is_zero() || wait > DAY {
+                return Err(SettingsError::rule(key, format!("{wait:?}"), "must be above zero and at most 24h"));
+            }
         }
         Ok(())
     }

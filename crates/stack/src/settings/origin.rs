@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use edge_cache_origin::upstream::UpstreamConfig;
+use edge_cache_origin::upstream::{UpstreamConfig, UpstreamError};
 use serde::{Deserialize, Serialize};
 
 use super::{SettingsError, limits::DAY};
@@ -24,6 +24,8 @@ pub struct OriginSettings {
     pub kind: OriginKind,
     /// `http://HOST:PORT` of an `http` origin. Default: empty.
     pub url: String,
+    /// Further origins with the same content, as `url`. Default: none.
+    pub more_urls: Vec<String>,
     /// Pass the client's `Host` on; else the origin's own is sent. It is part of the key either way. Default: true.
     pub preserve_host: bool,
     /// Longest wait for a connection. Default: 5 s.
@@ -32,11 +34,29 @@ pub struct OriginSettings {
     /// Longest wait for the head of an answer. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub response_timeout: Duration,
-    /// Idle connections kept. Default: 64.
+    /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
+    #[serde(with = "humantime_serde")]
+    pub total_timeout: Duration,
+    /// Most requests under way to one origin, tunnels aside. Default: 1 024.
+    pub connections_max: usize,
+    /// Most requests that wait where all origins have as many as they may; more get a 503. Default: 1 000.
+    pub queue_max: usize,
+    /// Longest wait for that. Default: 1 s.
+    #[serde(with = "humantime_serde")]
+    pub queue_timeout: Duration,
+    /// Idle connections kept to each origin. Default: 64.
     pub idle_connections_max: usize,
     /// How long a connection is kept idle; shorter than the origin keeps it. Default: 4 s.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
+    /// Path that each origin is asked for to see whether it is healthy; empty for no checks. Default: empty.
+    pub health_path: String,
+    /// Time between two checks. Default: 2 s.
+    #[serde(with = "humantime_serde")]
+    pub health_interval: Duration,
+    /// Longest wait for the head of the answer to a check. Default: 1 s.
+    #[serde(with = "humantime_serde")]
+    pub health_timeout: Duration,
     /// What this cache calls itself in `Via` and `CDN-Loop`; empty for a random name. Default: empty.
     pub name: String,
     /// Pass requests for other protocols on, such as WebSocket. Default: true.
@@ -54,11 +74,19 @@ impl Default for OriginSettings {
     fn default() -> Self {
         let UpstreamConfig {
             url,
+            more_urls,
             preserve_host,
             connect_timeout,
             response_timeout,
+            total_timeout,
+            connections_max,
+            queue_max,
+            queue_timeout,
             idle_connections_max,
             idle_timeout,
+            health_path,
+            health_interval,
+            health_timeout,
             name: _,
             upgrades,
             tunnels_max,
@@ -67,11 +95,19 @@ impl Default for OriginSettings {
         Self {
             kind: OriginKind::default(),
             url,
+            more_urls,
             preserve_host,
             connect_timeout,
             response_timeout,
+            total_timeout,
+            connections_max,
+            queue_max,
+            queue_timeout,
             idle_connections_max,
             idle_timeout,
+            health_path,
+            health_interval,
+            health_timeout,
             name: String::new(),
             upgrades,
             tunnels_max,
@@ -88,11 +124,19 @@ impl OriginSettings {
         let Self {
             kind: _,
             url,
+            more_urls,
             preserve_host,
             connect_timeout,
             response_timeout,
+            total_timeout,
+            connections_max,
+            queue_max,
+            queue_timeout,
             idle_connections_max,
             idle_timeout,
+            health_path,
+            health_interval,
+            health_timeout,
             name,
             upgrades,
             tunnels_max,
@@ -102,11 +146,19 @@ impl OriginSettings {
         let name = if name.is_empty() { UpstreamConfig::default().name } else { name };
         UpstreamConfig {
             url,
+            more_urls,
             preserve_host,
             connect_timeout,
             response_timeout,
+            total_timeout,
+            connections_max,
+            queue_max,
+            queue_timeout,
             idle_connections_max,
             idle_timeout,
+            health_path,
+            health_interval,
+            health_timeout,
             name,
             upgrades,
             tunnels_max,
@@ -115,21 +167,38 @@ impl OriginSettings {
     }
 
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
-        self.upstream().name().map_err(|error| SettingsError::other(error.to_string()))?;
-        for (key, value) in
-            [("origin.idle_timeout", self.idle_timeout), ("origin.tunnel_idle_max", self.tunnel_idle_max)]
-        {
+        let upstream = self.upstream();
+        let wrong = |error: UpstreamError| SettingsError::other(error.to_string());
+        upstream.name().map_err(wrong)?;
+        upstream.health_path().map_err(wrong)?;
+        for (key, value) in [
+            ("origin.connect_timeout", self.connect_timeout),
+            ("origin.response_timeout", self.response_timeout),
+            ("origin.queue_timeout", self.queue_timeout),
+            ("origin.idle_timeout", self.idle_timeout),
+            ("origin.health_interval", self.health_interval),
+            ("origin.health_timeout", self.health_timeout),
+            ("origin.tunnel_idle_max", self.tunnel_idle_max),
+        ] {
             if value.is_zero() || value > DAY {
                 return Err(SettingsError::rule(key, format!("{value:?}"), "must be above zero and at most 24h"));
             }
         }
-        if self.tunnels_max == 0 || self.tunnels_max > 1 << 20 {
-            // A tunnel costs two descriptors; the system's limit is far below. None at all is `upgrades = false`.
-            return Err(SettingsError::rule("origin.tunnels_max", self.tunnels_max, "must be from 1 to 1048576"));
+        if self.total_timeout > DAY {
+            let value = format!("{:?}", self.total_timeout);
+            return Err(SettingsError::rule("origin.total_timeout", value, "must be at most 24h, or 0s for any time"));
         }
-        // An empty URL is complete only with the command line's `--origin`: the one who connects checks it.
-        if self.kind == OriginKind::Http && !self.url.is_empty() {
-            self.upstream().authority().map_err(|error| SettingsError::other(error.to_string()))?;
+        // A tunnel costs two descriptors, a request one; the system's limit is far below. No tunnel at all is `upgrades = false`.
+        for (key, value) in [("origin.connections_max", self.connections_max), ("origin.tunnels_max", self.tunnels_max)]
+        {
+            if value == 0 || value > 1 << 20 {
+                return Err(SettingsError::rule(key, value, "must be from 1 to 1048576"));
+            }
+        }
+        if self.kind == OriginKind::Http {
+            // An empty URL is complete only with the command line's `--origin`: the one who connects checks it.
+            let all = if self.url.is_empty() { upstream.more_authorities() } else { upstream.authorities() };
+            all.map_err(wrong)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Store, marker::Verdict};
+use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Level, Priority, Store, marker::Verdict};
 use edge_cache_policy::{
     Mode,
     request::{Reuse, reuse, wants_no_stale},
@@ -30,10 +30,14 @@ impl<St: Store> Trip<'_, St> {
     fn fill<S, B>(
         &self,
         inner: S,
-        req: Request<B>,
+        mut req: Request<B>,
         purpose: Purpose,
         lead: Option<crate::flight::Lead>,
+        priority: Priority,
     ) -> Fill<St, S, B> {
+        // An outer tier, or whoever warms the cache, may have less need of it than this one sees.
+        let priority = req.extensions().get::<Priority>().copied().unwrap_or_default().max(priority);
+        req.extensions_mut().insert(priority);
         Fill {
             flight_key: self.flight_key(&purpose),
             purpose,
@@ -65,11 +69,12 @@ impl<St: Store> Trip<'_, St> {
         let flight_key = self.flight_key(&purpose);
         let in_vain =
             self.shared.failed.has(&flight_key, now) || (part && self.shared.uncacheable.has(&flight_key, now));
-        if *req.method() != Method::GET || in_vain {
+        // While the origin is pressed it is not asked for what is still good.
+        if *req.method() != Method::GET || in_vain || self.shared.pressure.level() >= Level::Trim {
             return;
         }
         if let Some(lead) = self.shared.flights.try_lead(&flight_key) {
-            self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead)), None));
+            self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None));
         }
     }
 
@@ -119,8 +124,10 @@ impl<St: Store> Trip<'_, St> {
             }
         }
         let (sender, receiver) = oneshot::channel();
-        self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, lead), Some(sender)));
-        let outward = match self.patience() {
+        let patience = self.patience();
+        let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
+        self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
+        let outward = match patience {
             None => receiver.await,
             Some(limit) => match timeout(limit, receiver).await {
                 Ok(outward) => outward,

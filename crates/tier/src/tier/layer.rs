@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use edge_cache_core::{
-    NoEvents, NoStore, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng, marker::Markers,
+    NoEvents, NoStore, Pressure, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng, marker::Markers,
 };
 use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
@@ -25,6 +25,9 @@ pub struct TierConfig {
     /// How long past its freshness an answer may be served when the origin cannot be reached and the answer does not forbid it
     /// (RFC 9111 §4.2.4), or when a client says that stale will do. Its own `stale-if-error` counts instead. Default: 1 h.
     pub stale_if_disconnected: Duration,
+    /// How long past its freshness an answer may be served without asking while the origin is pressed, under the guarded policy; never
+    /// past what the answer or its route allows for errors. Default: 10 min.
+    pub stale_under_pressure: Duration,
     /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
     pub body_idle_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
@@ -43,6 +46,7 @@ impl Default for TierConfig {
             retry_throttle: Duration::from_secs(30),
             keep_validators: Duration::from_secs(3600),
             stale_if_disconnected: Duration::from_secs(3600),
+            stale_under_pressure: Duration::from_secs(600),
             body_idle_max: Duration::from_secs(30),
             keep_tags: false,
             lease_wait: Duration::from_secs(2),
@@ -72,6 +76,7 @@ pub(crate) struct Shared<St> {
     /// Keys whose origin just failed.
     pub(crate) failed: Notes<()>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) pressure: Pressure,
 }
 
 impl<St> Shared<St> {
@@ -107,7 +112,7 @@ impl<St: Store> TierLayer<St> {
     ) -> Self {
         let uncacheable = Notes::new(config.hit_for_miss, &NoStore::ALL);
         let failed = Notes::new(config.retry_throttle, &[()]);
-        let (flights, tasks) = (Flights::default(), TaskTracker::new());
+        let (flights, tasks, pressure) = (Flights::default(), TaskTracker::new(), Pressure::default());
         Self {
             shared: Some(Arc::new(Shared {
                 store,
@@ -120,6 +125,7 @@ impl<St: Store> TierLayer<St> {
                 uncacheable,
                 failed,
                 tasks,
+                pressure,
             })),
         }
     }
@@ -128,6 +134,12 @@ impl<St: Store> TierLayer<St> {
     #[must_use]
     pub const fn off() -> Self {
         Self { shared: None }
+    }
+
+    /// How hard the origin is pressed: whoever watches it sets the level, and the tier spares it.
+    #[must_use]
+    pub fn pressure(&self) -> Option<&Pressure> {
+        self.shared.as_ref().map(|shared| &shared.pressure)
     }
 
     /// The store, unless the layer is off.

@@ -187,10 +187,11 @@ impl<St: Store> Trip<'_, St> {
         }
         // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own, and to the
         // letter every request does.
-        let throttled = *verdict == Verdict::Live
-            && self.keyed.mode() == Mode::Guarded
-            && self.shared.failed.has(&self.lookup.key, now);
-        let (entry, _) = self.fallback(now, Away::No).filter(|_| throttled)?;
-        Some(Answer::Final(respond::stale(tier, entry, &self.ask, now, "retry-throttle")))
+        let spared = *verdict == Verdict::Live && self.keyed.mode() == Mode::Guarded;
+        let throttled = spared && self.shared.failed.has(&self.lookup.key, now);
+        let (entry, _) =
+            self.fallback(now, Away::No).filter(|(entry, _)| throttled || spared && self.is_stretched(entry))?;
+        let detail = if throttled { "retry-throttle" } else { "pressure" };
+        Some(Answer::Final(respond::stale(tier, entry, &self.ask, now, detail)))
     }
 }

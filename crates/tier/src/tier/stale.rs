@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::{
-    Entry, Fwd, Store, Timestamp,
+    Entry, Fwd, Level, Store, Timestamp,
     marker::{Standing, Verdict},
 };
 use edge_cache_policy::{
@@ -85,6 +85,13 @@ impl<St: Store> Trip<'_, St> {
         let (entry, verdict) = self.fallback(now, Away::No)?;
         let live = verdict == Verdict::Live;
         live.then(|| respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+    }
+
+    /// Whether what is stale is served without asking, because the origin is pressed. A purged entry never is, nor what a client wants new.
+    pub(super) fn is_stretched(&self, entry: &Entry) -> bool {
+        self.shared.pressure.level() >= Level::Stretch
+            && self.lookup.fwd != Fwd::Request
+            && self.now() < entry.head().freshness.fresh_until + self.shared.config.stale_under_pressure
     }
 
     /// How long to wait for the origin: shorter where a stale copy will do instead (rule 26).

@@ -9,6 +9,7 @@ mod invalidation;
 mod origin;
 mod parts;
 mod parts_of_more;
+mod pressure;
 mod purging;
 mod reuse;
 mod tiers;

@@ -1,0 +1,72 @@
+//! How a request to an origin can fail.
+
+use std::{error::Error as _, time::Duration};
+
+use http::{Response, StatusCode};
+use hyper_util::client::legacy::Error;
+
+use super::{UpstreamBody, instead::disconnected, said::Said};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// There was no connection, or it ended early.
+    Request(Error),
+    /// No head in this time.
+    TooSlow(Duration),
+    /// Nor in the time in which it would have been of use.
+    Late,
+}
+
+impl Failed {
+    /// There was no connection: not a byte was sent.
+    pub(super) fn was_not_sent(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_connect())
+    }
+
+    /// The connection ended, or what came on it was no answer.
+    pub(super) fn was_broken_off(&self) -> bool {
+        matches!(self, Self::Request(error) if !error.is_connect() && !is_of_the_client(error))
+    }
+
+    /// What it says of the origin, if anything.
+    pub(super) fn says(&self) -> Option<Said> {
+        match self {
+            Self::Request(error) if error.is_connect() => Some(Said::Unreachable),
+            Self::Request(error) if is_of_the_client(error) => None,
+            Self::Request(_) => Some(Said::Failing),
+            Self::TooSlow(_) => Some(Said::Unreachable),
+            // Who is impatient says nothing of the origin.
+            Self::Late => None,
+        }
+    }
+
+    /// Notes it where the client does not hear of it.
+    pub(super) fn note(&self, origin: &str) {
+        if let Self::Request(error) = self {
+            tracing::debug!(origin, error = error as &dyn std::error::Error, "origin gave no answer: another is asked");
+        }
+    }
+
+    /// The answer in place of the origin's.
+    pub(super) fn answer(self, origin: &str) -> Box<Response<UpstreamBody>> {
+        Box::new(match self {
+            Self::Request(error) => {
+                tracing::warn!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
+            }
+            Self::TooSlow(limit) => {
+                tracing::warn!(origin, limit_ms = limit.as_millis(), "origin is too slow");
+                disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n")
+            }
+            Self::Late => {
+                disconnected(StatusCode::GATEWAY_TIMEOUT, "the request took too long (limits.request_timeout)\n")
+            }
+        })
+    }
+}
+
+/// Whether the body of the request broke off: the origin is not to blame.
+fn is_of_the_client(error: &Error) -> bool {
+    error.source().and_then(|source| source.downcast_ref::<hyper::Error>()).is_some_and(hyper::Error::is_user)
+}

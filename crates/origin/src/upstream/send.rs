@@ -1,0 +1,184 @@
+//! Sending a request to an origin, and where that is allowed once more.
+
+use std::time::Duration;
+
+use edge_cache_core::BoxError;
+use http::{Request, Response, StatusCode, Uri, uri::Authority};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{
+        Client, ResponseFuture,
+        connect::{CaptureConnection, capture_connection},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    UpstreamBody, UpstreamConfig,
+    balance::Turn,
+    connector::{Connector, Usage},
+    failed::Failed,
+    instead::not_asked,
+    member::Place,
+    outgoing::Outgoing,
+    said::Said,
+    service::Shared,
+    spare::{Spare, pass_interim_on},
+};
+
+use crate::Work;
+
+/// Longest time in which a connection that had died idle is found out: what takes longer may have been worked on.
+const DEAD_WITHIN: Duration = Duration::from_secs(1);
+
+/// The connections to one origin.
+pub(super) struct Clients<B> {
+    pooled: Client<Connector, Outgoing<B>>,
+    /// Never uses a connection twice: for what met a dead one, and for checks.
+    pub(super) fresh: Client<Connector, Outgoing<B>>,
+}
+
+impl<B> Clients<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    pub(super) fn new(config: &UpstreamConfig) -> Self {
+        let client = |idle_connections_max| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(config.idle_timeout)
+                .pool_max_idle_per_host(idle_connections_max)
+                .http1_preserve_header_case(false)
+                .build(Connector::new(config.connect_timeout))
+        };
+        Self { pooled: client(config.idle_connections_max), fresh: client(0) }
+    }
+}
+
+/// The head of an origin's answer, its body under way.
+pub(super) struct Answered {
+    pub(super) response: Response<Incoming>,
+    pub(super) place: Place,
+}
+
+impl<B> Shared<B>
+where
+    B: Body + Default + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// Sends a request that began at `began` to an origin; to one more, where the first failed, another can be asked, and the request may
+    /// be repeated or was not sent at all.
+    pub(super) async fn send(
+        &self,
+        req: Request<B>,
+        repeatable: bool,
+        began: Instant,
+    ) -> Result<Answered, Box<Response<UpstreamBody>>> {
+        let end = began + self.queue_timeout;
+        let until = Work::current().until().map_or(end, |useful| useful.min(end));
+        let turn = self.balance.choose_by(until).await.map_err(|refused| Box::new(not_asked(refused)))?;
+        let (first, alone) = (turn.at, self.balance.is_alone());
+        let spare = (repeatable || !alone).then(|| Spare::of(&req));
+        let (req, loan) = if repeatable || alone {
+            (req.map(Outgoing::Own), None)
+        } else {
+            let (parts, body) = req.into_parts();
+            let (body, loan) = Outgoing::lent(body);
+            (Request::from_parts(parts, body), Some(loan))
+        };
+        let outcome = self.attempt(turn, req, spare.as_ref().filter(|_| repeatable), began).await;
+        let worth_another = match &outcome {
+            Ok(answered) => repeatable && is_failing(answered.response.status()),
+            Err(failed) => failed.was_not_sent() || repeatable && failed.was_broken_off(),
+        };
+        let another = || self.balance.another(first);
+        let Some((spare, turn)) = spare.filter(|_| worth_another).and_then(|spare| Some((spare, another()?))) else {
+            return outcome.map_err(|failed| failed.answer(self.balance.name(first)));
+        };
+        if let Err(failed) = &outcome {
+            failed.note(self.balance.name(first));
+        }
+        // Its body, if there is one, is nobody's: the connection is free, or closed.
+        drop(outcome);
+        turn.place.member().took_over();
+        let second = turn.at;
+        let body = loan.and_then(|loan| loan.back()).unwrap_or_default();
+        // Rare, and large: not part of the future of every request.
+        let outcome = Box::pin(self.attempt(turn, spare.request(body), None, began)).await;
+        outcome.map_err(|failed| failed.answer(self.balance.name(second)))
+    }
+
+    /// Sends a request to one origin; a second time, on a new connection, only where `again` is given and the first met a connection that
+    /// died without a byte for it, at once, after it had answered others: then it was closed while it was idle.
+    async fn attempt(
+        &self,
+        turn: Turn,
+        mut req: Request<Outgoing<B>>,
+        again: Option<&Spare>,
+        began: Instant,
+    ) -> Result<Answered, Failed> {
+        let Turn { at, place, permit } = turn;
+        let (clients, member) = (&self.clients[at], place.member());
+        point(&mut req, &member.authority);
+        pass_interim_on(&mut req);
+        let captured = again.map(|_| capture_connection(&mut req));
+        let sent = Instant::now();
+        member.sent();
+        let mut outcome = self.head(clients.pooled.request(req), began).await;
+        if let (Err(Failed::Request(error)), Some(spare), Some(captured)) = (&outcome, again, captured)
+            && died_idle(&captured, sent)
+        {
+            tracing::debug!(error = error as &dyn std::error::Error, "an idle connection had died: sent again");
+            let mut req = spare.request(B::default());
+            point(&mut req, &member.authority);
+            pass_interim_on(&mut req);
+            member.sent();
+            outcome = self.head(clients.fresh.request(req), began).await;
+        }
+        let said = match &outcome {
+            Ok(response) if is_failing(response.status()) => Some(Said::Failing),
+            Ok(_) => Some(Said::Fine),
+            Err(failed) => failed.says(),
+        };
+        if let Some(said) = said {
+            member.did(permit, said);
+        }
+        outcome.map(|response| Answered { response, place })
+    }
+
+    async fn head(&self, sending: ResponseFuture, began: Instant) -> Result<Response<Incoming>, Failed> {
+        let limit = self.head_timeout();
+        let (end, useful) = (began + limit, Work::current().until());
+        match timeout_at(useful.map_or(end, |useful| useful.min(end)), sending).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(Failed::Request(error)),
+            Err(_) if useful.is_some_and(|useful| useful < end) => Err(Failed::Late),
+            Err(_) => Err(Failed::TooSlow(limit)),
+        }
+    }
+}
+
+/// Whether a status says that what stands behind the origin fails, or that it has no room.
+fn is_failing(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+fn died_idle(captured: &CaptureConnection, sent: Instant) -> bool {
+    let usage = captured.connection_metadata().as_ref().and_then(|connected| {
+        let mut extras = http::Extensions::new();
+        connected.get_extras(&mut extras);
+        extras.remove::<Usage>()
+    });
+    usage.is_some_and(|usage| usage.died_unanswered()) && sent.elapsed() < DEAD_WITHIN
+}
+
+/// Points a request at an origin.
+pub(super) fn point<B>(req: &mut Request<B>, origin: &Authority) {
+    let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder().scheme("http").authority(origin.clone()).path_and_query(path).build();
+    *req.uri_mut() = uri.expect("a received path and a validated authority make a URI");
+}
