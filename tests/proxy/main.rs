@@ -1,9 +1,11 @@
-//! `cache-proxy serve` in front of HTTP origins: a third party's, and one that does as the test says.
+//! `cache-proxy serve` in front of HTTP origins: a third party's, and one that does as the test says; and the other commands.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod balancing;
 mod coalescing;
 mod compression;
 mod directives;
+mod drill;
 mod gateway;
 mod interim;
 mod large;

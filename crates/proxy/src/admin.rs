@@ -1,7 +1,8 @@
-//! The operators' side: metrics, health, purge.
+//! The operators' side: metrics, health, how the origin is, purge.
 
 mod explain;
 mod health;
+mod page;
 mod purge;
 mod token;
 
@@ -20,7 +21,7 @@ use tokio::net::TcpListener;
 
 use self::token::Access;
 pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
-use crate::listener;
+use crate::{listener, origin::HttpUpstream};
 
 /// The admin listener.
 pub(crate) struct Admin {
@@ -36,18 +37,26 @@ pub(crate) struct Admin {
 struct Shared {
     cache: EdgeCache,
     database: Option<Database>,
+    upstream: Option<HttpUpstream>,
     readiness: Readiness,
     access: Access,
 }
 
 impl Admin {
     /// Binds `at`.
-    pub(crate) async fn bind(at: &str, cache: EdgeCache, database: Option<Database>) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(
+        at: &str,
+        cache: EdgeCache,
+        database: Option<Database>,
+        upstream: Option<HttpUpstream>,
+    ) -> anyhow::Result<Self> {
         let (listener, address) = listener::bind("listen.admin", at).await?;
         let readiness = Readiness::default();
         let access = Access::from_environment(address.ip());
-        let shared = Shared { cache, database, readiness: readiness.clone(), access };
+        let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access };
         let router = Router::new()
+            .route("/", get(page::page))
+            .route("/origin", get(page::origin))
             .route("/metrics", get(metrics))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

@@ -6,52 +6,24 @@
 
 mod args;
 mod bound;
-mod catalogue;
-mod client;
-mod cluster;
 mod cold;
-mod learn;
-mod load;
 mod measure;
-mod message;
-mod metrics;
-mod mix;
-mod mode;
-mod plan;
-mod read;
-mod recorder;
 mod report;
-mod scrape;
-mod server;
-mod usage;
-mod write;
-mod zipf;
-
-#[cfg(test)]
-mod tests;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use edge_cache_core::{Clock, SystemClock, Timestamp};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub(crate) use self::args::Args;
 use self::bound::bound;
-use self::catalogue::Catalogue;
-use self::cluster::Cluster;
 use self::measure::Bench;
-use self::mode::Mode;
-use self::plan::Plan;
 use self::report::{Report, Settings, render};
-use self::server::Server;
-use self::usage::Machine;
-
-/// Files that a process of the bench opens beside its connections, generously.
-const FILES_BESIDE: u64 = 256;
-/// Exit code of a wrong command line (`EX_USAGE`).
-const USAGE: u8 = 64;
+use crate::exit;
+use crate::load::cluster::Cluster;
+use crate::load::plan::Plan;
+use crate::load::process::{allow_files, command, date};
+use crate::load::usage::Machine;
 
 /// Runs the bench and prints what it found.
 ///
@@ -60,9 +32,9 @@ const USAGE: u8 = 64;
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Err(rule) = check(&args) {
         eprintln!("error: {rule}");
-        return Ok(ExitCode::from(USAGE));
+        return Ok(exit::USAGE.into());
     }
-    allow_files(u64::from(args.clients) + FILES_BESIDE)?;
+    allow_files(args.clients)?;
     let report = tokio::select! {
         report = measure(&args) => report?,
         // Dropping the measurement ends its servers, so that an interrupted bench leaves nothing behind.
@@ -94,9 +66,9 @@ fn check(args: &Args) -> Result<(), &'static str> {
 
 async fn measure(args: &Args) -> anyhow::Result<Report> {
     progress(format_args!("starting Postgres and seeding {} pitches", args.pitches));
-    let (cluster, seeded) = Cluster::start(args).await?;
-    let catalogue = Arc::new(learn_catalogue(&cluster, &seeded).await?);
-    let plan = Arc::new(Plan::new(args, &catalogue));
+    let (cluster, seeded) = Cluster::start(args.data()).await?;
+    let catalogue = Arc::new(cluster.catalogue(&seeded).await?);
+    let plan = Arc::new(Plan::new(&args.offer(), &catalogue));
     let bound = bound(&plan, &catalogue);
     let settings = Settings::new(args, plan.reads_counted());
     let bench = Bench { args, cluster: &cluster, catalogue, plan };
@@ -117,41 +89,6 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     })
 }
 
-/// The data is learnt from a server of its own, so that no measured one has answered before.
-async fn learn_catalogue(cluster: &Cluster, seeded: &edge_cache_pitchey::Seeded) -> anyhow::Result<Catalogue> {
-    const NAME: &str = "bench_learn";
-    let tokens = learn::tokens(seeded.tokens.iter().map(|(kind, token)| (&**kind, &**token)))?;
-    let url = cluster.copy(NAME).await?;
-    let server = Server::start(Mode::Pooled, &url, "").await?;
-    let catalogue = learn::learn(server.address, tokens).await?;
-    server.stop().await?;
-    cluster.drop_copy(NAME).await?;
-    Ok(catalogue)
-}
-
-/// Raises the number of files this process and its children may open, as far as the machine allows.
-fn allow_files(needed: u64) -> anyhow::Result<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("the limit of open files cannot be read")?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("the limit of open files cannot be raised")?;
-    }
-    if hard < needed {
-        bail!("{needed} open files are needed and {hard} are allowed: lower --clients or raise `ulimit -n`");
-    }
-    Ok(())
-}
-
 fn progress(what: std::fmt::Arguments<'_>) {
     eprintln!("bench: {what} …");
-}
-
-/// The arguments alone: the program's path is this machine's business.
-fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once("cache-proxy".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
-}
-
-fn date() -> String {
-    let since_epoch = SystemClock.now().since(Timestamp::EPOCH);
-    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since_epoch)
 }

@@ -26,6 +26,16 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         settings.route.len()
     )
     .context("cannot print")?;
+    let behind = match settings.origin.kind {
+        OriginKind::Http => format!("{} http origins", 1 + settings.origin.more_urls.len()),
+        OriginKind::Pitchey => format!(
+            "pitchey over {} and {} fallbacks, {} replicas",
+            settings.database.redacted_url(),
+            settings.database.fallback_urls.len(),
+            settings.database.replica_urls.len()
+        ),
+    };
+    writeln!(out, "  origin {behind}").context("cannot print")?;
     for concern in concerns(&settings) {
         writeln!(out, "  warning: {concern}").context("cannot print")?;
     }
@@ -38,6 +48,25 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
     if settings.outbox.enabled && settings.redis.url.is_empty() {
         concerns.push(
             "outbox.enabled without redis.url: one process consumes the outbox; of several over one database the others do not hear of it",
+        );
+    }
+    let http = settings.origin.kind == OriginKind::Http;
+    if http && settings.origin.response_timeout >= settings.limits.request_timeout {
+        concerns.push(
+            "origin.response_timeout is not below limits.request_timeout: an origin that hangs is not found out, because requests end first",
+        );
+    }
+    if !http && settings.database.statement_timeout >= settings.limits.request_timeout {
+        concerns.push(
+            "database.statement_timeout is not below limits.request_timeout: a database that hangs is not found out",
+        );
+    }
+    if !http && !settings.origin.more_urls.is_empty() {
+        concerns.push("origin.more_urls is for origins of kind \"http\" and is ignored");
+    }
+    if http && !settings.origin.more_urls.is_empty() && settings.origin.health_path.is_empty() {
+        concerns.push(
+            "origin.more_urls without origin.health_path: an origin that answers, only wrongly, goes on being asked",
         );
     }
     concerns
@@ -91,6 +120,10 @@ mod tests {
         let outbox = "[database]\nurl = \"postgres://h/d\"\n[outbox]\nenabled = true\n";
         assert_eq!(concerns(&settings(outbox)).len(), 1);
         assert!(concerns(&settings(&format!("{outbox}[redis]\nurl = \"redis://h\""))).is_empty());
+        let hangs = "[origin]\nresponse_timeout = \"90s\"\n";
+        assert!(concerns(&settings(hangs))[0].starts_with("origin.response_timeout is not below"));
+        let several = "[origin]\nmore_urls = [\"http://b:1\"]\n";
+        assert!(concerns(&settings(several))[0].starts_with("origin.more_urls without origin.health_path"));
         let watched = "[redis]\nurl = \"redis://h\"\ntopology = \"sentinel\"";
         assert!(concerns(&settings(watched))[0].starts_with("redis.wait_replicas"));
     }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench;
+use crate::{bench, drill};
 
 /// A multi-tier edge cache in front of an HTTP origin.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Sql(SqlCommand),
     /// Measure: the load of a film marketplace against private servers, with and without the cache
     Bench(Box<bench::Args>),
+    /// Break something on purpose, under load, before private servers: what happens, and whether every promise held
+    Drill(Box<drill::Args>),
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,8 @@ use edge_cache_pitchey::{
 use crate::{
     cli::DemoArgs,
     exit::{UsageError, say},
-    origin, outbox,
+    origin::{self, Behind},
+    outbox,
     serve::{Running, start_logs},
     shutdown::Signals,
 };
@@ -67,14 +68,16 @@ async fn prepare(args: &DemoArgs, settings: &Settings, state: &State) -> anyhow:
     let database = Database::connect(config).await?;
     fill(&database, args).await?;
     let consumer = outbox::prepare(settings, Some(&database)).await?;
-    let mut builder = EdgeCache::builder().settings(settings)?.routes(routes());
+    let mut builder =
+        EdgeCache::builder().settings(settings)?.routes(routes()).origin_permits(database.permits().clone());
     if consumer.is_some() {
         builder = outbox::mark_done(builder, database.clone());
     }
     let cache = builder.build()?;
     let options = PitcheyOptions { outbox: consumer.is_some(), ..PitcheyOptions::new(Arc::new(SystemClock)) };
     let handlers = origin::pitchey(database.clone(), options);
-    Running::start(settings, cache, handlers, Some(database), consumer).await
+    let behind = Behind { origin: handlers, database: Some(database), upstream: None };
+    Running::start(settings, cache, behind, consumer).await
 }
 
 async fn fill(database: &Database, args: &DemoArgs) -> anyhow::Result<()> {

@@ -5,8 +5,10 @@ mod bench;
 mod check;
 mod cli;
 mod demo;
+mod drill;
 mod exit;
 mod listener;
+mod load;
 mod operate;
 mod origin;
 mod outbox;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
             cli::Command::Explain(args) => operate::explain(args).await,
             cli::Command::Sql(args) => outbox::sql::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Bench(args) => bench::run(*args).await,
+            cli::Command::Drill(args) => drill::run(*args).await,
         }
     });
     // What still runs in the background must not hold up the exit.

@@ -13,7 +13,7 @@ use crate::{
     cli::{PolicyArg, ServeArgs},
     exit::{UsageError, say},
     listener,
-    origin::{self, Origin},
+    origin::{self, Behind, HttpUpstream, Origin},
     outbox, server,
     shutdown::Signals,
 };
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = settings(args)?;
     start_logs(&settings.log)?;
     let signals = Signals::listen()?;
-    let (origin, database) = origin::connect(&settings).await?;
+    let Behind { origin, database, upstream } = origin::connect(&settings).await?;
     // What the handlers declare, they declare themselves.
     let own = match settings.origin.kind {
         OriginKind::Pitchey => edge_cache_pitchey::routes(),
@@ -37,8 +37,16 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     if let (Some(_), Some(database)) = (&consumer, &database) {
         builder = outbox::mark_done(builder, database.clone());
     }
+    let of_database = database.as_ref().map(Database::permits);
+    if let Some(permits) = of_database.or(upstream.as_ref().map(HttpUpstream::permits)) {
+        builder = builder.origin_permits(permits.clone());
+    }
     let cache = builder.build()?;
-    Running::start(&settings, cache, origin, database, consumer).await?.until_stopped(signals).await
+    if let Some(database) = &database {
+        origin::follow_purges(database, &cache);
+    }
+    let behind = Behind { origin, database, upstream };
+    Running::start(&settings, cache, behind, consumer).await?.until_stopped(signals).await
 }
 
 fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
@@ -106,13 +114,16 @@ impl Running {
     pub(crate) async fn start(
         settings: &Settings,
         cache: EdgeCache,
-        origin: Origin,
-        database: Option<Database>,
+        behind: Behind,
         outbox: Option<Consumer>,
     ) -> anyhow::Result<Self> {
+        let Behind { origin, database, upstream } = behind;
         listener::raise_descriptor_limit();
         if let Some(database) = &database {
             origin::watch(cache.metrics(), database);
+        }
+        if let Some(upstream) = &upstream {
+            origin::watch_upstream(cache.metrics(), upstream);
         }
         if let Some(outbox) = &outbox {
             outbox::watch(cache.metrics(), &outbox.progress());
@@ -120,7 +131,7 @@ impl Running {
         let (listener, address) = listener::bind("listen.address", &settings.listen.address).await?;
         let admin = match settings.listen.admin.as_str() {
             "" => None,
-            at => Some(admin::Admin::bind(at, cache.clone(), database).await?),
+            at => Some(admin::Admin::bind(at, cache.clone(), database, upstream).await?),
         };
         for concern in concerns(settings) {
             tracing::warn!("{concern}");

@@ -42,7 +42,11 @@ pub(crate) async fn run(
     let service = cache.layer().layer(origin);
     let http = builder(&settings.limits);
     let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
-    let house = Arc::new(House { uri_bytes_max: settings.limits.uri_bytes_max, name: settings.origin.name.clone() });
+    let house = Arc::new(House {
+        uri_bytes_max: settings.limits.uri_bytes_max,
+        request_timeout: settings.limits.request_timeout,
+        name: settings.origin.name.clone(),
+    });
     let places = Arc::new(Semaphore::new(settings.limits.connections_max));
     let graceful = GracefulShutdown::new();
     loop {

@@ -49,13 +49,18 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         Some(database) => part(true, database.query("SELECT 1", &[] as &[Value]).await.is_ok()),
         None => part(false, false),
     };
+    // One that can be asked is enough.
+    let origin = shared.upstream.as_ref().map(|upstream| {
+        upstream.state().iter().any(|origin| origin.healthy && origin.breaker != edge_cache_breaker::State::Open)
+    });
+    let origin = part(origin.is_some(), origin.unwrap_or(false));
     let draining = shared.readiness.draining.load(Ordering::Acquire);
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut answer = json!({
         "ready": !draining,
         "degraded": degraded,
         "draining": draining,
-        "parts": { "memory": memory, "redis": redis, "backplane": backplane, "database": database },
+        "parts": { "memory": memory, "redis": redis, "backplane": backplane, "database": database, "origin": origin },
     });
     if let Some(following) = shared.cache.following() {
         answer["backplane"] = json!({

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
-use super::mode::Mode;
+use crate::load::cluster::Data;
+use crate::load::mode::Mode;
+use crate::load::plan::{Offer, Pacing};
 
 /// Measures the stack side by side: open-loop load, the same requests in every mode.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,16 +51,6 @@ pub(crate) struct Args {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Spacing of the intended starts at a given mean rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Pacing {
-    /// Independent arrivals: exponential gaps, so bursts happen as they do with real clients.
-    Poisson,
-    /// Equal gaps.
-    Uniform,
-}
-
 impl Args {
     /// How long load runs before counting begins.
     pub(crate) fn warmup(&self) -> Duration {
@@ -70,6 +60,18 @@ impl Args {
     /// How long load is counted.
     pub(crate) fn window(&self) -> Duration {
         Duration::from_secs(u64::from(self.seconds))
+    }
+
+    /// The data that the load is about.
+    pub(crate) fn data(&self) -> Data {
+        let Self { pitches, seed, max_connections, .. } = *self;
+        Data { pitches, seed, max_connections }
+    }
+
+    /// The load.
+    pub(crate) fn offer(&self) -> Offer {
+        let Self { rate, pacing, seed, writes, publishes, .. } = *self;
+        Offer { rate, pacing, warmup: self.warmup(), window: self.window(), seed, writes, publishes }
     }
 
     /// Whether the JSON takes standard output.

@@ -17,10 +17,10 @@ use serde::Serialize;
 
 use self::cache::InfiniteCache;
 use self::lists::Lists;
-use super::catalogue::Catalogue;
-use super::plan::{Call, Plan};
-use super::read::Key;
-use super::write::{Pitch, Write};
+use crate::load::catalogue::Catalogue;
+use crate::load::plan::{Call, Plan};
+use crate::load::read::Key;
+use crate::load::write::{Pitch, Write};
 
 /// Reads that may be stored, and how many of them an infinite cache answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -109,9 +109,9 @@ fn forget_profile(cache: &mut InfiniteCache, catalogue: &Catalogue) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Shot;
-    use super::super::read::{List, Order, Read, Spelling};
     use super::*;
+    use crate::load::plan::Shot;
+    use crate::load::read::{List, Order, Read, Spelling};
 
     fn list(order: Order, limit: u8) -> Call {
         Call::Read(Read::List { list: List::top(order, limit), spelling: Spelling::AsIs })

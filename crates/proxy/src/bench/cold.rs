@@ -12,10 +12,10 @@ use http_body_util::Full;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use super::client::{Client, PATIENCE};
-use super::recorder::Failure;
-use super::scrape::scrape;
-use super::server::Server;
+use crate::load::client::{Client, PATIENCE};
+use crate::load::recorder::Failure;
+use crate::load::scrape::scrape;
+use crate::load::server::Server;
 
 /// A list that the mix never asks for.
 const COLD: &str = "/api/pitches/browse?sort=title&limit=37";

@@ -3,26 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use edge_cache_sandbox::Redis;
 use serde::Serialize;
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::args::Args;
-use super::catalogue::Catalogue;
-use super::cluster::Cluster;
 use super::cold::{Cold, cold};
-use super::load::{self, Job};
-use super::metrics::{CacheCounts, Counters};
-use super::mode::Mode;
-use super::plan::Plan;
-use super::recorder::Load;
-use super::scrape::scrape;
-use super::server::Server;
-use super::usage::cpu_time;
+use crate::load::catalogue::Catalogue;
+use crate::load::cluster::Cluster;
+use crate::load::metrics::{CacheCounts, Counters};
+use crate::load::mode::Mode;
+use crate::load::plan::Plan;
+use crate::load::recorder::{Load, Recorder};
+use crate::load::running::Running;
+use crate::load::scrape::scrape;
+use crate::load::server::Server;
+use crate::load::usage::cpu_time;
 
 /// How often the database's connections are counted.
 const SAMPLE: Duration = Duration::from_millis(200);
@@ -104,28 +100,13 @@ impl Bench<'_> {
     }
 
     async fn load(&self, mode: Mode, server: &Server, redis: Option<&Redis>) -> anyhow::Result<Measured> {
-        let stop = CancellationToken::new();
-        // An interrupted bench drops this future: the generator's thread must not outlive it.
-        let guard = stop.clone().drop_guard();
-        let (started, starts) = oneshot::channel();
-        let job = Job {
-            plan: Arc::clone(&self.plan),
-            catalogue: Arc::clone(&self.catalogue),
-            address: server.address,
-            clients: self.args.clients as usize,
-            stop: stop.clone(),
-            started,
-        };
-        let generator = spawn_blocking(move || load::run(job));
-        let Ok(start) = starts.await else {
-            let ended = generator.await.context("the generator panicked")?;
-            return Err(ended.err().unwrap_or_else(|| anyhow!("the generator ended before it began")));
-        };
+        let (sent, recorder) = ((&self.plan, &self.catalogue), Recorder::new());
+        let load = Running::begin(sent, server.address, self.args.clients, recorder).await?;
+        let start = load.start;
         let at = |us| start + Duration::from_micros(us);
         let watched = self.watch(mode, server, redis, at(self.plan.counted_from_us), at(self.plan.end_us));
         let (before, after, connections) = watched.await?;
-        let recorder = generator.await.context("the generator panicked")??;
-        drop(guard);
+        let recorder = load.ended().await?;
 
         let cache = after.counters.since(&before.counters);
         let load = recorder.figures(self.args.window().as_secs_f64());

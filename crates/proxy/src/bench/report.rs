@@ -4,11 +4,12 @@ mod table;
 
 use serde::Serialize;
 
-use super::args::{Args, Pacing};
+use super::args::Args;
 use super::bound::Bound;
 use super::measure::Measured;
-use super::mode::Mode;
-use super::usage::Machine;
+use crate::load::mode::Mode;
+use crate::load::plan::Pacing;
+use crate::load::usage::Machine;
 
 pub(crate) use self::table::render;
 

@@ -6,14 +6,16 @@ use std::{
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use edge_cache::tier::Trusted;
+use edge_cache::{core::Deadline, tier::Trusted};
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
 use futures_util::future::{Either, FutureExt, Map};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{Either as EitherBody, Full};
+use tokio::time::Instant;
 use tower::Service;
 
 use super::interim::{After, Interim};
@@ -22,6 +24,8 @@ use super::interim::{After, Interim};
 #[derive(Debug)]
 pub(super) struct House {
     pub(super) uri_bytes_max: usize,
+    /// When an answer is of no use any more.
+    pub(super) request_timeout: Duration,
     /// What this cache calls itself in `CDN-Loop`; empty where it does not forward.
     pub(super) name: String,
 }
@@ -51,7 +55,7 @@ impl<S> Front<S> {
     /// Why a request is not served.
     fn refusal<B>(&self, req: &Request<B>) -> Option<(StatusCode, String)> {
         let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        let House { uri_bytes_max: max, name } = &*self.visit.house;
+        let House { uri_bytes_max: max, name, .. } = &*self.visit.house;
         if target > *max {
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Some((StatusCode::URI_TOO_LONG, text));
@@ -91,6 +95,8 @@ where
         if self.visit.trusted {
             req.extensions_mut().insert(Trusted);
         }
+        let deadline = Instant::now() + self.visit.house.request_timeout;
+        req.extensions_mut().insert(Deadline(deadline.into_std()));
         let mut interim = None;
         if let Some(address) = self.visit.client {
             // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.

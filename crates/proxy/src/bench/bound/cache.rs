@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edge_cache_pitchey::endpoints;
 
-use super::super::read::{Key, List, Order};
+use crate::load::read::{Key, List, Order};
 
 const SECOND_US: u64 = 1_000_000;
 

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::catalogue::Catalogue;
-use super::super::read::{List, Order};
-use super::super::write::Pitch;
+use crate::load::catalogue::Catalogue;
+use crate::load::read::{List, Order};
+use crate::load::write::Pitch;
 
 /// Pages further down are not followed: a purge there is a hit lost that the bound may keep.
 const POSITIONS: usize = 100;

@@ -7,10 +7,10 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
 use super::super::measure::Measured;
-use super::super::mode::Mode;
-use super::super::read::Group;
-use super::super::recorder::Latency;
 use super::Report;
+use crate::load::mode::Mode;
+use crate::load::read::Group;
+use crate::load::recorder::Latency;
 
 const ABSENT: &str = "–";
 

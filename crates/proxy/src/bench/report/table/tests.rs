@@ -1,14 +1,14 @@
 //! Rendering of a fixed result.
 
-use super::super::super::args::Pacing;
 use super::super::super::bound::Bound;
 use super::super::super::cold::Cold;
 use super::super::super::measure::{CpuUse, DatabaseUse};
-use super::super::super::metrics::{CacheCounts, TierCounts};
-use super::super::super::recorder::{Failure, Recorder};
-use super::super::super::usage::Machine;
 use super::super::Settings;
 use super::*;
+use crate::load::metrics::{CacheCounts, TierCounts};
+use crate::load::plan::Pacing;
+use crate::load::recorder::{Failure, Recorder};
+use crate::load::usage::Machine;
 
 fn measured(mode: Mode, failures: u64) -> Measured {
     let mut recorder = Recorder::new();

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
@@ -20,6 +23,7 @@ use super::client::{Client, PATIENCE};
 use super::message::{Messages, is_right};
 use super::plan::{Call, Plan, Shot};
 use super::recorder::{Failure, Recorder};
+use super::timeline::Source;
 use super::write::{Pitch, Write};
 
 /// The pacer looks this often whether it should stop, however far away the next start is.
@@ -36,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) address: SocketAddr,
     pub(crate) clients: usize,
+    /// What counts; empty.
+    pub(crate) recorder: Recorder,
     pub(crate) stop: CancellationToken,
     /// Told the start of the load once every client is connected.
     pub(crate) started: oneshot::Sender<Instant>,
@@ -69,7 +75,8 @@ async fn drive(job: Job) -> anyhow::Result<Recorder> {
         due: &due,
         next: Cell::new(0),
         start,
-        recorder: RefCell::new(Recorder::new()),
+        by_second: job.recorder.timeline.is_some(),
+        recorder: RefCell::new(job.recorder),
     };
     futures_util::future::join_all(clients.into_iter().map(|client| shared.serve(client))).await;
     pacer.join().map_err(|_| anyhow::anyhow!("the pacing thread panicked"))?;
@@ -122,7 +129,16 @@ struct Shared<'a> {
     due: &'a Semaphore,
     next: Cell<usize>,
     start: Instant,
+    by_second: bool,
     recorder: RefCell<Recorder>,
+}
+
+/// A right answer.
+struct Right {
+    /// It said "not found".
+    missing: bool,
+    /// Told apart only where seconds are.
+    source: Source,
 }
 
 impl Shared<'_> {
@@ -145,16 +161,24 @@ impl Shared<'_> {
         let mut recorder = self.recorder.borrow_mut();
         match result {
             Ok(None) => recorder.skipped_write(),
-            Ok(Some(missing)) => {
+            Ok(Some(right)) => {
                 let done = Instant::now();
                 let latency = done.saturating_duration_since(intended);
                 let end = self.start + Duration::from_micros(self.plan.end_us);
                 recorder.answered(shot.call.group(), latency.as_micros() as u64, done <= end);
-                if missing && matches!(shot.call, Call::Read(_)) {
+                if right.missing && matches!(shot.call, Call::Read(_)) {
                     recorder.not_found();
                 }
+                if let (Some(timeline), Call::Read(read)) = (&mut recorder.timeline, shot.call) {
+                    timeline.answered((shot.at_us, read.known()), latency.as_micros() as u64, right.source);
+                }
             }
-            Err(failure) => recorder.failed(shot.call.group(), failure),
+            Err(failure) => {
+                recorder.failed(shot.call.group(), failure);
+                if let (Some(timeline), Call::Read(read)) = (&mut recorder.timeline, shot.call) {
+                    timeline.failed((shot.at_us, read.known()), failure);
+                }
+            }
         }
     }
 
@@ -175,8 +199,8 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Whether the right answer was "not found"; `None` where there was nothing to ask.
-    async fn ask(&self, client: &mut Client, shot: &Shot, intended: Instant) -> Result<Option<bool>, Failure> {
+    /// `None` where there was nothing to ask.
+    async fn ask(&self, client: &mut Client, shot: &Shot, intended: Instant) -> Result<Option<Right>, Failure> {
         let patience = intended + PATIENCE;
         if Instant::now() >= patience {
             return Err(Failure::NeverSent);
@@ -189,12 +213,20 @@ impl Shared<'_> {
         };
         let answer = answer?;
         if !is_right(shot.call, answer.status()) {
-            return Err(Failure::Status(answer.status().as_u16()));
+            return Err(wrong(&answer));
         }
         self.messages.learn(shot.call, &answer);
         if let (Call::Write(Write::Publish { pitch }), true) = (shot.call, answer.status().is_success()) {
             self.read_own(client, pitch, patience).await?;
         }
-        Ok(Some(answer.status() == http::StatusCode::NOT_FOUND))
+        let source = if self.by_second { Source::of(answer.headers()) } else { Source::default() };
+        Ok(Some(Right { missing: answer.status() == StatusCode::NOT_FOUND, source }))
+    }
+}
+
+fn wrong(answer: &Response<Bytes>) -> Failure {
+    match answer.status() {
+        StatusCode::SERVICE_UNAVAILABLE if answer.headers().contains_key(RETRY_AFTER) => Failure::Declined,
+        status => Failure::Status(status.as_u16()),
     }
 }

@@ -46,7 +46,7 @@ impl Server {
         let program = std::env::current_exe().context("this program's own path is unknown")?;
         let mut command = Command::new(program);
         // What the surrounding shell overrides must not decide what is measured.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CACHE_PROXY__")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CACHE_PROXY_")) {
             command.env_remove(name);
         }
         command.arg("serve").arg("--config").arg(&config);

@@ -124,6 +124,11 @@ impl Read {
         !matches!(self, Self::Detail { signed_in: true, .. })
     }
 
+    /// Whether it is a question about what is there, and one that others ask too.
+    pub(crate) fn known(self) -> bool {
+        self.storable() && !matches!(self, Self::SearchOnce { .. } | Self::Unknown { .. })
+    }
+
     /// Whether "not found" is a right answer.
     pub(crate) fn may_be_missing(self) -> bool {
         matches!(self, Self::Detail { .. } | Self::Unknown { .. } | Self::Creator { .. })

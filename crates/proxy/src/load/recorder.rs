@@ -6,9 +6,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::read::Group;
+use super::timeline::Timeline;
 
 /// Latencies above this are recorded as this, in µs; a request is given up long before.
-const LATENCY_MAX_US: u64 = 60_000_000;
+pub(crate) const LATENCY_MAX_US: u64 = 60_000_000;
 
 /// Why a request has no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,8 @@ pub(crate) enum Failure {
     Timeout,
     /// No client was free within the time that a client waits: never sent.
     NeverSent,
+    /// Turned away: 503 with a `Retry-After`.
+    Declined,
     /// A status that is no right answer to this request.
     Status(u16),
     /// What a client had just published was not where it asked for it next.
@@ -37,6 +40,7 @@ impl std::fmt::Display for Failure {
             Self::Transport => f.write_str("connection broken"),
             Self::Timeout => f.write_str("timeout"),
             Self::NeverSent => f.write_str("no free client"),
+            Self::Declined => f.write_str("status 503 with retry-after"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Unread => f.write_str("own write not seen"),
         }
@@ -53,6 +57,8 @@ pub(crate) struct Recorder {
     skipped_writes: u64,
     read_in_window: u64,
     offered: u64,
+    /// Second by second, where asked for.
+    pub(crate) timeline: Option<Timeline>,
 }
 
 impl Recorder {
@@ -67,7 +73,13 @@ impl Recorder {
             skipped_writes: 0,
             read_in_window: 0,
             offered: 0,
+            timeline: None,
         }
+    }
+
+    /// Nothing counted yet, and all to be counted second by second as well.
+    pub(crate) fn by_second(seconds: u32) -> Self {
+        Self { timeline: Some(Timeline::new(seconds)), ..Self::new() }
     }
 
     /// A right answer; `latency_us` from the intended start to the last byte.

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 /// One line of the text format: a name, its labels and a value.
 #[derive(Debug, PartialEq)]
-struct Sample<'a> {
-    name: &'a str,
+pub(crate) struct Sample<'a> {
+    pub(crate) name: &'a str,
     labels: Vec<(&'a str, String)>,
-    value: f64,
+    pub(crate) value: f64,
 }
 
 impl Sample<'_> {
@@ -31,7 +31,7 @@ impl Counters {
     /// Reads the text; lines of other metrics, and lines that are no samples, are skipped.
     pub(crate) fn parse(text: &str) -> Self {
         let mut counters = Self::default();
-        for sample in text.lines().filter_map(parse) {
+        for sample in samples(text) {
             match sample.name {
                 "edge_cache_requests_total" => {
                     let key = (sample.label("result").to_owned(), sample.label("tier").to_owned());
@@ -120,6 +120,11 @@ impl CacheCounts {
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// The samples in a text; lines that are none are skipped.
+pub(crate) fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
+    text.lines().filter_map(parse)
 }
 
 fn parse(line: &str) -> Option<Sample<'_>> {

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::Catalogue;
-use super::load::{Job, run};
+use super::generator::{Job, run};
 use super::plan::{Call, Plan, Shot};
 use super::read::{Group, Read};
-use super::recorder::Load;
+use super::recorder::{Load, Recorder};
 
 const BUSY: Duration = Duration::from_millis(20);
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
@@ -27,7 +27,7 @@ fn plan(starts_us: &[u64]) -> Plan {
 async fn fire(address: SocketAddr, clients: usize, plan: Plan, stop: CancellationToken) -> Load {
     let (started, start) = oneshot::channel();
     let catalogue = Arc::new(Catalogue::made_up(10));
-    let job = Job { plan: Arc::new(plan), catalogue, address, clients, stop, started };
+    let job = Job { plan: Arc::new(plan), catalogue, address, clients, recorder: Recorder::new(), stop, started };
     let recorder = tokio::task::spawn_blocking(move || run(job)).await.unwrap().unwrap();
     start.await.unwrap();
     recorder.figures(60.0)
@@ -102,8 +102,15 @@ async fn a_server_that_is_not_there_is_said_so() {
     drop(listener);
     let (started, _) = oneshot::channel();
     let catalogue = Arc::new(Catalogue::made_up(10));
-    let job =
-        Job { plan: Arc::new(plan(&[0])), catalogue, address, clients: 1, stop: CancellationToken::new(), started };
+    let job = Job {
+        plan: Arc::new(plan(&[0])),
+        catalogue,
+        address,
+        clients: 1,
+        recorder: Recorder::new(),
+        stop: CancellationToken::new(),
+        started,
+    };
     let error = tokio::task::spawn_blocking(move || run(job)).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("connect refused"), "{error}");
 }

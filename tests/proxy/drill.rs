@@ -1,0 +1,57 @@
+//! `cache-proxy drill`: what it prints and how it ends. Whether the promises hold is not asked here: this machine may be busy.
+
+use std::time::Duration;
+
+use edge_cache_tests::{Ended, ProxyBuilder};
+
+/// Servers, data, ten seconds of load and more, perhaps on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+fn agrees(ended: &Ended) {
+    let last = ended.stdout.lines().last().unwrap_or_default();
+    let broken = ended.stdout.lines().filter(|line| line.starts_with("BROKEN ")).count();
+    assert!(last.starts_with("verdict: "), "{ended:?}");
+    assert_eq!(last == "verdict: all promises held", broken == 0, "{ended:?}");
+    assert_eq!(ended.code, Some(if broken == 0 { 0 } else { 2 }), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_lost_redis_is_told_second_by_second_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drill.json");
+    let drill = ["drill", "redis-down", "--seconds", "3", "--rate", "100", "--clients", "10", "--pitches", "500"];
+    // Postgres, which does not run as root, has to get into the folder of its files.
+    let common = std::env::temp_dir();
+    let drill = ProxyBuilder::bare(&drill).args(&["--json", file.to_str().unwrap()]);
+    let ended = drill.env("TMPDIR", common.to_str().unwrap()).to_end_within(PATIENCE).await;
+    agrees(&ended);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    // Three seconds each of warm-up, before, fault and after, and five of healing.
+    let rows: Vec<&&str> = lines.iter().filter(|line| line.starts_with("| ") && !line.contains("second")).collect();
+    assert_eq!(rows.len(), 17, "{ended:?}");
+    for phase in ["warm-up", "before", "FAULT", "healed", "after"] {
+        assert!(rows.iter().any(|row| row.contains(phase)), "{phase}: {ended:?}");
+    }
+    assert!(rows.iter().any(|row| row.contains("FAULT") && row.contains("open")), "the breaker saw it: {ended:?}");
+    assert!(lines.iter().any(|line| line.trim().starts_with("wwwbbbFFF")), "a ruler: {ended:?}");
+    for promise in
+        ["no request fails", "database connections", "permits", "p95 of the fault", "the Redis tier is found"]
+    {
+        let judged = |line: &&str| line.contains(promise) && (line.starts_with("ok ") || line.starts_with("BROKEN "));
+        assert_eq!(lines.iter().filter(|line| judged(line)).count(), 1, "{promise}: {ended:?}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(json["verdict"].as_str(), lines.last().copied());
+    let due: u64 = json["timeline"].as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap()).sum();
+    assert!((1_500..1_900).contains(&due), "17 s of 100 a second, whatever was answered: {due}");
+}
+
+#[tokio::test]
+async fn a_wrong_drill_is_a_usage_error() {
+    for args in [&["drill"][..], &["drill", "flood"], &["drill", "redis-down", "--seconds", "1"]] {
+        let ended = ProxyBuilder::bare(args).to_end().await;
+        assert_eq!(ended.code, Some(64), "{args:?}: {ended:?}");
+    }
+    let ended = ProxyBuilder::bare(&["drill", "exhaustion", "--seconds", "5"]).to_end().await;
+    assert!(ended.code == Some(64) && ended.stderr.contains("--seconds = 5: must be at least 6"), "{ended:?}");
+}
