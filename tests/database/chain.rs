@@ -175,13 +175,13 @@ async fn a_crowd_waits_in_a_short_queue_and_the_rest_is_told_at_once() {
             })
         })
         .collect();
-    eventually("three wait", async || (db.load().waiting == 3).then_some(())).await;
+    eventually("three wait", async || (db.permits().load().waiting == 3).then_some(())).await;
     let refused = one(&db).await.unwrap_err();
     assert_eq!(refused.unavailability(), Some(Unavailable::Overloaded));
     drop(held);
     for waited in waiting {
         assert_eq!(waited.await.unwrap().unwrap(), 1);
     }
-    assert_eq!((db.load().in_use_max, db.load().refused), (2, 1));
+    assert_eq!((db.permits().load().in_use_max, db.permits().load().refused), (2, 1));
     assert!(db.endpoints()[0].breaker == State::Closed, "a crowd says nothing of the server");
 }

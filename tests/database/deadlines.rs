@@ -75,7 +75,7 @@ async fn nobody_waits_behind_what_nobody_waits_for() {
     let behind: Vec<_> = [Priority::Refresh; 4].into_iter().chain([Priority::Warm; 4]).map(slow).collect();
     eventually("as many run as may", async || (running(&watcher, "pg_sleep").await >= 2).then_some(())).await;
     // One refresh (15 % of ten) and one warming (5 %, at least one); the others wait, and leave eight connections.
-    assert_eq!((db.load().in_use, db.load().waiting), (2, 6));
+    assert_eq!((db.permits().load().in_use, db.permits().load().waiting), (2, 6));
     let crowd = futures_util::future::join_all((0..8).map(|_| one(&db))).await;
     assert!(crowd.into_iter().all(|answer| answer.unwrap() == 1));
     assert_eq!(running(&watcher, "pg_sleep").await, 2);

@@ -75,6 +75,11 @@ async fn one_that_dies_costs_nobody_an_answer_and_is_used_again() {
         crowd(round).await;
     }
     assert!(metric(proxy, "edge_cache_upstream_breaker", Some(&a)).await > 0.0);
+    let shown = proxy.admin().get("/origin").send().await.json();
+    assert_ne!(shown["origins"][0]["breaker"], "closed", "{shown}");
+    assert_eq!(shown["origins"][1]["breaker"], "closed", "{shown}");
+    let ready = proxy.admin().get("/health/ready").send().await.json();
+    assert_eq!(ready["parts"]["origin"], "ok", "one is enough: {ready}");
     let before = a.seen().len();
     a.resume();
     eventually("it is used again, and no longer on trial", async || {

@@ -20,6 +20,16 @@ pub enum State {
 }
 
 impl State {
+    /// As a gauge shows it: 0 closed, 1 half-open, 2 open.
+    #[must_use]
+    pub const fn as_gauge(self) -> f64 {
+        match self {
+            Self::Closed => 0.0,
+            Self::HalfOpen => 1.0,
+            Self::Open => 2.0,
+        }
+    }
+
     /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

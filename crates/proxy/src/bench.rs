@@ -23,6 +23,7 @@ use crate::exit;
 use crate::load::cluster::Cluster;
 use crate::load::plan::Plan;
 use crate::load::process::{allow_files, command, date};
+use crate::load::publish::publish;
 use crate::load::usage::Machine;
 
 /// Runs the bench and prints what it found.
@@ -43,16 +44,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             bail!("interrupted");
         }
     };
-    let text = render(&report);
-    if args.json_to_stdout() {
-        eprint!("{text}");
-        print!("{}", report.json()?);
-    } else {
-        print!("{text}");
-        if let Some(path) = &args.json {
-            std::fs::write(path, report.json()?).with_context(|| format!("{} cannot be written", path.display()))?;
-        }
-    }
+    publish(&render(&report), &report.json()?, args.json.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ mod way;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 pub(crate) use self::args::Args;
 use self::args::Scenario;
@@ -28,6 +28,7 @@ use self::observed::Observed;
 use self::report::{Report, render};
 use crate::exit;
 use crate::load::process::allow_files;
+use crate::load::publish::publish;
 use crate::shutdown::Signals;
 
 /// Most connections that the pool may hold: `connections_max` of the server under load.
@@ -52,16 +53,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = signals.next() => bail!("interrupted"),
     };
     let report = Report::new(&args, &observed);
-    let text = render(&report);
-    if args.json_to_stdout() {
-        eprint!("{text}");
-        print!("{}", report.json()?);
-    } else {
-        print!("{text}");
-        if let Some(path) = &args.json {
-            std::fs::write(path, report.json()?).with_context(|| format!("{} cannot be written", path.display()))?;
-        }
-    }
+    publish(&render(&report), &report.json()?, args.json.as_deref())?;
     Ok(if report.held() { ExitCode::SUCCESS } else { BROKEN.into() })
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod mix;
 pub(crate) mod mode;
 pub(crate) mod plan;
 pub(crate) mod process;
+pub(crate) mod publish;
 pub(crate) mod read;
 pub(crate) mod recorder;
 pub(crate) mod running;

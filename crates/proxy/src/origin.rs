@@ -11,7 +11,6 @@ use edge_cache::{
     telemetry::{Metrics, Reading, Unit},
     tier::RequestBody,
 };
-use edge_cache_breaker::State;
 use edge_cache_origin::{
     database::{Database, EndpointState, PoolState},
     upstream::{OriginState, Upstream},
@@ -93,7 +92,7 @@ pub(crate) fn watch_upstream(metrics: &Metrics, upstream: &HttpUpstream) {
         gauge("upstream_in_flight", "Requests under way to the origin, to the last byte", |s| s.in_flight as f64);
         let help = "Whether the origin passes its health checks: 1 or 0; 1 where there are none";
         gauge("upstream_healthy", help, |s| f64::from(u8::from(s.healthy)));
-        gauge("upstream_breaker", "Breaker of the origin: 0 closed, 1 half-open, 2 open", |s| number(s.breaker));
+        gauge("upstream_breaker", "Breaker of the origin: 0 closed, 1 half-open, 2 open", |s| s.breaker.as_gauge());
         let counter = |name, help, read: fn(&OriginState) -> u64| {
             let upstream = upstream.clone();
             add(Reading::counter(name, help, move || read(&upstream.state()[at])));
@@ -155,7 +154,7 @@ fn watch_endpoint(metrics: &Metrics, database: &Database, at: usize, name: &str)
         metrics.read_at_scrape(gauge.labelled("endpoint", name.to_owned()));
     };
     let help = "Breaker of each way to the database: 0 closed, 1 half-open, 2 open";
-    gauge("database_breaker", help, |endpoint| number(endpoint.breaker));
+    gauge("database_breaker", help, |endpoint| endpoint.breaker.as_gauge());
     let help = "Open connections of each way to the database";
     gauge("database_endpoint_connections", help, |endpoint| f64::from(endpoint.pool.connections));
     let opened = database.clone();
@@ -164,14 +163,6 @@ fn watch_endpoint(metrics: &Metrics, database: &Database, at: usize, name: &str)
         opened.endpoints().get(at).map_or(0, |endpoint| endpoint.breaker_opened)
     });
     metrics.read_at_scrape(opened.labelled("endpoint", name.to_owned()));
-}
-
-const fn number(breaker: State) -> f64 {
-    match breaker {
-        State::Closed => 0.0,
-        State::HalfOpen => 1.0,
-        State::Open => 2.0,
-    }
 }
 
 fn millis(time: Duration) -> u64 {

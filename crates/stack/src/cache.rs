@@ -288,16 +288,10 @@ fn watch_backplane(metrics: &Metrics, backplane: &RedisBackplane, purger: &Purge
 }
 
 fn watch_redis(metrics: &Metrics, store: &RedisStore) {
-    use edge_cache_breaker::State;
-    let number = |state| match state {
-        State::Closed => 0.0,
-        State::HalfOpen => 1.0,
-        State::Open => 2.0,
-    };
     let help = "Breakers of the Redis tier: 0 closed, 1 half-open, 2 open";
     let (reads, writes) = (store.clone(), store.clone());
-    let read = Reading::gauge("redis_breaker", help, Unit::None, move || number(reads.read_breaker()));
-    let write = Reading::gauge("redis_breaker", help, Unit::None, move || number(writes.write_breaker()));
+    let read = Reading::gauge("redis_breaker", help, Unit::None, move || reads.read_breaker().as_gauge());
+    let write = Reading::gauge("redis_breaker", help, Unit::None, move || writes.write_breaker().as_gauge());
     metrics.read_at_scrape(read.labelled("calls", "read"));
     metrics.read_at_scrape(write.labelled("calls", "write"));
 }

@@ -80,7 +80,7 @@ impl Chain {
 
     /// Whether the preferred way is fine.
     pub(super) fn is_calm(&self) -> bool {
-        self.endpoints.first().is_some_and(|endpoint| endpoint.is_closed())
+        self.endpoints.first().is_some_and(|endpoint| endpoint.is_trusted())
     }
 
     /// Where everything that may be open is open elsewhere, something idle is closed for this one.

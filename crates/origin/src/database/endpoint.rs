@@ -109,12 +109,13 @@ impl Endpoint {
         self.source.state().idle > 0
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether it is used without reserve.
+    pub(super) fn is_trusted(&self) -> bool {
         self.breaker.state() == State::Closed
     }
 
     /// Whether it may be asked, be it on trial.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn may_be_asked(&self) -> bool {
         self.breaker.state() != State::Open
     }
 
@@ -196,7 +197,7 @@ impl Lent {
             }
             Err(DbError::Unavailable { .. }) => {
                 // A later statement of a transaction is no probe.
-                let later = || self.endpoint.is_closed().then(|| self.endpoint.breaker.try_acquire().ok()).flatten();
+                let later = || self.endpoint.is_trusted().then(|| self.endpoint.breaker.try_acquire().ok()).flatten();
                 if let Some(permit) = first.or_else(later) {
                     self.endpoint.failed(permit, false);
                 }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_cache_breaker::Load;
 use edge_cache_core::{Priority, SharedRng, SystemRng};
 use tokio::time::sleep;
 
@@ -334,12 +333,6 @@ impl Database {
     #[must_use]
     pub fn permits(&self) -> &Permits {
         &self.shared.permits
-    }
-
-    /// How many are at work and wait.
-    #[must_use]
-    pub fn load(&self) -> Load {
-        self.shared.permits.load()
     }
 
     /// Statements sent so far; BEGIN and COMMIT count, connecting does not.

@@ -117,7 +117,7 @@ impl Replicas {
             let proof = *replica.proof.lock();
             let same_as_now = |proof: &Proof| seen.as_ref().is_some_and(|seen| same(&proof.seen, seen));
             let holds = proof.is_some_and(|proof| proof.at.elapsed() < soon && same_as_now(&proof));
-            !holds && seen.is_some() && replica.endpoint.is_open() && !replica.proving.swap(true, Ordering::AcqRel)
+            !holds && seen.is_some() && replica.endpoint.may_be_asked() && !replica.proving.swap(true, Ordering::AcqRel)
         });
         unproven.map(|(at, _)| at)
     }

@@ -73,9 +73,4 @@ impl Args {
         let Self { rate, pacing, seed, writes, publishes, .. } = *self;
         Offer { rate, pacing, warmup: self.warmup(), window: self.window(), seed, writes, publishes }
     }
-
-    /// Whether the JSON takes standard output.
-    pub(crate) fn json_to_stdout(&self) -> bool {
-        self.json.as_ref().is_some_and(|path| path.as_os_str() == "-")
-    }
 }

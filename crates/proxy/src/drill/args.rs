@@ -118,11 +118,6 @@ impl Args {
             publishes: 0,
         }
     }
-
-    /// Whether the JSON takes standard output.
-    pub(crate) fn json_to_stdout(&self) -> bool {
-        self.json.as_ref().is_some_and(|path| path.as_os_str() == "-")
-    }
 }
 
 #[cfg(test)]
