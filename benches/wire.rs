@@ -1,11 +1,13 @@
-//! What does it cost to bring an entry into the form it has in Redis, and back? Plain, and compressed.
+//! What does it cost to bring an entry into the form it has in Redis or on a disk, and back? Plain, and compressed.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use edge_cache::core::{CacheKey, KeyParts};
+use edge_cache::{
+    core::{CacheKey, KeyParts},
+    wire::{decode, encode},
+};
 use edge_cache_benches::{SIZES, entry, warmed};
-use edge_cache_redis::wire::{decode, encode};
 
 /// Bodies of at least this many bytes are compressed; 0 for never.
 const FORMS: [(&str, u64); 2] = [("plain", 0), ("zstd", 1)];

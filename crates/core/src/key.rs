@@ -76,6 +76,45 @@ impl CacheKey {
         Self::from_block(block.freeze(), Some(self.base_len))
     }
 
+    /// The key whose [`fields`](Self::fields) these are; `None` for bytes that are no key's.
+    #[must_use]
+    pub fn from_fields(fields: Bytes) -> Option<Self> {
+        let mut rest = fields.strip_prefix(&[SCHEMA])?;
+        for _ in 0..BASE_FIELDS {
+            std::str::from_utf8(take_field(&mut rest)?).ok()?;
+        }
+        let base_len = u32::try_from(fields.len() - rest.len()).ok()?;
+        while !rest.is_empty() {
+            take_selecting(&mut rest)?;
+        }
+        Some(Self::from_block(fields, Some(base_len)))
+    }
+
+    /// Whether it is of one variant and not of the resource.
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        self.fields.len() > self.base_len as usize
+    }
+
+    /// The resource's key.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        if self.is_variant() {
+            Self::from_block(self.fields.slice(..self.base_len as usize), None)
+        } else {
+            self.clone()
+        }
+    }
+
+    /// The headers that select this variant with their normalised values, as [`variant`](Self::variant) took them; none for a base key.
+    pub fn selecting(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        let mut rest = &self.fields[self.base_len as usize..];
+        std::iter::from_fn(move || {
+            let (name, value) = take_selecting(&mut rest)?;
+            Some((std::str::from_utf8(name).ok()?, value))
+        })
+    }
+
     fn from_block(fields: Bytes, base_len: Option<u32>) -> Self {
         let base_len = base_len.unwrap_or(u32::try_from(fields.len()).unwrap_or(u32::MAX));
         Self { digest: xxh3_128(&fields), fields, base_len }
@@ -98,9 +137,7 @@ impl CacheKey {
     pub fn parts(&self) -> KeyParts<'_> {
         let mut rest = &self.fields[1..self.base_len as usize];
         let mut next = || {
-            let (len, tail) = rest.split_at(4);
-            let (field, tail) = tail.split_at(u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize);
-            rest = tail;
+            let field = take_field(&mut rest).expect("a key has all its fields");
             std::str::from_utf8(field).expect("fields are built from &str")
         };
         KeyParts { scheme: next(), authority: next(), tenant: next(), path: next(), query: next() }
@@ -111,6 +148,25 @@ impl CacheKey {
     pub fn weight_bytes(&self) -> usize {
         self.fields.len()
     }
+}
+
+/// scheme, authority, tenant, path, query
+const BASE_FIELDS: usize = 5;
+
+fn take_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, tail) = rest.split_first_chunk::<4>()?;
+    let (field, tail) = tail.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+    *rest = tail;
+    Some(field)
+}
+
+/// A selecting header and its value, if the request has it.
+fn take_selecting<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let name = take_field(rest)?;
+    let (is_there, tail) = rest.split_first()?;
+    *rest = tail;
+    let value = take_field(rest)?;
+    Some((name, (*is_there == 1).then_some(value)))
 }
 
 fn put_field(block: &mut BytesMut, field: &[u8]) {
@@ -198,6 +254,24 @@ mod tests {
         assert_ne!(key.part(b"bytes=0-1"), key.part(b"bytes=0-2"));
         assert_ne!(key.part(b"bytes=0-1"), variant.part(b"bytes=0-1"));
         assert_eq!(variant.part(b"bytes=0-1").parts(), PARTS);
+    }
+
+    #[test]
+    fn a_key_comes_back_from_its_fields() {
+        let key = CacheKey::new(&PARTS);
+        let variant = key.variant([("accept-encoding", Some(&b"gzip"[..])), ("accept", None), ("x", Some(b""))]);
+        for key in [&key, &variant] {
+            let again = CacheKey::from_fields(key.fields().clone()).unwrap();
+            assert_eq!((&again, again.parts(), again.is_variant()), (key, key.parts(), key.is_variant()));
+        }
+        let selecting: Vec<_> = variant.selecting().collect();
+        assert_eq!(selecting, [("accept-encoding", Some(&b"gzip"[..])), ("accept", None), ("x", Some(b""))]);
+        assert_eq!((variant.base(), key.base(), key.selecting().count()), (key.clone(), key.clone(), 0));
+        for cut in 0..variant.fields().len() {
+            let fields = variant.fields().slice(..cut);
+            let whole = CacheKey::from_fields(fields.clone());
+            assert!(whole.is_none_or(|key| key.fields() == &fields && key.parts() == PARTS), "cut at {cut}");
+        }
     }
 
     #[test]

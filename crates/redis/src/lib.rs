@@ -1,4 +1,4 @@
-//! The Redis tier's store, and the wire format in which entries leave the process.
+//! The Redis tier's store, the backplane of purges, and leases on fills.
 //!
 //! One multiplexed connection that reconnects by itself serves every small command; large values travel on a second one, so that
 //! they do not stand in the way. Every operation has its own timeout, and a breaker refuses calls while Redis is away: a tier that
@@ -11,7 +11,6 @@ mod leases;
 mod link;
 mod lua;
 mod store;
-pub mod wire;
 
 pub use self::{
     backplane::{BackplaneError, Certainty, Delivery, Following, RedisBackplane},

@@ -15,10 +15,11 @@ use edge_cache_core::{
     BoxError, CacheKey, Entry, Lease, Store, StoreError, TierName,
     marker::{Fence, Markers},
 };
+use edge_cache_wire as wire;
 use redis::{AsyncCommands, RedisError};
 use tokio::time::timeout;
 
-use crate::{RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link, wire};
+use crate::{RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;

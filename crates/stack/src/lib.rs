@@ -36,9 +36,10 @@ pub use edge_cache_core::{
 };
 pub use edge_cache_memory::{MemoryConfig, MemoryStore};
 pub use edge_cache_policy::{self as policy, Mode};
-pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology, wire};
+pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology};
 pub use edge_cache_telemetry::{self as telemetry, Metrics};
 pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TierConfig};
+pub use edge_cache_wire as wire;
 
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},

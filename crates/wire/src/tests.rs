@@ -91,6 +91,17 @@ fn another_key_s_entry_is_a_miss() {
 }
 
 #[test]
+fn a_frame_tells_its_own_key() {
+    let variant = key("/a").variant([("accept-encoding", Some(&b"gzip"[..])), ("accept", None)]);
+    for key in [key("/a"), variant] {
+        let want = entry(Bytes::from_static(b"body"));
+        let (found, decoded) = decode_keyed(&encode(&key, &want, 0), 1 << 20).unwrap();
+        assert_eq!((found.clone(), found.parts()), (key.clone(), key.parts()));
+        assert!(same(&decoded, &want));
+    }
+}
+
+#[test]
 fn unknown_versions_and_foreign_values_are_errors() {
     let mut frame = encode(&key("/"), &entry(Bytes::new()), 0).to_vec();
     frame[2] = 3;
@@ -115,7 +126,9 @@ proptest! {
             let checksum = xxh3_64(&bytes[PREAMBLE..]).to_le_bytes();
             bytes[4..PREAMBLE].copy_from_slice(&checksum);
         }
-        drop(decode(&Bytes::from(bytes), &key("/"), 1 << 20));
+        let bytes = Bytes::from(bytes);
+        drop(decode(&bytes, &key("/"), 1 << 20));
+        drop(decode_keyed(&bytes, 1 << 20));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Entries as bytes outside the process.
+//! Entries as bytes outside the process: in Redis, on a disk, in a snapshot.
 //!
 //! Little endian throughout. Versions 1 and 2:
 //!
@@ -22,6 +22,7 @@
 //!
 //! A version that is not known, and anything damaged, is a [`WireError`] and so a miss. A new field needs a new version, and the
 //! old one's decoder stays, with its test.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use std::cell::RefCell;
 
@@ -106,36 +107,67 @@ pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
 /// # Errors
 /// Whatever is wrong with the bytes; treat it as a miss.
 pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Option<Entry>, WireError> {
-    if frame.len() < PREAMBLE || frame[..2] != MAGIC {
-        return Err(WireError::Foreign);
-    }
-    let version = frame[2];
-    if !(VERSION..=VERSION_PART).contains(&version) {
-        return Err(WireError::Version(version));
-    }
-    let flags = frame[3];
-    let checksum = u64::from_le_bytes(frame[4..PREAMBLE].try_into().expect("eight bytes"));
-    let mut rest = frame.slice(PREAMBLE..);
-    if xxh3_64(&rest) != checksum {
-        return Err(WireError::Checksum);
-    }
-    if take_block(&mut rest, "key")? != *key.fields() {
+    let frame = Frame::open(frame)?;
+    if frame.fields != *key.fields() {
         return Ok(None);
     }
-    let head = take_head(&mut rest, version)?;
-    let len = u64::from(rest.try_get_u32_le().map_err(|_| WireError::Field("body length"))?);
-    let body = if flags & COMPRESSED == 0 {
-        rest
-    } else {
-        // The length is checked before anything is allocated for it.
-        let capacity = usize::try_from(len.min(body_bytes_max)).unwrap_or(0);
-        decompress(&rest, capacity).ok_or(WireError::Field("body"))?
-    };
-    if body.len() as u64 != len {
-        return Err(WireError::Field("body"));
+    frame.entry(body_bytes_max).map(Some)
+}
+
+/// Decodes what [`encode`] made, where nothing else says under which key it belongs.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_keyed(frame: &Bytes, body_bytes_max: u64) -> Result<(CacheKey, Entry), WireError> {
+    let frame = Frame::open(frame)?;
+    let key = CacheKey::from_fields(frame.fields.clone()).ok_or(WireError::Field("key"))?;
+    Ok((key, frame.entry(body_bytes_max)?))
+}
+
+/// A frame whose checksum is right.
+struct Frame {
+    version: u8,
+    is_compressed: bool,
+    fields: Bytes,
+    /// All behind the key.
+    rest: Bytes,
+}
+
+impl Frame {
+    fn open(frame: &Bytes) -> Result<Self, WireError> {
+        if frame.len() < PREAMBLE || frame[..2] != MAGIC {
+            return Err(WireError::Foreign);
+        }
+        let version = frame[2];
+        if !(VERSION..=VERSION_PART).contains(&version) {
+            return Err(WireError::Version(version));
+        }
+        let checksum = u64::from_le_bytes(frame[4..PREAMBLE].try_into().expect("eight bytes"));
+        let mut rest = frame.slice(PREAMBLE..);
+        if xxh3_64(&rest) != checksum {
+            return Err(WireError::Checksum);
+        }
+        let fields = take_block(&mut rest, "key")?;
+        Ok(Self { version, is_compressed: frame[3] & COMPRESSED != 0, fields, rest })
     }
-    let start = Start::promoted(head.fence);
-    Ok(Some(Entry::new(head.into(), body, start)))
+
+    fn entry(self, body_bytes_max: u64) -> Result<Entry, WireError> {
+        let Self { version, is_compressed, mut rest, .. } = self;
+        let head = take_head(&mut rest, version)?;
+        let len = u64::from(rest.try_get_u32_le().map_err(|_| WireError::Field("body length"))?);
+        let body = if is_compressed {
+            // The length is checked before anything is allocated for it.
+            let capacity = usize::try_from(len.min(body_bytes_max)).unwrap_or(0);
+            decompress(&rest, capacity).ok_or(WireError::Field("body"))?
+        } else {
+            rest
+        };
+        if body.len() as u64 != len {
+            return Err(WireError::Field("body"));
+        }
+        let start = Start::promoted(head.fence);
+        Ok(Entry::new(head.into(), body, start))
+    }
 }
 
 fn take_head(rest: &mut Bytes, version: u8) -> Result<Head, WireError> {
