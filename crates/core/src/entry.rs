@@ -70,9 +70,11 @@ impl Entry {
 }
 
 /// What an inner tier hands up with its response (as a response extension), so that the outer one neither parses nor judges again:
-/// the head with its instants and fence, and on a hit the whole entry.
+/// the head with its instants and fence, and on a hit the whole entry. Whoever stands outside all tiers sees by it what was served.
 #[derive(Clone, Debug)]
 pub struct Handoff {
+    /// The key it is kept under: that of the variant, where there are several.
+    pub key: CacheKey,
     /// The head as the inner tier keeps it.
     pub head: Arc<Head>,
     /// Where the node stood when the answer's fill began there.

@@ -18,6 +18,10 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
     fn fill_failed(&self, tier: TierName) {
         let _unheard = tier;
     }
+    /// A fresh entry is asked for anew before its end.
+    fn refreshed_early(&self, tier: TierName) {
+        let _unheard = tier;
+    }
     /// A purge of `tags` tags was applied.
     fn purged(&self, kind: PurgeKind, tags: usize) {
         let _unheard = (kind, tags);

@@ -66,6 +66,7 @@ struct Inner {
     fills: Family<TierStored, Counter>,
     fill_durations: Family<TierLabel, Histogram, fn() -> Histogram>,
     fill_failures: Family<TierLabel, Counter>,
+    early_refreshes: Family<TierLabel, Counter>,
     store_failures: Family<TierOperation, Counter>,
     purges: Family<KindLabel, Counter>,
     purged_tags: Counter,
@@ -95,6 +96,7 @@ impl Metrics {
             fills: Family::default(),
             fill_durations: Family::new_with_constructor(latency as fn() -> Histogram),
             fill_failures: Family::default(),
+            early_refreshes: Family::default(),
             store_failures: Family::default(),
             purges: Family::default(),
             purged_tags: Counter::default(),
@@ -122,6 +124,11 @@ impl Metrics {
             "fill_failures",
             "Fills without an answer to keep: no answer, a server error, or a body that ended early",
             inner.fill_failures.clone(),
+        );
+        registry.register(
+            "early_refreshes",
+            "Hits that found a fresh entry near its end and had it asked for anew behind the answer, by tier",
+            inner.early_refreshes.clone(),
         );
         registry.register(
             "store_failures",
@@ -175,6 +182,10 @@ impl Events for Metrics {
         self.0.fill_failures.get_or_create(&TierLabel { tier: tier.as_str() }).inc();
     }
 
+    fn refreshed_early(&self, tier: TierName) {
+        self.0.early_refreshes.get_or_create(&TierLabel { tier: tier.as_str() }).inc();
+    }
+
     fn purged(&self, kind: PurgeKind, tags: usize) {
         self.0.purges.get_or_create(&KindLabel { kind: kind.as_str() }).inc();
         self.0.purged_tags.inc_by(tags as u64);
@@ -194,6 +205,7 @@ mod tests {
         metrics.filled(TierName::Redis, Duration::from_millis(3), true);
         metrics.store_failed(TierName::Redis, "get");
         metrics.purged(PurgeKind::Hard, 3);
+        metrics.refreshed_early(TierName::Memory);
         metrics.read_at_scrape(Reading::gauge("memory_used", "Bytes held", Unit::Bytes, || 42.0));
         metrics.read_at_scrape(Reading::counter("evictions", "Entries that went", || 7).labelled("reason", "size"));
         let text = metrics.render();
@@ -205,6 +217,7 @@ mod tests {
             "edge_cache_store_failures_total{tier=\"redis\",operation=\"get\"} 1",
             "edge_cache_purges_total{kind=\"hard\"} 1",
             "edge_cache_purged_tags_total 3",
+            "edge_cache_early_refreshes_total{tier=\"memory\"} 1",
             "edge_cache_memory_used_bytes 42.0",
             "edge_cache_evictions_total{reason=\"size\"} 7",
             "# EOF",

@@ -4,4 +4,8 @@ mod clock;
 mod rng;
 mod store;
 
-pub use self::{clock::FakeClock, rng::FixedRng, store::FlakyStore};
+pub use self::{
+    clock::FakeClock,
+    rng::{FixedRng, SeededRng},
+    store::FlakyStore,
+};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
-    Bypass, CacheKey, KeyParts,
+    Bypass, CacheKey, KeyParts, Timestamp,
     route::{QueryRule, Route, Routes},
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
@@ -56,9 +56,13 @@ impl Keyed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bypassed(pub Bypass);
 
-/// Marks a request whose purpose is a newer answer than one already held: an inner tier does not answer it with a stale copy.
+/// Marks a request whose purpose is a newer answer than one already held: an inner tier does not answer it with a stale copy, nor with one
+/// that is fresh no longer than what is held.
 #[derive(Clone, Copy, Debug)]
-pub struct Refresh;
+pub struct Refresh {
+    /// The end of freshness of what is held.
+    pub beyond: Timestamp,
+}
 
 /// The tiers whose fills a request is part of: a tier that meets its own mark would wait for itself.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
 
+/// More would refresh on nearly every hit.
+const EARLY_REFRESH_MAX: f64 = 100.0;
+
 /// Which rules apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,7 +30,7 @@ impl From<Policy> for Mode {
 }
 
 /// `[cache]`: policy and waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheSettings {
     /// `guarded` or `rfc`. Default: `guarded`.
@@ -63,6 +66,8 @@ pub struct CacheSettings {
     /// route allows for errors. Zero for never. Default: 10 min.
     #[serde(with = "humantime_serde")]
     pub stale_under_pressure: Duration,
+    /// How much earlier than a fill takes a hit asks anew for what is still fresh (β of XFetch); 0 for never. Default: 1.
+    pub early_refresh: f64,
     /// Longest silence within an origin's body. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
@@ -78,6 +83,7 @@ impl Default for CacheSettings {
             keep_validators,
             stale_if_disconnected,
             stale_under_pressure,
+            early_refresh,
             body_idle_max,
             keep_tags,
             lease_wait: _,
@@ -95,6 +101,7 @@ impl Default for CacheSettings {
             keep_validators,
             stale_if_disconnected,
             stale_under_pressure,
+            early_refresh,
             body_idle_max,
         }
     }
@@ -112,6 +119,7 @@ impl CacheSettings {
             keep_validators,
             stale_if_disconnected,
             stale_under_pressure,
+            early_refresh,
             body_idle_max,
             expose_tags,
             ..
@@ -124,6 +132,7 @@ impl CacheSettings {
             keep_validators,
             stale_if_disconnected,
             stale_under_pressure,
+            early_refresh,
             body_idle_max,
             keep_tags: expose_tags,
             lease_wait: wait_max,
@@ -133,6 +142,10 @@ impl CacheSettings {
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         if self.wait_max.is_zero() {
             return Err(SettingsError::rule("cache.wait_max", "0s", "must be above zero"));
+        }
+        if !(0.0..=EARLY_REFRESH_MAX).contains(&self.early_refresh) {
+            let rule = format!("must be between 0 (never) and {EARLY_REFRESH_MAX}");
+            return Err(SettingsError::rule("cache.early_refresh", self.early_refresh, rule));
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ use tower_service::Service;
 use self::stream::Shape;
 pub(super) use self::stream::content_length;
 use super::{
+    early,
     layer::Shared,
     parts,
     plan::{Exchange, own_members},
@@ -114,7 +115,8 @@ where
     };
 
     if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request {
-        match leased::lease(&pad, start.fence).await {
+        let beyond = held.as_ref().map(|(entry, _)| entry.head().freshness.fresh_until);
+        match leased::lease(&pad, start.fence, beyond).await {
             leased::Leased::Ours(lease) => {
                 pad.lease = lease;
                 // The origin is read from now on, and not from before the wait.
@@ -173,7 +175,7 @@ where
         start,
         requested,
         received,
-        took: began.elapsed(),
+        took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), began.elapsed()),
         unit: pad.shared.rng.unit(),
         keep_tags: pad.shared.config.keep_tags,
     };
@@ -222,7 +224,7 @@ fn prepare<B>(req: &mut Request<B>, purpose: &Purpose, held: Option<&Entry>, now
             headers.remove(header::IF_RANGE);
             let Some(entry) = held.filter(|entry| entry.head().kind == Kind::Response) else { return false };
             let validating = conditional::validate(headers, &entry.head().headers);
-            req.extensions_mut().insert(Refresh);
+            req.extensions_mut().insert(Refresh { beyond: entry.head().freshness.fresh_until });
             validating
         }
     }

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::{
     fill::{self, Fill, Outward, Purpose},
+    lookup::Lookup,
     respond::{self, Filled},
     slow::Trip,
 };
@@ -73,7 +74,9 @@ impl<St: Store> Trip<'_, St> {
         if *req.method() != Method::GET || in_vain || self.shared.pressure.level() >= Level::Trim {
             return;
         }
-        if let Some(lead) = self.shared.flights.try_lead(&flight_key) {
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key)
+            && !self.is_renewed()
+        {
             self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None));
         }
     }
@@ -137,7 +140,14 @@ impl<St: Store> Trip<'_, St> {
         match outward {
             Ok(Outward::Landed(landed, said, reader)) => {
                 let how = Filled { collapsed: false, inner: Some(said), ..self.filled() };
-                let response = respond::landed(self.shared.store.name(), &landed, &self.ask, self.now(), how, reader);
+                let response = respond::landed(
+                    (self.shared.store.name(), self.keyed.key()),
+                    &landed,
+                    &self.ask,
+                    self.now(),
+                    how,
+                    reader,
+                );
                 Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
             }
             Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
@@ -164,6 +174,16 @@ impl<St: Store> Trip<'_, St> {
         response
     }
 
+    /// Whether another fill has renewed what was found, between the look-up and now.
+    fn is_renewed(&self) -> bool {
+        use futures_util::FutureExt;
+        let Some((found, _)) = self.lookup.entry.as_ref().filter(|_| !self.shared.store.is_shared()) else {
+            return false;
+        };
+        let now_kept = self.shared.store.get(&self.lookup.key).now_or_never().and_then(Result::ok).flatten();
+        now_kept.is_some_and(|kept| kept.head().freshness.fresh_until > found.head().freshness.fresh_until)
+    }
+
     /// A second look into a store that answers at once.
     fn look_again<RB>(&self) -> Option<Response<TierBody<RB>>> {
         use futures_util::FutureExt;
@@ -172,12 +192,13 @@ impl<St: Store> Trip<'_, St> {
         }
         let (base, headers) = (self.keyed.key(), self.ask.headers);
         let first = self.shared.store.get(base).now_or_never()?;
-        let (entry, verdict) = self.shared.look_up(base, first, headers).now_or_never()?.entry?;
+        let Lookup { key, entry, .. } = self.shared.look_up(base, first, headers).now_or_never()?;
+        let (entry, verdict) = entry?;
         let now = self.now();
         let fits = verdict == Verdict::Live
             && self.suffices(&entry)
             && reuse(&entry.head().freshness, self.keyed.directives(), now) == (Reuse::Serve { stale: false });
-        fits.then(|| respond::hit(self.shared.store.name(), &entry, &self.ask, now, None))
+        fits.then(|| respond::hit(self.shared.store.name(), &key, &entry, &self.ask, now, None))
     }
 
     async fn wait<RB>(&mut self, mut flight: Waiting, purpose: &Purpose) -> Waited<RB> {
@@ -226,7 +247,7 @@ impl<St: Store> Trip<'_, St> {
             return Waited::Alone;
         }
         let how = Filled { collapsed: true, ..self.filled() };
-        let response = respond::landed(self.shared.store.name(), landed, &self.ask, now, how, None);
+        let response = respond::landed((self.shared.store.name(), self.keyed.key()), landed, &self.ask, now, how, None);
         response.map_or(Waited::Alone, Waited::Answer)
     }
 }

@@ -28,6 +28,9 @@ pub struct TierConfig {
     /// How long past its freshness an answer may be served without asking while the origin is pressed, under the guarded policy; never
     /// past what the answer or its route allows for errors. Default: 10 min.
     pub stale_under_pressure: Duration,
+    /// β of early refresh: how much earlier than a fill takes a hit asks anew for what is still fresh, under the guarded policy (XFetch, VLDB
+    /// 2015); 0 for never. Default: 1.
+    pub early_refresh: f64,
     /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
     pub body_idle_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
@@ -47,6 +50,7 @@ impl Default for TierConfig {
             keep_validators: Duration::from_secs(3600),
             stale_if_disconnected: Duration::from_secs(3600),
             stale_under_pressure: Duration::from_secs(600),
+            early_refresh: 1.0,
             body_idle_max: Duration::from_secs(30),
             keep_tags: false,
             lease_wait: Duration::from_secs(2),

@@ -1,5 +1,6 @@
 //! One tier: answers from its store, coalesces misses, stores what may be stored.
 
+mod early;
 mod fill;
 mod forward;
 mod future;

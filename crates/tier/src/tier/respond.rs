@@ -4,7 +4,8 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use edge_cache_core::{
-    Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp, marker::Start,
+    CacheKey, Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp,
+    marker::Start,
 };
 use edge_cache_policy::{
     cache_status::{self, Member},
@@ -32,6 +33,7 @@ pub(super) struct Ask<'a> {
 /// A fresh hit, or a stale one for the reason in `detail`.
 pub(super) fn hit<RB>(
     tier: TierName,
+    key: &CacheKey,
     entry: &Entry,
     ask: &Ask<'_>,
     now: Timestamp,
@@ -42,12 +44,13 @@ pub(super) fn hit<RB>(
     let ttl = freshness.ttl_secs(now);
     cache_status::append(response.headers_mut(), tier, Member::Hit { ttl, detail });
     let served = if now < freshness.fresh_until { Served::Hit } else { Served::Stale };
-    finish(response, served, Some(tier), entry.head(), *entry.start(), Some(entry))
+    finish(response, (served, Some(tier)), key, entry.head(), *entry.start(), Some(entry))
 }
 
 /// A stale entry in place of an origin that failed or is too slow: declared by `fwd=stale` (RFC 9211 §2.2).
 pub(super) fn stale<RB>(
     tier: TierName,
+    key: &CacheKey,
     entry: &Entry,
     ask: &Ask<'_>,
     now: Timestamp,
@@ -64,7 +67,7 @@ pub(super) fn stale<RB>(
         detail: Some(detail),
     };
     cache_status::append(response.headers_mut(), tier, member);
-    finish(response, Served::Stale, Some(tier), entry.head(), *entry.start(), Some(entry))
+    finish(response, (Served::Stale, Some(tier)), key, entry.head(), *entry.start(), Some(entry))
 }
 
 /// How a fill's answer is to be labelled.
@@ -86,9 +89,9 @@ pub(super) struct Inner {
     pub(super) withheld: Option<Arc<HeaderMap>>,
 }
 
-/// The answer of a fill, to its leader or a waiter. `None` when the body's beginning is gone.
+/// The answer of a fill for `base`, to its leader or a waiter. `None` when the body's beginning is gone.
 pub(super) fn landed<RB>(
-    tier: TierName,
+    (tier, base): (TierName, &CacheKey),
     landed: &Landed,
     ask: &Ask<'_>,
     now: Timestamp,
@@ -152,7 +155,8 @@ pub(super) fn landed<RB>(
     }
     // A range that was cut from the whole is handed up as the part it is, with the tags, the instants and the fence of the whole.
     let cut_head = cut.then(|| part_head(head, response.headers()));
-    let mut response = finish(response, served, from, cut_head.as_ref().unwrap_or(head), landed.start, entry);
+    let key = landed.variant.as_ref().map_or(base, |variant| &variant.key);
+    let mut response = finish(response, (served, from), key, cut_head.as_ref().unwrap_or(head), landed.start, entry);
     if let Some(handoff) = response.extensions_mut().get_mut::<Handoff>() {
         handoff.withheld = inner.withheld;
     }
@@ -187,13 +191,13 @@ pub(super) fn made<RB>(tier: TierName, status: StatusCode, fwd: Fwd, detail: &'s
 
 fn finish<RB>(
     mut response: Response<TierBody<RB>>,
-    served: Served,
-    tier: Option<TierName>,
+    (served, tier): (Served, Option<TierName>),
+    key: &CacheKey,
     head: &Arc<Head>,
     start: Start,
     entry: Option<&Entry>,
 ) -> Response<TierBody<RB>> {
-    let handoff = Handoff { head: Arc::clone(head), start, entry: entry.cloned(), withheld: None };
+    let handoff = Handoff { key: key.clone(), head: Arc::clone(head), start, entry: entry.cloned(), withheld: None };
     response.extensions_mut().insert(Outcome { served, tier });
     response.extensions_mut().insert(handoff);
     response

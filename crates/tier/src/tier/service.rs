@@ -5,8 +5,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Bypass, Entry, Fwd, Kind, Store, StoreError, marker::Verdict};
+use edge_cache_core::{BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, marker::Verdict};
 use edge_cache_policy::{
+    Mode,
     conditional::Conditions,
     request::{Reuse, reuse},
 };
@@ -16,7 +17,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    ResponseFuture,
+    ResponseFuture, early,
     layer::Shared,
     respond::{self, Ask},
     slow,
@@ -69,34 +70,42 @@ where
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         };
+        let mut due = false;
         if let Some(Ok(Some(entry))) = &first
-            && let Some(response) = shared.quick_hit(entry, &keyed, &mut req)
+            && shared.is_plain_hit(entry, &keyed)
         {
-            return ResponseFuture::ready(response);
+            due = shared.is_due(entry, &keyed);
+            if !due {
+                return ResponseFuture::ready(shared.plain_hit(keyed.key(), entry, &mut req));
+            }
         }
         let first = first.map_or_else(|| slow::First::Asked(get), slow::First::Answered);
         let inner = self.inner.clone();
-        ResponseFuture::slow(Box::pin(slow::run(Arc::clone(shared), inner, req, keyed, first)))
+        ResponseFuture::slow(Box::pin(slow::run(Arc::clone(shared), inner, req, keyed, (first, due))))
     }
 }
 
 impl<St: Store> Shared<St> {
-    /// The answer, when `entry` is a plain fresh hit.
-    fn quick_hit<B, RB>(&self, entry: &Entry, keyed: &Keyed, req: &mut Request<B>) -> Option<Response<TierBody<RB>>> {
-        let now = self.clock.now();
+    /// Whether `entry` is a fresh answer to the request as it is. A copy in a shared store must be taken in before it can be judged.
+    fn is_plain_hit(&self, entry: &Entry, keyed: &Keyed) -> bool {
         let head = entry.head();
-        // A copy in a shared store must be taken in before it can be judged.
-        if self.store.is_shared()
-            || head.kind != Kind::Response
-            || self.markers.judge(entry) != Verdict::Live
-            || reuse(&head.freshness, keyed.directives(), now) != (Reuse::Serve { stale: false })
-        {
-            return None;
-        }
+        !self.store.is_shared()
+            && head.kind == Kind::Response
+            && self.markers.judge(entry) == Verdict::Live
+            && reuse(&head.freshness, keyed.directives(), self.clock.now()) == (Reuse::Serve { stale: false })
+    }
+
+    fn plain_hit<B, RB>(&self, key: &CacheKey, entry: &Entry, req: &mut Request<B>) -> Response<TierBody<RB>> {
         let conditions = Conditions::take(req.headers_mut());
         let ask =
             Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers(), refresh: false };
-        Some(respond::hit(self.store.name(), entry, &ask, now, None))
+        respond::hit(self.store.name(), key, entry, &ask, self.clock.now(), None)
+    }
+
+    /// Whether a fresh answer is to be asked for anew already: under the guarded policy, which adds that to the RFC.
+    pub(super) fn is_due(&self, entry: &Entry, keyed: &Keyed) -> bool {
+        keyed.mode() == Mode::Guarded
+            && early::is_due(entry.head(), self.config.early_refresh, self.clock.now(), || self.rng.unit())
     }
 
     /// A store's answer, with its failure counted as the miss it is.

@@ -35,6 +35,10 @@ pub(super) struct Trip<'a, St> {
     pub(super) keyed: &'a Keyed,
     pub(super) ask: Ask<'a>,
     pub(super) lookup: Lookup,
+    /// An outer tier holds what is fresh until then, and wants what is fresh for longer.
+    pub(super) beyond: Option<Timestamp>,
+    /// What is stored was found to be due for a refresh, though it is fresh.
+    pub(super) due: bool,
 }
 
 pub(super) async fn run<St, S, B, RB>(
@@ -42,7 +46,7 @@ pub(super) async fn run<St, S, B, RB>(
     inner: S,
     mut req: Request<B>,
     keyed: Keyed,
-    first: First<St::Get>,
+    (first, due): (First<St::Get>, bool),
 ) -> Result<Response<TierBody<RB>>, S::Error>
 where
     St: Store,
@@ -61,9 +65,10 @@ where
     lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
     let conditions = Conditions::take(req.headers_mut());
     let headers = req.headers().clone();
-    let refresh = req.extensions().get::<Refresh>().is_some();
+    let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
+    let refresh = beyond.is_some();
     let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
-    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup };
+    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup, beyond, due };
 
     match trip.stored_answer() {
         Some(Answer::Final(response)) => return Ok(response),
@@ -147,6 +152,11 @@ impl<St: Store> Trip<'_, St> {
             && (range::strong_validator(&stored, self.now()).is_some() || (fresh && !named))
     }
 
+    /// Whether the asker, an outer tier, holds what is fresh for as long.
+    fn is_known_to_asker(&self, entry: &Entry) -> bool {
+        self.beyond.is_some_and(|beyond| entry.head().freshness.fresh_until <= beyond)
+    }
+
     /// The key of the flight: who wants the same range of the same variant meets there.
     pub(super) fn flight_key(&self, purpose: &Purpose) -> CacheKey {
         match (purpose, self.ask.headers.get(header::RANGE)) {
@@ -169,18 +179,39 @@ impl<St: Store> Trip<'_, St> {
             Verdict::Soft | Verdict::CutOff | Verdict::Gone => Reuse::Validate { by_request: false },
         };
         match may {
+            Reuse::Serve { .. } if self.is_known_to_asker(entry) => self.lookup.fwd = Fwd::Stale,
+            Reuse::Serve { stale: false }
+                if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed)) =>
+            {
+                self.shared.events.refreshed_early(tier);
+                return Some(Answer::Refreshing(respond::hit(tier, &self.lookup.key, entry, &self.ask, now, None)));
+            }
             Reuse::Serve { stale } => {
-                return Some(Answer::Final(respond::hit(tier, entry, &self.ask, now, stale.then_some("max-stale"))));
+                return Some(Answer::Final(respond::hit(
+                    tier,
+                    &self.lookup.key,
+                    entry,
+                    &self.ask,
+                    now,
+                    stale.then_some("max-stale"),
+                )));
             }
             Reuse::ServeAndRefresh if !self.ask.refresh => {
                 let detail = Some("stale-while-revalidate");
-                return Some(Answer::Refreshing(respond::hit(tier, entry, &self.ask, now, detail)));
+                return Some(Answer::Refreshing(respond::hit(tier, &self.lookup.key, entry, &self.ask, now, detail)));
             }
             Reuse::ServeAndRefresh | Reuse::Validate { by_request: false } => self.lookup.fwd = Fwd::Stale,
             Reuse::Validate { by_request: true } => {
                 let head = entry.head();
                 if is_immutable(&head.headers, &head.freshness, self.keyed.directives(), now) {
-                    return Some(Answer::Final(respond::hit(tier, entry, &self.ask, now, Some("immutable"))));
+                    return Some(Answer::Final(respond::hit(
+                        tier,
+                        &self.lookup.key,
+                        entry,
+                        &self.ask,
+                        now,
+                        Some("immutable"),
+                    )));
                 }
                 self.lookup.fwd = Fwd::Request;
             }
@@ -192,6 +223,6 @@ impl<St: Store> Trip<'_, St> {
         let (entry, _) =
             self.fallback(now, Away::No).filter(|(entry, _)| throttled || spared && self.is_stretched(entry))?;
         let detail = if throttled { "retry-throttle" } else { "pressure" };
-        Some(Answer::Final(respond::stale(tier, entry, &self.ask, now, detail)))
+        Some(Answer::Final(respond::stale(tier, &self.lookup.key, entry, &self.ask, now, detail)))
     }
 }

@@ -76,7 +76,7 @@ impl<St: Store> Trip<'_, St> {
         } else {
             "stale-if-error"
         };
-        Some(respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+        Some(respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail))
     }
 
     /// The stale entry though the origin may yet answer: not one that was purged.
@@ -84,7 +84,7 @@ impl<St: Store> Trip<'_, St> {
         let now = self.now();
         let (entry, verdict) = self.fallback(now, Away::No)?;
         let live = verdict == Verdict::Live;
-        live.then(|| respond::stale(self.shared.store.name(), entry, &self.ask, now, detail))
+        live.then(|| respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail))
     }
 
     /// Whether what is stale is served without asking, because the origin is pressed. A purged entry never is, nor what a client wants new.

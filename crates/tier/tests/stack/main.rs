@@ -3,6 +3,7 @@
 
 mod coalescing;
 mod cut_off;
+mod early;
 mod freshness;
 mod head;
 mod invalidation;

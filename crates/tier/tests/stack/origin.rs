@@ -122,6 +122,8 @@ pub(crate) struct Bench {
     pub(crate) purger: Purger,
     pub(crate) clock: FakeClock,
     pub(crate) config: TierConfig,
+    /// What every draw gives: 0 takes no jitter off lifetimes and refreshes nothing early.
+    pub(crate) drawn: f64,
 }
 
 impl Bench {
@@ -137,11 +139,17 @@ impl Bench {
         let keying = Keying { mode, routes: Arc::new(Routes::new(routes)), ..Keying::default() };
         let (markers, clock) = (Arc::new(markers), FakeClock::at(BASE));
         let purger = Purger::new(Arc::clone(&markers), keying.clone(), clock.shared(), Arc::new(NoEvents), None);
-        Self { keying, markers, purger, clock, config: TierConfig::default() }
+        Self { keying, markers, purger, clock, config: TierConfig::default(), drawn: 0.0 }
     }
 
     pub(crate) fn tier<St: Store>(&self, store: St) -> TierLayer<St> {
-        let rng = Arc::new(FixedRng(0.0));
+        let rng = Arc::new(FixedRng(self.drawn));
+        TierLayer::build(store, Arc::clone(&self.markers), self.config, self.clock.shared(), rng, Arc::new(NoEvents))
+    }
+
+    /// As [`tier`](Self::tier), with draws that differ from each other and are the same in every run.
+    pub(crate) fn tier_drawing<St: Store>(&self, store: St) -> TierLayer<St> {
+        let rng = Arc::new(edge_cache_testkit::SeededRng::new(1));
         TierLayer::build(store, Arc::clone(&self.markers), self.config, self.clock.shared(), rng, Arc::new(NoEvents))
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::{
-    Entry, FillLease, Judgement, Kind, Lease, Store,
+    Entry, FillLease, Judgement, Kind, Lease, Store, Timestamp,
     marker::{Fence, Verdict},
 };
 use tokio::time::{Instant, sleep};
@@ -22,8 +22,9 @@ pub(super) enum Leased {
     Filled(Entry),
 }
 
-/// Takes the lease of the pad's key, or waits for what the process that has it stores. Whoever waited in vain fills all the same.
-pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence) -> Leased {
+/// Takes the lease of the pad's key, or waits for what the process that has it stores: it must be fresh `beyond` what is held. Whoever waited
+/// in vain fills all the same.
+pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence, beyond: Option<Timestamp>) -> Leased {
     let (shared, key) = (&pad.shared, &pad.flight_key);
     if !shared.store.is_shared() || shared.config.lease_wait.is_zero() {
         return Leased::Ours(None);
@@ -45,7 +46,9 @@ pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence) 
         let is_there = matches!(first, Ok(Some(_)));
         let Lookup { entry, .. } = shared.look_up(pad.keyed.key(), first, &pad.selecting).await;
         match entry {
-            Some((entry, Verdict::Live)) if is_fresh(&entry, shared.clock.now()) => return Leased::Filled(entry),
+            Some((entry, Verdict::Live)) if is_fresh(&entry, shared.clock.now()) && is_beyond(&entry, beyond) => {
+                return Leased::Filled(entry);
+            }
             // A fill from before a purge must not hold up one from after it.
             Some((_, verdict)) => takes_over = verdict != Verdict::Live,
             None => takes_over = is_there,
@@ -53,7 +56,11 @@ pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence) 
     }
 }
 
-fn is_fresh(entry: &Entry, now: edge_cache_core::Timestamp) -> bool {
+fn is_beyond(entry: &Entry, beyond: Option<Timestamp>) -> bool {
+    beyond.is_none_or(|beyond| entry.head().freshness.fresh_until > beyond)
+}
+
+fn is_fresh(entry: &Entry, now: Timestamp) -> bool {
     let head = entry.head();
     head.kind == Kind::Response && matches!(head.freshness.judge(now), Judgement::Fresh { .. })
 }
