@@ -19,7 +19,7 @@ use edge_cache_wire as wire;
 use redis::{AsyncCommands, RedisError};
 use tokio::time::timeout;
 
-use crate::{RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link};
+use crate::{HotBoard, RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;
@@ -106,6 +106,12 @@ impl RedisStore {
         let link = || Link::new(&config, config.write_timeout);
         let links = [link()?, link()?];
         Ok(RedisBackplane::new(links, config, markers, Arc::clone(&self.0.nodes)))
+    }
+
+    /// Where nodes that share these servers tell each other what is hot.
+    #[must_use]
+    pub fn hot_board(&self) -> HotBoard {
+        HotBoard::new(self.0.small.clone(), self.0.leases.clone(), self.0.config.clone())
     }
 
     fn key(&self, key: &CacheKey) -> String {

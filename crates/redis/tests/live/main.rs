@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod acknowledging;
+mod hot;
 mod leases;
 mod nodes;
 mod shapes;

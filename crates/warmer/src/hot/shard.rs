@@ -1,0 +1,121 @@
+use std::collections::{HashMap, hash_map::Entry as Slot};
+
+use edge_cache_core::CacheKey;
+
+use super::{Hot, is_impersonal};
+
+/// Counters of some keys, of a fixed number.
+pub(super) struct Shard {
+    /// Which counter is whose, by the lower half of the key's digest: two keys that share it share a counter, which costs one of them its
+    /// place and nothing else.
+    places: HashMap<u64, u32, std::hash::BuildHasherDefault<Identity>>,
+    /// Apart from the rest, so that the smallest is found quickly.
+    hits: Vec<u32>,
+    counters: Vec<Counter>,
+    keys_max: usize,
+}
+
+struct Counter {
+    key: CacheKey,
+    over: u32,
+    /// Of `hits`, those that were not news yet.
+    new: u32,
+    cost_millis: u32,
+    lifetime_secs: u32,
+}
+
+impl Shard {
+    pub(super) fn new(keys_max: usize) -> Self {
+        Self { places: HashMap::default(), hits: Vec::new(), counters: Vec::new(), keys_max }
+    }
+
+    pub(super) fn record(&mut self, key: &CacheKey, cost_millis: u32, lifetime_secs: u32) {
+        let id = key.digest() as u64;
+        match self.places.entry(id) {
+            Slot::Occupied(place) => {
+                let at = *place.get() as usize;
+                let counter = &mut self.counters[at];
+                self.hits[at] = self.hits[at].saturating_add(1);
+                counter.new = counter.new.saturating_add(1);
+                (counter.cost_millis, counter.lifetime_secs) = (cost_millis, lifetime_secs);
+            }
+            // Looked at when a key comes in only: one that did is of the kind that may.
+            Slot::Vacant(_) if !is_impersonal(key) => {}
+            Slot::Vacant(free) => {
+                let counter = |over| Counter { key: key.clone(), over, new: 1, cost_millis, lifetime_secs };
+                if self.counters.len() < self.keys_max {
+                    free.insert(u32::try_from(self.counters.len()).expect("a shard has far fewer counters"));
+                    self.hits.push(1);
+                    self.counters.push(counter(0));
+                    return;
+                }
+                // Whoever comes in takes the place, and the count, of the least.
+                let (at, least) = self.hits.iter().copied().enumerate().min_by_key(|(_, hits)| *hits).unwrap_or((0, 0));
+                free.insert(u32::try_from(at).expect("a shard has far fewer counters"));
+                let gone = std::mem::replace(&mut self.counters[at], counter(least));
+                self.places.remove(&(gone.key.digest() as u64));
+                self.hits[at] = least.saturating_add(1);
+            }
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Hot> {
+        (0..self.counters.len()).map(|at| self.hot(at)).collect()
+    }
+
+    pub(super) fn news(&mut self) -> Vec<Hot> {
+        let mut news = self.all();
+        for (hot, counter) in news.iter_mut().zip(&mut self.counters) {
+            (hot.hits, hot.over) = (std::mem::take(&mut counter.new), 0);
+        }
+        news
+    }
+
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Hot> {
+        let at = *self.places.get(&(key.digest() as u64))? as usize;
+        (self.counters[at].key == *key).then(|| self.hot(at))
+    }
+
+    fn hot(&self, at: usize) -> Hot {
+        let Counter { key, over, cost_millis, lifetime_secs, .. } = &self.counters[at];
+        Hot {
+            key: key.clone(),
+            hits: self.hits[at],
+            over: *over,
+            cost_millis: *cost_millis,
+            lifetime_secs: *lifetime_secs,
+        }
+    }
+
+    pub(super) fn decay(&mut self) {
+        for (hits, counter) in self.hits.iter_mut().zip(&mut self.counters) {
+            *hits /= 2;
+            counter.over /= 2;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counters.len()
+    }
+}
+
+/// A digest is uniform: it is used as it is.
+#[derive(Default)]
+pub(super) struct Identity(u64);
+
+impl std::hash::Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not reached by `u64`; correct all the same.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}
