@@ -9,22 +9,13 @@ mod shard;
 use std::{fmt, sync::Arc};
 
 use edge_cache_core::{CacheKey, Head};
-use http::HeaderName;
 use parking_lot::Mutex;
 
 use self::shard::Shard;
+use crate::ALLOWED_HEADERS;
 
 /// Shards, so that threads that count do not wait for each other.
 const SHARDS: usize = 16;
-
-/// Request headers that may select a hot variant: what they say is of a kind of client and never of one person.
-pub const HEADERS: [HeaderName; 5] = [
-    http::header::ACCEPT,
-    http::header::ACCEPT_ENCODING,
-    http::header::ACCEPT_LANGUAGE,
-    http::header::ORIGIN,
-    HeaderName::from_static("save-data"),
-];
 
 /// A key that is asked for often.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +109,7 @@ impl HotSet {
 /// Whether a key's request can be sent again by anybody: what selects its variant is of a kind of client and not of a person.
 #[must_use]
 pub fn is_impersonal(key: &CacheKey) -> bool {
-    key.selecting().all(|(name, _)| HEADERS.iter().any(|allowed| allowed == name))
+    key.selecting().all(|(name, _)| ALLOWED_HEADERS.iter().any(|allowed| allowed == name))
 }
 
 fn best(n: usize, all: impl Iterator<Item = Hot>) -> Vec<Hot> {
