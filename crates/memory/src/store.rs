@@ -96,6 +96,11 @@ impl MemoryStore {
         self.entries.iter().filter(|(_, kept)| is_so(&kept.entry)).count()
     }
 
+    /// Everything that is held now, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (CacheKey, Entry)> {
+        self.entries.iter().map(|(key, kept)| (CacheKey::clone(&key), kept.entry))
+    }
+
     /// Housekeeping: drops what expired and what is over the budget. moka does it on access; without traffic somebody must call.
     pub fn tidy(&self) {
         self.entries.run_pending_tasks();

@@ -2,6 +2,7 @@
 
 mod explain;
 mod health;
+mod hot;
 mod page;
 mod purge;
 mod token;
@@ -60,6 +61,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
+            .route("/hot", get(hot::hot))
             .route("/purge", post(purge::purge))
             .route("/explain", get(explain::explain))
             .with_state(shared);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod bench;
+mod body;
 mod check;
 mod cli;
 mod demo;
@@ -15,6 +16,7 @@ mod outbox;
 mod serve;
 mod server;
 mod shutdown;
+mod warming;
 
 use std::process::ExitCode;
 

@@ -18,12 +18,13 @@ use edge_cache_origin::{
 use edge_cache_pitchey::{PitcheyOptions, migrate, router};
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+
+use crate::body::ClientBody;
 
 /// Whatever answers when the cache cannot; boxed here, once, inside every tier.
 pub(crate) type Origin =
-    BoxCloneSyncService<Request<RequestBody<Incoming>>, Response<UnsyncBoxBody<Bytes, BoxError>>, Infallible>;
+    BoxCloneSyncService<Request<RequestBody<ClientBody>>, Response<UnsyncBoxBody<Bytes, BoxError>>, Infallible>;
 
 /// What stands behind the cache.
 pub(crate) struct Behind {
@@ -36,7 +37,7 @@ pub(crate) struct Behind {
 }
 
 /// Sends what the tiers ask to HTTP origins.
-pub(crate) type HttpUpstream = Upstream<RequestBody<Incoming>>;
+pub(crate) type HttpUpstream = Upstream<RequestBody<ClientBody>>;
 
 /// The origin that the settings name.
 pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Behind> {
@@ -73,7 +74,7 @@ fn http(upstream: HttpUpstream) -> Origin {
 pub(crate) fn pitchey(database: Database, options: PitcheyOptions) -> Origin {
     let handlers = router(database, options);
     let service = ServiceBuilder::new()
-        .map_request(|req: Request<RequestBody<Incoming>>| req.map(axum::body::Body::new))
+        .map_request(|req: Request<RequestBody<ClientBody>>| req.map(axum::body::Body::new))
         .map_response(|response: Response<axum::body::Body>| {
             response.map(|body| body.map_err(BoxError::from).boxed_unsync())
         })

@@ -4,8 +4,10 @@ use edge_cache::{
     EdgeCache, Settings,
     settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
     telemetry::{LogFormat, init_logs},
+    warmer::Replay,
 };
 use edge_cache_origin::{database::Database, outbox::Consumer};
+use tower::Layer;
 
 use crate::{
     admin,
@@ -16,6 +18,7 @@ use crate::{
     origin::{self, Behind, HttpUpstream, Origin},
     outbox, server,
     shutdown::Signals,
+    warming,
 };
 
 /// How long the last word to the other nodes may take.
@@ -103,6 +106,8 @@ pub(crate) struct Running {
     origin: Origin,
     listener: tokio::net::TcpListener,
     outbox: Option<Consumer>,
+    /// What is asked for beside what is hot.
+    plan: Vec<Replay>,
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     /// Where operators connect, and what they get.
@@ -118,6 +123,7 @@ impl Running {
         outbox: Option<Consumer>,
     ) -> anyhow::Result<Self> {
         let Behind { origin, database, upstream } = behind;
+        let plan = warming::plan(settings)?;
         listener::raise_descriptor_limit();
         if let Some(database) = &database {
             origin::watch(cache.metrics(), database);
@@ -141,17 +147,20 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, address, admin })
+        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, address, admin, plan })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, origin, outbox, listener, address, admin } = self;
+        let Self { settings, cache, origin, outbox, listener, address, admin, plan } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
+        let service = cache.layer().layer(origin);
+        let progress = outbox.as_ref().map(Consumer::progress);
+        let warmer = warming::start(&cache, service.clone(), plan, progress);
         let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
@@ -161,16 +170,22 @@ impl Running {
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        server::run(listener, &cache, origin, &settings, &mut signals, stopping).await;
+        server::run(listener, &cache, service, &settings, &mut signals, stopping).await;
+        if let Some(warmer) = warmer {
+            warmer.abort();
+        }
         if let Some(outbox) = outbox {
             // What it has not marked done, the next one purges again.
             outbox.abort();
         }
-        housekeeping.abort();
         if let Some(operators) = operators {
             // Nobody would publish what is purged from here on.
             operators.abort();
         }
+        if tokio::time::timeout(LEAVE, cache.keep()).await.is_err() {
+            tracing::warn!("what is hot was not kept in time");
+        }
+        housekeeping.abort();
         match tokio::time::timeout(LEAVE, cache.leave()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "left without a word to redis"),

@@ -7,10 +7,12 @@ mod interim;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache::{
-    EdgeCache,
+    Cached, EdgeCache,
     settings::{LimitSettings, Settings},
 };
 use futures_util::FutureExt;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -21,25 +23,24 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout},
 };
-use tower::Layer;
+use tower::ServiceExt;
 
 use self::{
     first_bytes::FirstBytes,
     front::{Front, House, Visit},
     interim::{Interim, WithInterim},
 };
-use crate::{origin::Origin, shutdown::Signals};
+use crate::{body::ClientBody, origin::Origin, shutdown::Signals};
 
-/// Serves `cache` over `origin` on `listener` until a signal, tells `stopping`, then drains until a second one.
+/// Serves `service`, which `cache` stands before, on `listener` until a signal, tells `stopping`, then drains until a second one.
 pub(crate) async fn run(
     listener: TcpListener,
     cache: &EdgeCache,
-    origin: Origin,
+    service: Cached<Origin>,
     settings: &Settings,
     signals: &mut Signals,
     stopping: impl FnOnce(),
 ) {
-    let service = cache.layer().layer(origin);
     let http = builder(&settings.limits);
     let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
     let house = Arc::new(House {
@@ -61,6 +62,7 @@ pub(crate) async fn run(
         let visit = Visit { house: Arc::clone(&house), client, trusted, interim: Arc::clone(&interim) };
         let front = Front::new(service.clone(), Arc::new(visit));
         let stream = WithInterim::new(FirstBytes::within(settings.limits.head_timeout, stream), interim);
+        let front = front.map_request(|request: Request<Incoming>| request.map(ClientBody::from));
         let connection =
             http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
         // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.

@@ -16,7 +16,15 @@ use edge_cache_tier::{
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
-use crate::{EdgeCache, Settings, compress::CompressLayer, settings::SettingsError};
+use edge_cache_warmer::HotSet;
+
+use crate::{
+    EdgeCache, Settings,
+    cache::Parts,
+    compress::CompressLayer,
+    settings::{SettingsError, WarmSettings},
+    warm::{self, Warming},
+};
 
 /// Chooses what a cache is made of. Everything has a default: a memory tier of 256 MiB, no Redis, the guarded policy.
 #[derive(Clone, Debug)]
@@ -32,6 +40,7 @@ pub struct EdgeCacheBuilder {
     rng: SharedRng,
     after_write: Option<AfterWrite>,
     permits: Option<Permits>,
+    warm: WarmSettings,
 }
 
 /// Why a cache cannot be built.
@@ -59,6 +68,7 @@ impl Default for EdgeCacheBuilder {
             rng: Arc::new(SystemRng),
             after_write: None,
             permits: None,
+            warm: WarmSettings::default(),
         }
     }
 }
@@ -79,6 +89,7 @@ impl EdgeCacheBuilder {
         self.compress_bytes_min = settings.compression.bytes_min;
         self.memory = settings.memory.clone();
         self.redis = settings.redis.clone();
+        self.warm = settings.warm.clone();
         self.routes.extend(settings.declared_routes()?);
         Ok(self)
     }
@@ -146,6 +157,12 @@ impl EdgeCacheBuilder {
         self
     }
 
+    /// How the cache is kept warm. Default: what is hot is counted, and kept warm once somebody runs a [`Warmer`](crate::Warmer).
+    pub fn warm(mut self, warm: WarmSettings) -> Self {
+        self.warm = warm;
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
@@ -164,8 +181,19 @@ impl EdgeCacheBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self) -> Result<EdgeCache, BuildError> {
-        let Self { mut keying, routes, memory, redis, mut tier, compress_bytes_min, clock, rng, after_write, permits } =
-            self;
+        let Self {
+            mut keying,
+            routes,
+            memory,
+            redis,
+            mut tier,
+            compress_bytes_min,
+            clock,
+            rng,
+            after_write,
+            permits,
+            warm: warm_settings,
+        } = self;
         let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
@@ -190,11 +218,37 @@ impl EdgeCacheBuilder {
         let redis = redis.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
         let carrier =
             backplane.clone().map(|redis| Arc::new(Carrier { redis, acknowledge_timeout }) as Arc<dyn Backplane>);
-        let purger = Purger::new(markers, keying.clone(), clock, events, carrier);
+        let began = markers.start();
+        let purger = Purger::new(markers, keying.clone(), Arc::clone(&clock), events, carrier);
+        let warming = warm_settings.enabled.then(|| {
+            Warming::new(warm::Parts {
+                hot: HotSet::new(warm_settings.keys_max),
+                settings: warm_settings,
+                board: redis.store().map(RedisStore::hot_board),
+                memory: memory.store().cloned().zip(memory.keeper()),
+                further: redis.keeper(),
+                purger: purger.clone(),
+                pressure: memory.pressure().or(redis.pressure()).cloned(),
+                clock,
+                rng,
+                began,
+            })
+        });
         let invalidate = InvalidateLayer::new(purger.clone())
             .keeping([memory.keeper(), redis.keeper()].into_iter().flatten())
             .after(after_write);
-        Ok(EdgeCache::new(keying, invalidate, (memory, redis), compress, (purger, backplane), metrics, permits))
+        Ok(EdgeCache::new(Parts {
+            keying,
+            invalidate,
+            memory,
+            redis,
+            compress,
+            purger,
+            backplane,
+            metrics,
+            permits,
+            warming,
+        }))
     }
 }
 

@@ -12,6 +12,7 @@ use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
 use edge_cache_tier::{
     Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Located, Purge, Purger, Tier, TierLayer, TierReport,
 };
+use edge_cache_warmer::{HotSet, Warm, WarmLayer};
 use http::HeaderMap;
 use tower_layer::Layer;
 
@@ -19,6 +20,7 @@ use crate::{
     EdgeCacheBuilder,
     compress::{Compress, CompressLayer},
     governor::{Governed, Governor},
+    warm::{Warmer, Warming, Warmth},
 };
 
 /// A cache: its tiers, its purger and its metrics. Cheap to clone; clones are the same cache.
@@ -29,13 +31,29 @@ pub struct EdgeCache {
     backplane: Option<RedisBackplane>,
     metrics: Metrics,
     governor: Option<Governor>,
+    warming: Option<Warming>,
 }
 
-/// The cache as a Tower layer: `Observe · Key · Invalidate · Tier<Memory> · Tier<Redis> · Compress`.
+/// What a cache is made of.
+pub(crate) struct Parts {
+    pub(crate) keying: Keying,
+    pub(crate) invalidate: InvalidateLayer,
+    pub(crate) memory: TierLayer<MemoryStore>,
+    pub(crate) redis: TierLayer<RedisStore>,
+    pub(crate) compress: CompressLayer,
+    pub(crate) purger: Purger,
+    pub(crate) backplane: Option<RedisBackplane>,
+    pub(crate) metrics: Metrics,
+    pub(crate) permits: Option<Permits>,
+    pub(crate) warming: Option<Warming>,
+}
+
+/// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Compress`.
 #[derive(Clone, Debug)]
 pub struct EdgeCacheLayer {
     observe: ObserveLayer,
     key: KeyLayer,
+    warm: WarmLayer,
     invalidate: InvalidateLayer,
     memory: TierLayer<MemoryStore>,
     redis: TierLayer<RedisStore>,
@@ -43,14 +61,14 @@ pub struct EdgeCacheLayer {
 }
 
 /// A service behind the cache.
-pub type Cached<S> = Observe<Key<Invalidate<Tier<MemoryStore, Tier<RedisStore, Compress<S>>>>>>;
+pub type Cached<S> = Observe<Key<Warm<Invalidate<Tier<MemoryStore, Tier<RedisStore, Compress<S>>>>>>>;
 
 impl<S> Layer<S> for EdgeCacheLayer {
     type Service = Cached<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let tiers = self.memory.layer(self.redis.layer(self.compress.layer(inner)));
-        self.observe.layer(self.key.layer(self.invalidate.layer(tiers)))
+        self.observe.layer(self.key.layer(self.warm.layer(self.invalidate.layer(tiers))))
     }
 }
 
@@ -60,15 +78,8 @@ impl EdgeCache {
         EdgeCacheBuilder::default()
     }
 
-    pub(crate) fn new(
-        keying: Keying,
-        invalidate: InvalidateLayer,
-        (memory, redis): (TierLayer<MemoryStore>, TierLayer<RedisStore>),
-        compress: CompressLayer,
-        (purger, backplane): (Purger, Option<RedisBackplane>),
-        metrics: Metrics,
-        permits: Option<Permits>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { keying, invalidate, memory, redis, compress, purger, backplane, metrics, permits, warming } = parts;
         if let Some(store) = memory.store() {
             watch_memory(&metrics, store);
         }
@@ -86,12 +97,43 @@ impl EdgeCache {
         let layer = EdgeCacheLayer {
             observe: ObserveLayer::new(metrics.clone()),
             key: KeyLayer::new(keying),
+            warm: warming.as_ref().map_or(WarmLayer::off(), |warming| WarmLayer::new(warming.hot().clone())),
             invalidate,
             memory,
             redis,
             compress,
         };
-        Self { layer, purger, backplane, metrics, governor }
+        if let Some(warming) = &warming {
+            warming.watch(&metrics);
+        }
+        Self { layer, purger, backplane, metrics, governor, warming }
+    }
+
+    /// Who keeps this cache warm, by asking `service`: the service that clients ask, with this cache's layer around it. `None` where
+    /// warming is off. From now on the node is not ready until it is warm, or has been warmed for long enough.
+    pub fn warmer<S>(&self, service: S) -> Option<Warmer<S>> {
+        self.warming.clone().map(|warming| Warmer::new(warming, service))
+    }
+
+    /// How warm the node is since its start.
+    #[must_use]
+    pub fn warmth(&self) -> Warmth {
+        self.warming.as_ref().map_or_else(Warmth::default, Warming::warmth)
+    }
+
+    /// What is asked for most; `None` where it is not counted.
+    #[must_use]
+    pub fn hot(&self) -> Option<&HotSet> {
+        self.warming.as_ref().map(Warming::hot)
+    }
+
+    /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, and what is hot here in Redis.
+    /// Call it when nothing is served any more, and before [`leave`](Self::leave). Bound it by a deadline of your own.
+    pub async fn keep(&self) {
+        if let Some(warming) = &self.warming {
+            warming.share().await;
+            warming.keep().await;
+        }
     }
 
     /// The layer. Every service that it makes shares this cache.

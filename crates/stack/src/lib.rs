@@ -28,6 +28,7 @@ mod cache;
 pub mod compress;
 mod governor;
 pub mod settings;
+pub mod warm;
 
 pub use edge_cache_core::{
     self as core,
@@ -39,6 +40,7 @@ pub use edge_cache_policy::{self as policy, Mode};
 pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology};
 pub use edge_cache_telemetry::{self as telemetry, Metrics};
 pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TierConfig};
+pub use edge_cache_warmer::{self as warmer, HotSet};
 pub use edge_cache_wire as wire;
 
 pub use self::{
@@ -46,4 +48,5 @@ pub use self::{
     cache::{Cached, EdgeCache, EdgeCacheLayer},
     governor::Governed,
     settings::{Settings, SettingsError},
+    warm::Warmer,
 };

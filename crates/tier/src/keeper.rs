@@ -2,12 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use edge_cache_core::{CacheKey, Entry, Store};
+use edge_cache_core::{
+    CacheKey, Entry, Head, Judgement, Kind, Store,
+    marker::{Standing, Start, Verdict},
+};
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::{
     tier::{layer::Shared, plan::Exchange},
-    variants::Variant,
+    variants::{Variant, VariantIndex},
 };
 
 /// A tier as somewhere to keep an answer that no fill of its own brought.
@@ -20,6 +23,38 @@ impl fmt::Debug for Keeper {
     }
 }
 
+impl Keeper {
+    /// Whether the tier holds a fresh answer under `key`, of the whole resource or of one variant.
+    pub async fn is_fresh(&self, key: &CacheKey) -> bool {
+        self.0.fresh(key.clone()).await.is_some()
+    }
+
+    /// Brings what `from` holds fresh under `key` into this tier, with its instants and its fence. Nobody is asked for what `from` does not
+    /// hold. Tells whether this tier has it now.
+    pub async fn promote(&self, from: &Self, key: &CacheKey) -> bool {
+        let Some(entry) = from.0.fresh(key.clone()).await else { return false };
+        let variant = key.is_variant().then(|| Variant::of_key(key)).flatten();
+        if key.is_variant() && variant.is_none() {
+            return false;
+        }
+        self.0.keep(key.base(), entry, variant).await;
+        true
+    }
+
+    /// Takes back what an earlier run of this process held under `key`, with its instants. It is judged by the purges of the order that the
+    /// tiers share; where this node is alone, as what was read at `alone_since`, a moment of this run from before anything was served:
+    /// whoever kept it must have seen to it that it was not purged until then. Tells whether it is of any use.
+    pub async fn restore(&self, key: CacheKey, entry: &Entry, alone_since: &Start) -> bool {
+        match self.0.admit(entry, alone_since) {
+            Some(entry) => {
+                self.0.keep(key, entry, None).await;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// What a [`Keeper`] can do, whatever its store.
 pub(crate) trait Keep: Send + Sync {
     fn body_bytes_max(&self) -> u64;
@@ -28,6 +63,12 @@ pub(crate) trait Keep: Send + Sync {
     fn complete(&self, exchange: &mut Exchange<'_>);
 
     fn keep(&self, base: CacheKey, entry: Entry, variant: Option<Variant>) -> BoxFuture<'static, ()>;
+
+    /// The whole answer under `key` that could be served as a hit.
+    fn fresh(&self, key: CacheKey) -> BoxFuture<'static, Option<Entry>>;
+
+    /// An entry of another run as one of this one, unless it was purged or nobody can know.
+    fn admit(&self, entry: &Entry, alone_since: &Start) -> Option<Entry>;
 }
 
 impl<St: Store> Keep for Arc<Shared<St>> {
@@ -41,5 +82,34 @@ impl<St: Store> Keep for Arc<Shared<St>> {
 
     fn keep(&self, base: CacheKey, entry: Entry, variant: Option<Variant>) -> BoxFuture<'static, ()> {
         crate::tier::keep(Arc::clone(self), base, entry, variant).boxed()
+    }
+
+    fn fresh(&self, key: CacheKey) -> BoxFuture<'static, Option<Entry>> {
+        let shared = Self::clone(self);
+        async move {
+            if key.is_variant() {
+                // A variant that its index does not lead to any more is dead.
+                let index = shared.found(shared.store.get(&key.base()).await)?;
+                let index = (index.head().kind == Kind::VariantIndex).then(|| VariantIndex::decode(index.body()))??;
+                index.holds(&key).then_some(())?;
+            }
+            let entry = shared.found(shared.store.get(&key).await)?;
+            let head = entry.head();
+            let is_fresh = matches!(head.freshness.judge(shared.clock.now()), Judgement::Fresh { .. });
+            (head.kind == Kind::Response && is_fresh && shared.markers.judge(&entry) == Verdict::Live).then_some(entry)
+        }
+        .boxed()
+    }
+
+    fn admit(&self, entry: &Entry, alone_since: &Start) -> Option<Entry> {
+        let entry = match self.markers.standing() {
+            // Only who numbers its purges itself has orders that end with it.
+            Standing::Alone if !self.markers.knows(&entry.head().fence) => {
+                let head = Head { fence: alone_since.fence, ..Head::clone(entry.head()) };
+                Entry::new(Arc::new(head), entry.body().clone(), *alone_since)
+            }
+            _ => self.markers.admit(entry)?,
+        };
+        (self.markers.judge(&entry) == Verdict::Live).then_some(entry)
     }
 }

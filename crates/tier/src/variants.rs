@@ -48,6 +48,21 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// The variant whose key this is; `None` for a key that names headers that cannot be.
+    pub(crate) fn of_key(key: &CacheKey) -> Option<Self> {
+        let mut names = Vec::new();
+        let mut accept_language = None;
+        for (name, value) in key.selecting() {
+            names.push(HeaderName::try_from(name).ok()?);
+            if name == header::ACCEPT_LANGUAGE.as_str() {
+                accept_language = value.map(Bytes::copy_from_slice);
+            }
+        }
+        Some(Self { index: VariantIndex { names, variants: Vec::new() }, key: key.clone(), accept_language })
+    }
+}
+
 impl VariantIndex {
     /// The key that `headers` select.
     pub(crate) fn select(&self, base: &CacheKey, headers: &HeaderMap) -> CacheKey {

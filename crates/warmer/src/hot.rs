@@ -65,6 +65,12 @@ impl HotSet {
         self.shard(key).lock().record(key, head.fill_millis.max(1), lifetime_secs);
     }
 
+    /// Counts `hits` requests of an earlier run.
+    pub fn restore(&self, key: &CacheKey, head: &Head, hits: u32) {
+        self.record(key, head);
+        self.shard(key).lock().add(key, hits.saturating_sub(1));
+    }
+
     /// The `n` keys that save most, the most first.
     #[must_use]
     pub fn top(&self, n: usize) -> Vec<Hot> {

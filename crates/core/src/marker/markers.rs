@@ -284,6 +284,13 @@ impl Markers {
         self.is_in_step(self.lease_until.load(Ordering::Acquire))
     }
 
+    /// Whether `fence` belongs to the order that this node follows.
+    #[must_use]
+    pub fn knows(&self, fence: &Fence) -> bool {
+        let incarnation = self.order.load().incarnation;
+        incarnation != 0 && fence.incarnation == incarnation
+    }
+
     /// Takes in a copy that another node may have made, found in a shared tier: it belongs to what this node holds from now on, with the
     /// fence of whoever filled it. `None` if it is of another order, or this node is not in step: nobody here could judge it.
     #[must_use]

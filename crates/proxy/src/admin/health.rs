@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use axum::{Json, extract::State};
-use edge_cache::Standing;
+use edge_cache::{Standing, warm::Warmth};
 use edge_cache_origin::database::Value;
 use http::StatusCode;
 use serde_json::json;
@@ -29,7 +29,8 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// `GET /health/ready`: each part, and whether to send requests here. A tier or database that is down makes it degraded, not
+/// `GET /health/ready`: each part, and whether to send requests here: not while the node is still cold, or drains. A tier or database that is
+/// down makes it degraded, not
 /// unready: the cache goes on answering what it holds.
 pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<serde_json::Value>) {
     let word = |ok| if ok { "ok" } else { "down" };
@@ -55,11 +56,14 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
     });
     let origin = part(origin.is_some(), origin.unwrap_or(false));
     let draining = shared.readiness.draining.load(Ordering::Acquire);
-    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let Warmth { readiness, held, hot, .. } = shared.cache.warmth();
+    let ready = !draining && readiness.is_ready();
+    let status = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut answer = json!({
-        "ready": !draining,
+        "ready": ready,
         "degraded": degraded,
         "draining": draining,
+        "warm": { "state": readiness.as_str(), "held": held, "hot": hot },
         "parts": { "memory": memory, "redis": redis, "backplane": backplane, "database": database, "origin": origin },
     });
     if let Some(following) = shared.cache.following() {

@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod origin;
 mod route;
+mod warm;
 
 use edge_cache_core::route::Route;
 use edge_cache_memory::MemoryConfig;
@@ -31,6 +32,7 @@ pub use self::{
     log::{LogFormatSetting, LogSettings},
     origin::{OriginKind, OriginSettings},
     route::{RouteIdentity, RouteSettings},
+    warm::WarmSettings,
 };
 
 /// Everything that can be configured.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub memory: MemoryConfig,
     /// `[redis]`: the Redis tier.
     pub redis: RedisConfig,
+    /// `[warm]`: never cold.
+    pub warm: WarmSettings,
     /// `[limits]`: of connections and requests.
     pub limits: LimitSettings,
     /// `[log]`: what is logged.
@@ -89,6 +93,7 @@ impl Settings {
             return Err(SettingsError::rule("log.filter", format!("\"{}\"", self.log.filter), error));
         }
         self.cache.validate()?;
+        self.warm.validate()?;
         self.limits.validate()?;
         self.origin.validate()?;
         if (self.origin.kind == OriginKind::Pitchey || self.outbox.enabled) && !self.database.url.is_empty() {

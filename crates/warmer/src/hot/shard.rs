@@ -59,6 +59,14 @@ impl Shard {
         }
     }
 
+    /// Adds to a key that is counted; no news.
+    pub(super) fn add(&mut self, key: &CacheKey, hits: u32) {
+        if let Some(place) = self.places.get(&(key.digest() as u64)) {
+            let at = *place as usize;
+            self.hits[at] = self.hits[at].saturating_add(hits);
+        }
+    }
+
     pub(super) fn all(&self) -> Vec<Hot> {
         (0..self.counters.len()).map(|at| self.hot(at)).collect()
     }
