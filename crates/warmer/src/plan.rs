@@ -28,37 +28,34 @@ mod values;
 
 pub use self::error::{PlanError, PlanProblem};
 
-use self::{error::Place, file::File};
+use self::{
+    error::Place,
+    file::{Entry, File},
+};
 use crate::{Wanted, replay::ReplayError};
 
 /// Most URLs of one plan.
 pub const URLS_MAX: usize = 100_000;
 
-/// The URLs that `text` names, in its order: first the single ones, then each template's. In a template the last placeholder of the path changes
-/// fastest. `file` is what errors call it.
+/// The URLs that `text` names, in its order; of a template's, the last placeholder of the path changes fastest. `file` is what errors call it.
 ///
 /// # Errors
 /// What is wrong, where, and what would be right.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Wanted>, PlanError> {
     let place = Place { file, text };
-    let File { url, template } = File::parse(&place)?;
     let mut all = Vec::new();
-    for entry in url {
-        let path = entry.path.get_ref();
-        let wanted = file::wanted(&place, &entry.path, path.clone(), entry.authority.as_ref(), &entry.headers)?;
-        checked(&place, &entry.path, &wanted)?;
-        all.push(wanted);
-    }
-    for entry in template {
-        let paths = template::expand(&place, &entry.path, &entry.values, URLS_MAX.saturating_sub(all.len()))?;
-        for path in paths {
-            let wanted = file::wanted(&place, &entry.path, path, entry.authority.as_ref(), &entry.headers)?;
-            checked(&place, &entry.path, &wanted)?;
+    for Entry { path, authority, headers, values } in File::parse(&place)?.in_order() {
+        let room = URLS_MAX.saturating_sub(all.len());
+        let paths = match &values {
+            Some(values) => template::expand(&place, &path, values, room)?,
+            None if room == 0 => return Err(place.at(path.span(), PlanProblem::TooManyUrls { max: URLS_MAX })),
+            None => vec![path.get_ref().clone()],
+        };
+        for one in paths {
+            let wanted = file::wanted(&place, &path, one, authority.as_ref(), &headers)?;
+            checked(&place, &path, &wanted)?;
             all.push(wanted);
         }
-    }
-    if all.len() > URLS_MAX {
-        return Err(place.anywhere(PlanProblem::TooManyUrls { count: all.len(), max: URLS_MAX }));
     }
     Ok(all)
 }

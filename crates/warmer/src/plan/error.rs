@@ -37,8 +37,8 @@ pub enum PlanProblem {
     Values { name: String, rule: &'static str },
     #[error("template `{path}`: makes {count} URLs, at most {max} fit into the plan")]
     TooManyFromTemplate { path: String, count: u128, max: usize },
-    #[error("{count} URLs: must be at most {max}")]
-    TooManyUrls { count: usize, max: usize },
+    #[error("more than {max} URLs")]
+    TooManyUrls { max: usize },
 }
 
 /// A plan's text and its name.

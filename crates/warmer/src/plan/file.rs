@@ -11,32 +11,43 @@ use crate::Wanted;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
-    pub(super) url: Vec<Url>,
-    pub(super) template: Vec<Template>,
+    url: Vec<Url>,
+    template: Vec<Template>,
 }
 
 /// `[[url]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Url {
-    pub(super) path: Spanned<String>,
-    pub(super) authority: Option<String>,
+struct Url {
+    path: Spanned<String>,
+    authority: Option<String>,
     #[serde(default)]
-    pub(super) headers: Headers,
+    headers: Headers,
 }
 
 /// `[[template]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Template {
-    pub(super) path: Spanned<String>,
-    pub(super) authority: Option<String>,
+struct Template {
+    path: Spanned<String>,
+    authority: Option<String>,
     #[serde(default)]
-    pub(super) headers: Headers,
+    headers: Headers,
     #[serde(default)]
-    pub(super) values: BTreeMap<String, Spanned<toml::Value>>,
+    values: Values,
 }
 
+/// Either of them.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) path: Spanned<String>,
+    pub(super) authority: Option<String>,
+    pub(super) headers: Headers,
+    /// A template's.
+    pub(super) values: Option<Values>,
+}
+
+pub(super) type Values = BTreeMap<String, Spanned<toml::Value>>;
 pub(super) type Headers = BTreeMap<String, Spanned<String>>;
 
 impl File {
@@ -45,6 +56,21 @@ impl File {
             Some(span) => place.at(span, PlanProblem::Toml(error)),
             None => place.anywhere(PlanProblem::Toml(error)),
         })
+    }
+
+    /// What it names, as it stands in the file.
+    pub(super) fn in_order(self) -> Vec<Entry> {
+        let urls = self.url.into_iter().map(|Url { path, authority, headers }| {
+            let values = None;
+            Entry { path, authority, headers, values }
+        });
+        let templates = self.template.into_iter().map(|Template { path, authority, headers, values }| {
+            let values = Some(values);
+            Entry { path, authority, headers, values }
+        });
+        let mut all: Vec<Entry> = urls.chain(templates).collect();
+        all.sort_by_key(|entry| entry.path.span().start);
+        all
     }
 }
 

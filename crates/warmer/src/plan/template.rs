@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
+use toml::Spanned;
 
-use toml::{Spanned, Value};
-
-use super::{PlanError, PlanProblem, error::Place, values};
+use super::{PlanError, PlanProblem, error::Place, file::Values, values};
 
 /// A piece of a template's path.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +14,7 @@ enum Piece<'a> {
 pub(super) fn expand(
     place: &Place<'_>,
     path: &Spanned<String>,
-    values: &BTreeMap<String, Spanned<Value>>,
+    values: &Values,
     max: usize,
 ) -> Result<Vec<String>, PlanError> {
     let whole = path.get_ref();

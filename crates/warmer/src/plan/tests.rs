@@ -9,18 +9,22 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn urls_come_first_then_templates_and_the_last_placeholder_changes_fastest() {
+fn the_order_is_the_file_s_and_the_last_placeholder_changes_fastest() {
     let text = r#"
         [[template]]
         path = "/{tab}?limit={limit}&tab={tab}&offset={offset}"
         values = { tab = ["new", "old"], limit = [4, 10], offset = { from = 0, to = 5, step = 5 } }
         [[url]]
         path = "/a"
+        [[template]]
+        path = "/{z}"
+        values = { z = ["z"] }
+        [[url]]
+        path = "/b"
     "#;
     assert_eq!(
         paths(text),
         [
-            "/a",
             "/new?limit=4&tab=new&offset=0",
             "/new?limit=4&tab=new&offset=5",
             "/new?limit=10&tab=new&offset=0",
@@ -29,6 +33,9 @@ fn urls_come_first_then_templates_and_the_last_placeholder_changes_fastest() {
             "/old?limit=4&tab=old&offset=5",
             "/old?limit=10&tab=old&offset=0",
             "/old?limit=10&tab=old&offset=5",
+            "/a",
+            "/z",
+            "/b",
         ]
     );
     assert!(paths("").is_empty());
@@ -101,5 +108,7 @@ fn the_number_of_urls_is_bounded_before_they_are_made() {
     );
     let text = "[[url]]\npath = '/x'\n[[template]]\npath = '/{a}'\nvalues = { a = { from = 1, to = 100000 } }";
     assert!(error(text).contains("makes 100000 URLs, at most 99999 fit"), "{}", error(text));
-    assert_eq!(paths(&text.replace("100000", "99999")).len(), 100_000);
+    let full = text.replace("100000", "99999");
+    assert_eq!(paths(&full).len(), 100_000);
+    assert!(error(&format!("{full}\n[[url]]\npath = '/y'")).contains("w.toml:7: more than 100000 URLs"));
 }

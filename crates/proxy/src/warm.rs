@@ -1,0 +1,77 @@
+//! `cache-proxy warm`: asks running proxies for what their readers will ask for. A job for cron and for deploy pipelines.
+
+mod args;
+mod client;
+mod progress;
+mod resume;
+mod said;
+mod sources;
+mod sql;
+mod summary;
+mod watch;
+
+use std::process::ExitCode;
+
+use edge_cache_warmer::{Go, Replay, ReplayError, Report, Target, Wanted, run as warm};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::args::Args;
+use self::{args::Checked, client::Client, progress::Progress, watch::Watch};
+use crate::{exit::UsageError, load::publish::publish, shutdown::Signals};
+
+/// More failed than `--max-failed` allows.
+const SOME_FAILED: u8 = 2;
+
+/// `cache-proxy warm`.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let checked = args.check()?;
+    let wanted = sources::wanted(&args, &checked).await?;
+    let targets = targets(&checked, &wanted)?;
+    let mut signals = Signals::listen()?;
+    let journal = resume::journal(&args, &checked)?;
+    let mut watch = Watch::new(journal, Progress::start());
+    let report = until_signal(targets, &checked, &mut watch, &mut signals).await;
+    let resumable = watch.end(&report);
+    let json = serde_json::to_string_pretty(&report)? + "\n";
+    publish(&summary::text(&report, resumable), &json, args.json.as_deref())?;
+    Ok(code(&report, args.max_failed))
+}
+
+/// Warms until it is done, or a signal comes.
+async fn until_signal(
+    targets: Vec<Target<Client>>,
+    checked: &Checked,
+    watch: &mut Watch,
+    signals: &mut Signals,
+) -> Report {
+    let cancel = CancellationToken::new();
+    let running = warm(targets, &checked.options, watch, || Go::Go, &cancel);
+    tokio::pin!(running);
+    tokio::select! {
+        report = &mut running => report,
+        () = signals.next() => {
+            cancel.cancel();
+            running.await
+        }
+    }
+}
+
+fn code(report: &Report, max_failed: u64) -> ExitCode {
+    match report {
+        report if report.interrupted => ExitCode::FAILURE,
+        report if report.failed_count() > max_failed => SOME_FAILED.into(),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Everything that is wanted, of each target: with the target's own authority, unless another was named.
+fn targets(checked: &Checked, wanted: &[Wanted]) -> anyhow::Result<Vec<Target<Client>>> {
+    let one = |address: &http::uri::Authority| {
+        let authority = checked.authority.as_deref().unwrap_or(address.as_str());
+        let replays: Result<Vec<Replay>, ReplayError> = wanted.iter().map(|one| one.at("http", authority)).collect();
+        let replays = replays.map_err(|error| UsageError(error.to_string()))?;
+        let asker = Client::new(address.clone(), &checked.options.limits);
+        Ok(Target { name: format!("http://{address}"), asker, replays })
+    };
+    checked.targets.iter().map(one).collect()
+}
