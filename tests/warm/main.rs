@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod gate;
+mod job;
 mod restart;
 mod rounds;
 mod shared;

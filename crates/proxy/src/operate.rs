@@ -1,6 +1,6 @@
 //! Commands for a node that runs, sent to its admin listener.
 
-mod client;
+pub(crate) mod client;
 mod describe;
 
 use std::process::ExitCode;

@@ -1,7 +1,9 @@
-//! `cache-proxy warm`: asks running proxies for what their readers will ask for. A job for cron and for deploy pipelines.
+//! `cache-proxy warm`: asks running proxies, or the stack in this process, for what readers will ask for. A job for cron and for deploy pipelines.
 
 mod args;
 mod client;
+mod direct;
+mod hot_set;
 mod progress;
 mod resume;
 mod said;
@@ -12,11 +14,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-use edge_cache_warmer::{Go, Replay, ReplayError, Report, Target, Wanted, run as warm};
+use edge_cache_warmer::{Ask, Go, Replay, ReplayError, Report, Target, Wanted, run as warm};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::args::Args;
-use self::{args::Checked, client::Client, progress::Progress, watch::Watch};
+use self::{args::Checked, client::Client, direct::Direct, progress::Progress, watch::Watch};
 use crate::{exit::UsageError, load::publish::publish, shutdown::Signals};
 
 /// More failed than `--max-failed` allows.
@@ -26,11 +28,21 @@ const SOME_FAILED: u8 = 2;
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let checked = args.check()?;
     let wanted = sources::wanted(&args, &checked).await?;
-    let targets = targets(&checked, &wanted)?;
     let mut signals = Signals::listen()?;
     let journal = resume::journal(&args, &checked)?;
     let mut watch = Watch::new(journal, Progress::start());
-    let report = until_signal(targets, &checked, &mut watch, &mut signals).await;
+    let report = match args.config.as_ref().filter(|_| args.direct) {
+        None => until_signal(targets(&checked, &wanted)?, &checked, &mut watch, &mut signals).await,
+        Some(config) => {
+            let direct = Direct::start(config).await?;
+            let asker = direct.asker(checked.options.limits.timeout);
+            let authority = checked.authority.as_deref().unwrap_or_default();
+            let targets = vec![Target { name: "direct".to_owned(), asker, replays: replays(&wanted, authority)? }];
+            let report = until_signal(targets, &checked, &mut watch, &mut signals).await;
+            direct.end().await;
+            report
+        }
+    };
     let resumable = watch.end(&report);
     let json = serde_json::to_string_pretty(&report)? + "\n";
     publish(&summary::text(&report, resumable), &json, args.json.as_deref())?;
@@ -38,8 +50,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Warms until it is done, or a signal comes.
-async fn until_signal(
-    targets: Vec<Target<Client>>,
+async fn until_signal<A: Ask>(
+    targets: Vec<Target<A>>,
     checked: &Checked,
     watch: &mut Watch,
     signals: &mut Signals,
@@ -68,10 +80,13 @@ fn code(report: &Report, max_failed: u64) -> ExitCode {
 fn targets(checked: &Checked, wanted: &[Wanted]) -> anyhow::Result<Vec<Target<Client>>> {
     let one = |address: &http::uri::Authority| {
         let authority = checked.authority.as_deref().unwrap_or(address.as_str());
-        let replays: Result<Vec<Replay>, ReplayError> = wanted.iter().map(|one| one.at("http", authority)).collect();
-        let replays = replays.map_err(|error| UsageError(error.to_string()))?;
         let asker = Client::new(address.clone(), &checked.options.limits);
-        Ok(Target { name: format!("http://{address}"), asker, replays })
+        Ok(Target { name: format!("http://{address}"), asker, replays: replays(wanted, authority)? })
     };
     checked.targets.iter().map(one).collect()
+}
+
+fn replays(wanted: &[Wanted], authority: &str) -> Result<Vec<Replay>, UsageError> {
+    let replays: Result<Vec<Replay>, ReplayError> = wanted.iter().map(|one| one.at("http", authority)).collect();
+    replays.map_err(|error| UsageError(error.to_string()))
 }

@@ -27,11 +27,12 @@ use edge_cache_telemetry::{Metrics, Reading, Unit};
 use edge_cache_tier::{Keeper, Purger};
 use edge_cache_warmer::{Hot, HotSet, Replay};
 
-use self::{gate::Gate, snapshot::Kept};
 pub use self::{
+    ask::AskService,
     gate::{Readiness, Warmth},
-    worker::Warmer,
+    worker::{MinFresh, Warmer},
 };
+use self::{gate::Gate, snapshot::Kept};
 use crate::settings::WarmSettings;
 
 /// What warming needs of a cache. Clones share it.

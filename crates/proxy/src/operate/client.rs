@@ -19,7 +19,7 @@ pub(super) async fn post(admin: &str, path: &str, body: &Value) -> anyhow::Resul
     ask(admin, Method::POST, path, body.to_string()).await
 }
 
-pub(super) async fn get(admin: &str, path: &str) -> anyhow::Result<(StatusCode, Value)> {
+pub(crate) async fn get(admin: &str, path: &str) -> anyhow::Result<(StatusCode, Value)> {
     ask(admin, Method::GET, path, String::new()).await
 }
 

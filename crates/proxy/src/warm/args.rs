@@ -14,7 +14,7 @@ With several targets, each URL is asked of each of them, one target after the ot
 Exit codes: 0 everything is warm, 1 it could not be done or was interrupted, 2 more URLs failed than --max-failed allows,
 64 wrong use.";
 
-/// Warms the caches of running proxies: asks for what readers will ask for, and proves that they will find it.
+/// Warms the caches of running proxies, or the Redis that they share: asks for what readers will ask for, and proves that they will find it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
@@ -33,12 +33,27 @@ pub(crate) struct Args {
     /// The database of --sql: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE
     #[arg(long, value_name = "URL", requires = "sql", help_heading = "What to warm")]
     pub(crate) database: Option<String>,
+    /// What is hot on the nodes, and costs most to fill: from the Redis of --config, or from the node of --admin
+    #[arg(long, requires = "nodes", help_heading = "What to warm")]
+    pub(crate) hot_set: bool,
+    /// How much of it: the N hottest
+    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "What to warm", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) hot_top: u32,
+    /// The admin listener of a running node; the token is read from CACHE_PROXY_ADMIN_TOKEN
+    #[arg(long, value_name = "URL", group = "nodes", requires = "hot_set", help_heading = "What to warm")]
+    pub(crate) admin: Option<String>,
+    /// The configuration of the nodes: where --hot-set finds Redis, and --direct the origin too
+    #[arg(long, value_name = "FILE", group = "nodes", help_heading = "Where")]
+    pub(crate) config: Option<PathBuf>,
     /// A header of every request that does not name it itself, as "accept-encoding: gzip": for answers that vary by it
     #[arg(long, value_name = "NAME: VALUE", help_heading = "What to warm")]
     pub(crate) header: Vec<String>,
     /// A running proxy: http://HOST:PORT; several are warmed one after the other
-    #[arg(long, value_name = "URL", required = true, help_heading = "Where")]
+    #[arg(long, value_name = "URL", required_unless_present = "direct", help_heading = "Where")]
     pub(crate) target: Vec<String>,
+    /// No running proxy: fill the Redis of --config from its origin, in this process; needs --authority
+    #[arg(long, conflicts_with = "target", requires_all = ["config", "authority"], help_heading = "Where")]
+    pub(crate) direct: bool,
     /// The Host that readers name, which is part of the cache's key [default: the target's own]
     #[arg(long, value_name = "HOST", help_heading = "Where")]
     pub(crate) authority: Option<String>,
@@ -92,6 +107,9 @@ impl Args {
         if let Some(authority) = &self.authority {
             let usable = Wanted::path("/").at("http", authority);
             usable.map_err(|error| UsageError(format!("--authority: {error}")))?;
+        }
+        if self.config.is_some() && !self.direct && !self.hot_set {
+            return Err(UsageError("--config: says something only to --hot-set and --direct".to_owned()));
         }
         let headers = self.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
         if !(0.001..=100_000.0).contains(&self.rate) {

@@ -39,6 +39,11 @@ pub(super) fn journal(args: &Args, checked: &Checked) -> anyhow::Result<Option<J
 /// What makes it this run: who is asked for what, and how.
 fn digest(args: &Args, checked: &Checked) -> u128 {
     let mut parts: Vec<String> = checked.targets.iter().map(|target| format!("target {target}")).collect();
+    let config = args.config.as_ref().filter(|_| args.direct);
+    parts.extend(config.map(|config| format!("direct {}", config.display())));
+    if args.hot_set {
+        parts.push(format!("hot set {:?} {:?}", args.admin, args.config));
+    }
     parts.push(format!("authority {:?} refresh {} verify {}", args.authority, args.refresh, !args.no_verify));
     parts.extend(args.plan.iter().map(|file| format!("plan {}", file.display())));
     parts.extend(args.from_log.iter().map(|file| format!("log {}", file.display())));

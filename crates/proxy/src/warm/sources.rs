@@ -10,14 +10,14 @@ use anyhow::Context;
 use edge_cache_warmer::{Wanted, log, plan};
 use tokio::task::spawn_blocking;
 
-use super::{Args, args::Checked, sql};
+use super::{Args, args::Checked, hot_set, sql};
 use crate::exit::UsageError;
 
 /// Where the shipped plan is, as seen from where the repository or its container is.
 const PLAN: &str = "config/warm.toml";
 const BUILT_IN: &str = include_str!("../../../../config/warm.toml");
 
-/// All of it, in the order: plans, logs, queries.
+/// All of it, in the order: plans, logs, queries, the hot set.
 pub(super) async fn wanted(args: &Args, checked: &Checked) -> anyhow::Result<Vec<Wanted>> {
     let mut all = Vec::new();
     for file in &args.plan {
@@ -25,7 +25,7 @@ pub(super) async fn wanted(args: &Args, checked: &Checked) -> anyhow::Result<Vec
             .map_err(|error| UsageError(format!("--plan {}: cannot be read: {error}", file.display())))?;
         all.extend(parsed(&file.display().to_string(), &text)?);
     }
-    if args.plan.is_empty() && args.from_log.is_empty() && args.sql.is_empty() {
+    if args.plan.is_empty() && args.from_log.is_empty() && args.sql.is_empty() && !args.hot_set {
         all.extend(usual_plan()?);
     }
     for file in &args.from_log {
@@ -34,6 +34,12 @@ pub(super) async fn wanted(args: &Args, checked: &Checked) -> anyhow::Result<Vec
     if let Some(url) = &args.database {
         all.extend(sql::wanted(url, &args.sql).await?);
     }
+    let hot = match (args.hot_set, &args.admin, &args.config) {
+        (true, Some(admin), _) => hot_set::of_node(admin, args.hot_top as usize).await?,
+        (true, None, Some(config)) => hot_set::of_redis(config, args.hot_top as usize).await?,
+        _ => Vec::new(),
+    };
+    all.extend(hot);
     if all.is_empty() {
         return Err(UsageError("there is nothing to warm: no source names a URL".to_owned()).into());
     }

@@ -1,6 +1,6 @@
 //! Asks the served service itself, as a client would.
 
-use std::{marker::PhantomData, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use edge_cache_core::{BoxError, Deadline, Handoff, Outcome, Priority, Served};
@@ -17,8 +17,8 @@ use super::worker::MinFresh;
 /// Longest body that is read: no tier keeps one as long.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
-/// Asks a service in this process.
-pub(super) struct AskService<S, B> {
+/// Asks a service in this process, at the lowest priority: one with the cache's layer around it.
+pub struct AskService<S, B> {
     service: S,
     timeout: Duration,
     min_fresh: Arc<MinFresh>,
@@ -36,8 +36,15 @@ impl<S: Clone, B> Clone for AskService<S, B> {
     }
 }
 
+impl<S, B> fmt::Debug for AskService<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AskService").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
 impl<S, B> AskService<S, B> {
-    pub(super) fn new(service: S, timeout: Duration, min_fresh: MinFresh) -> Self {
+    /// Asks `service`, whose origin may work for at most `timeout` on each; an answer that is to be found fresh must be so for `min_fresh`.
+    pub fn new(service: S, timeout: Duration, min_fresh: MinFresh) -> Self {
         Self { service, timeout, min_fresh: Arc::new(min_fresh), _body: PhantomData }
     }
 

@@ -26,7 +26,7 @@ const HALF_LIFE: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// For how many seconds from now each answer must be fresh, by the digest of what is asked.
-pub(super) type MinFresh = HashMap<u128, u64>;
+pub type MinFresh = HashMap<u128, u64>;
 type Before = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Keeps a cache warm by asking the very service that clients ask: spawn its [`run`](Self::run), and drop it to stop.
