@@ -115,6 +115,11 @@ impl EdgeCache {
         self.warming.clone().map(|warming| Warmer::new(warming, service))
     }
 
+    #[cfg(test)]
+    pub(crate) fn warming(&self) -> Option<&Warming> {
+        self.warming.as_ref()
+    }
+
     /// How warm the node is since its start.
     #[must_use]
     pub fn warmth(&self) -> Warmth {

@@ -47,6 +47,6 @@ pub use self::{
     builder::{BuildError, EdgeCacheBuilder},
     cache::{Cached, EdgeCache, EdgeCacheLayer},
     governor::Governed,
-    settings::{Settings, SettingsError},
+    settings::{Settings, SettingsError, WarmSettings},
     warm::Warmer,
 };

@@ -7,6 +7,8 @@ mod ask;
 mod gate;
 mod snapshot;
 mod start;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{

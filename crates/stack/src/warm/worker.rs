@@ -168,7 +168,7 @@ impl Warming {
     }
 
     /// One round: what is hot and ends before the next one is asked for by the node that leads; the others take what it has stored.
-    async fn round<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], every: Duration) {
+    pub(super) async fn round<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], every: Duration) {
         self.share().await;
         let keys = self.hottest().await;
         if !self.leads().await {
