@@ -6,6 +6,7 @@ use edge_cache::{Settings, settings::OriginKind};
 use crate::{
     cli::{CheckArgs, ConfigArgs},
     exit::UsageError,
+    warming,
 };
 
 /// The reference configuration: every key with its default.
@@ -15,6 +16,7 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../config/cache-proxy.toml
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let settings = Settings::load(&args.config)?;
     runnable(&settings)?;
+    warming::plan(&settings)?;
     let redis = if settings.redis.url.is_empty() { "off".to_owned() } else { settings.redis.url_redacted() };
     let admin = if settings.listen.admin.is_empty() { "off" } else { &settings.listen.admin };
     let mut out = std::io::stdout().lock();
