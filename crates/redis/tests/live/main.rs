@@ -72,6 +72,12 @@ async fn copy(store: &RedisStore, start: Start, tag: &str) -> Entry {
 }
 
 #[tokio::test]
+async fn it_keeps_the_contract() {
+    let redis = Redis::start().await.unwrap();
+    edge_cache_testkit::contract::store_contract(&store(&redis)).await;
+}
+
+#[tokio::test]
 async fn entries_come_back_until_they_are_removed_or_over() {
     let redis = Redis::start().await.unwrap();
     let (store, (markers, _)) = (store(&redis), node(&redis).await);

@@ -1,0 +1,42 @@
+//! The disk tier's store over fjall, and the order of purges that is kept beside it.
+//!
+//! For a node that has a disk and no Redis: what it cached, and every purge that was acknowledged, are still known after a restart,
+//! however the process ended. [`open`] gives both from one folder.
+//!
+//! - **Entries** wait in memory until there are some MiB of them, or somebody calls [`DiskStore::flush`]; then they are written as one
+//!   sorted table, without a journal. So an unclean end loses what waited, and nothing else. The disk is taken in sixteenths of the
+//!   capacity; the oldest goes whole when the budget is spent. What is damaged is a miss.
+//! - **The order** ([`DiskOrder`]) is a file of its own: a purge is in it, synchronised, before it is acknowledged. If anything is wrong
+//!   with that file, a new order begins, and all entries with it.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! use std::sync::Arc;
+//!
+//! use edge_cache_core::SystemClock;
+//! use edge_cache_disk::DiskConfig;
+//!
+//! let config = DiskConfig { path: folder.path().to_owned(), ..DiskConfig::default() };
+//! let (store, order) = edge_cache_disk::open(config, Arc::new(SystemClock))?;
+//! assert_eq!(store.entries(), 0);
+//! assert_ne!(order.markers().position().fence.incarnation, 0);
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod config;
+mod error;
+mod folder;
+mod open;
+mod order;
+mod store;
+
+pub use self::{
+    config::{DiskConfig, DiskConfigError},
+    error::DiskError,
+    open::open,
+    order::DiskOrder,
+    store::{DiskStore, Eviction},
+};
