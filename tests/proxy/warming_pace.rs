@@ -58,7 +58,7 @@ fn within_the_rate(arrivals: &[Arrival], rate: u32) {
 async fn ten_thousand_urls_within_rate_and_concurrency_and_each_once_though_it_is_killed() {
     const URLS: usize = 10_000;
     const RATE: u32 = 500;
-    let origin = CountingOrigin::start(Duration::from_millis(5)).await;
+    let origin = CountingOrigin::start(Duration::from_millis(3)).await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let (folder, plan) = place(URLS);
     let killed = warm(&folder, &plan, &proxy, RATE.into(), &[]).spawn();
@@ -83,6 +83,22 @@ async fn ten_thousand_urls_within_rate_and_concurrency_and_each_once_though_it_i
     for n in [1, URLS / 3, URLS] {
         assert!(proxy.get(&format!("/item/{n}")).await.is_hit_of("memory"), "{n}");
     }
+}
+
+#[tokio::test]
+async fn the_rate_holds_for_all_targets_together() {
+    // Far below what the job could do, so that nothing else holds it back.
+    const URLS: usize = 150;
+    const RATE: u32 = 50;
+    let origin = CountingOrigin::start(Duration::ZERO).await;
+    let proxies = [ProxyBuilder::serve(&origin.url()).start().await, ProxyBuilder::serve(&origin.url()).start().await];
+    let (folder, plan) = place(URLS);
+    let other = format!("http://{}", proxies[1].address);
+    let both = warm(&folder, &plan, &proxies[0], RATE.into(), &["--target", &other]);
+    let report = report(&both.to_end_within(PATIENCE).await, 0);
+    assert_eq!(number(&report, "warmed"), 2 * URLS, "{report}");
+    assert_eq!(origin.arrivals().len(), 2 * URLS);
+    within_the_rate(&origin.arrivals(), RATE);
 }
 
 #[tokio::test]
