@@ -4,4 +4,5 @@
 mod caching;
 mod people;
 mod refusals;
+mod warming;
 mod writes;

@@ -21,3 +21,5 @@ mod storing;
 mod streaming;
 mod tunnels;
 mod unsafe_methods;
+mod warming;
+mod warming_pace;

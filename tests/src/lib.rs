@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 pub mod coherence;
+mod counting_origin;
 mod demo;
 mod fault;
 mod feed;
@@ -23,6 +24,7 @@ mod wait;
 pub use self::{
     answer::Answer,
     client::{Ask, Client, Opened, raw},
+    counting_origin::{Arrival, CountingOrigin},
     demo::Demo,
     fault::{Fault, Way},
     feed::{Feed, Feeder},

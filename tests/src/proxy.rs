@@ -127,19 +127,29 @@ impl ProxyBuilder {
     ///
     /// # Panics
     /// When it does not; with what it said.
-    pub async fn start(mut self) -> Proxy {
+    pub async fn start(self) -> Proxy {
+        let admin = self.admin;
+        let mut proxy = self.spawn();
+        proxy.address = proxy.announced("listening http://").await;
+        if admin {
+            proxy.admin = Some(proxy.announced("admin http://").await);
+        }
+        proxy
+    }
+
+    /// Starts it, for what listens nowhere: its address leads nowhere.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn(mut self) -> Proxy {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the program can be run");
         let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
         let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         // From here on it is killed whatever goes wrong.
-        let mut proxy = Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder };
-        proxy.address = proxy.announced("listening http://").await;
-        if self.admin {
-            proxy.admin = Some(proxy.announced("admin http://").await);
-        }
-        proxy
+        Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder }
     }
 
     /// Starts it and waits until it ends by itself.
@@ -154,14 +164,8 @@ impl ProxyBuilder {
     ///
     /// # Panics
     /// When it does not end within `patience`.
-    pub async fn to_end_within(mut self, patience: Duration) -> Ended {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.command.spawn().expect("the program can be run");
-        let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
-        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        let proxy = Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder };
-        proxy.ended_within(patience).await
+    pub async fn to_end_within(self, patience: Duration) -> Ended {
+        self.spawn().ended_within(patience).await
     }
 }
 
@@ -286,7 +290,11 @@ impl Proxy {
         self.ended_within(PATIENCE).await
     }
 
-    async fn ended_within(mut self, patience: Duration) -> Ended {
+    /// The same for what takes its time.
+    ///
+    /// # Panics
+    /// When it does not end within `patience`.
+    pub async fn ended_within(mut self, patience: Duration) -> Ended {
         let look = async || self.child.try_wait().expect("it is a child of ours");
         let status = within(patience, "the process ends", look).await;
         Ended { code: status.code(), stdout: self.stdout.all().await, stderr: self.stderr.all().await }
