@@ -2,7 +2,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use edge_cache::{
-    EdgeCache, Settings,
+    DiskConfig, EdgeCache, Settings, WarmSettings,
     core::{Clock, SystemClock},
     settings::OriginKind,
 };
@@ -72,6 +72,13 @@ async fn prepare(args: &DemoArgs, settings: &Settings, state: &State) -> anyhow:
         EdgeCache::builder().settings(settings)?.routes(routes()).origin_permits(database.permits().clone());
     if consumer.is_some() {
         builder = outbox::mark_done(builder, database.clone());
+    }
+    if settings.redis.url.is_empty() {
+        builder = builder.disk(DiskConfig { path: state.path().join("cache"), ..DiskConfig::default() });
+    }
+    if let State::Kept(folder) = state {
+        let snapshot = folder.join("memory.snapshot").display().to_string();
+        builder = builder.warm(WarmSettings { snapshot, ..settings.warm.clone() });
     }
     let cache = builder.build()?;
     let options = PitcheyOptions { outbox: consumer.is_some(), ..PitcheyOptions::new(Arc::new(SystemClock)) };

@@ -50,17 +50,26 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
+    if let (Some(outbox), Some(disk)) = (outbox.clone(), cache.disk().cloned()) {
+        disk.hold_back(true);
+        tokio::spawn(async move {
+            read_once(outbox).await;
+            disk.hold_back(false);
+        });
+    }
     let mut warmer = cache.warmer(service)?.plan(plan);
     if let Some(outbox) = outbox {
-        warmer = warmer.after(read_once(outbox));
+        warmer = warmer.after(async {
+            read_once(outbox).await;
+            true
+        });
     }
     Some(tokio::spawn(warmer.run()))
 }
 
 /// Ends when this node has read the outbox once: what was written to it while nobody ran has been purged then.
-async fn read_once(outbox: Arc<Progress>) -> bool {
+async fn read_once(outbox: Arc<Progress>) {
     while outbox.lag().is_none() {
         sleep(LOOK).await;
     }
-    true
 }

@@ -5,6 +5,7 @@ use edge_cache_core::{
     marker::{Guard, Markers, Ticket},
     route::{Route, Routes},
 };
+use edge_cache_disk::{DiskConfig, DiskError};
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_origin::Permits;
 use edge_cache_policy::{Mode, coding::Coding};
@@ -22,6 +23,7 @@ use crate::{
     EdgeCache, Settings,
     cache::Parts,
     compress::CompressLayer,
+    disk::Disk,
     settings::{SettingsError, WarmSettings},
     warm::{self, Warming},
 };
@@ -34,6 +36,7 @@ pub struct EdgeCacheBuilder {
     routes: Vec<Route>,
     memory: MemoryConfig,
     redis: RedisConfig,
+    disk: DiskConfig,
     tier: TierConfig,
     compress_bytes_min: u64,
     clock: SharedClock,
@@ -47,9 +50,15 @@ pub struct EdgeCacheBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// Redis and a disk tier: purges are kept in the one or on the other.
+    #[error("a disk tier is for a node without Redis: purges of other nodes would not reach it")]
+    TwoOrders,
     /// Redis is configured wrongly. A Redis that is away is no error: its tier is down until it comes.
     #[error(transparent)]
     Redis(#[from] RedisConfigError),
+    /// The disk tier's folder cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A route is declared wrongly.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -62,6 +71,7 @@ impl Default for EdgeCacheBuilder {
             routes: Vec::new(),
             memory: MemoryConfig::default(),
             redis: RedisConfig::default(),
+            disk: DiskConfig::default(),
             tier: TierConfig::default(),
             compress_bytes_min: 0,
             clock: Arc::new(SystemClock),
@@ -90,6 +100,7 @@ impl EdgeCacheBuilder {
         self.memory = settings.memory.clone();
         self.redis = settings.redis.clone();
         self.warm = settings.warm.clone();
+        self.disk = settings.disk.clone();
         self.routes.extend(settings.declared_routes()?);
         Ok(self)
     }
@@ -115,6 +126,12 @@ impl EdgeCacheBuilder {
     /// The Redis tier; an empty URL for none.
     pub fn redis(mut self, redis: RedisConfig) -> Self {
         self.redis = redis;
+        self
+    }
+
+    /// The disk tier of a node without Redis; an empty path for none. What it holds, and every purge, outlives the process.
+    pub fn disk(mut self, disk: DiskConfig) -> Self {
+        self.disk = disk;
         self
     }
 
@@ -186,6 +203,7 @@ impl EdgeCacheBuilder {
             routes,
             memory,
             redis,
+            disk,
             mut tier,
             compress_bytes_min,
             clock,
@@ -205,19 +223,28 @@ impl EdgeCacheBuilder {
             false => Some(RedisStore::new(redis)?),
             true => None,
         };
-        // Who shares a tier shares the order of purges; who is alone numbers its own.
-        let markers = Arc::new(match &redis {
-            Some(_) => Markers::shared(lease, strict),
-            None => Markers::alone(rand::random::<u128>().max(1)),
-        });
+        if redis.is_some() && disk.is_enabled() {
+            return Err(BuildError::TwoOrders);
+        }
+        let disk = Disk::open(disk, &clock)?;
+        // Who shares a tier shares the order of purges; who is alone numbers its own, on a disk for later runs too.
+        let markers = match (&redis, &disk) {
+            (Some(_), _) => Arc::new(Markers::shared(lease, strict)),
+            (None, Some(disk)) => disk.markers(),
+            (None, None) => Arc::new(Markers::alone(rand::random::<u128>().max(1))),
+        };
         let backplane = redis.as_ref().map(|store| store.backplane(Arc::clone(&markers))).transpose()?;
         let memory = match memory.enabled {
             true => layer(MemoryStore::new(&memory), &markers, tier, &clock, &rng, &events),
             false => TierLayer::off(),
         };
         let redis = redis.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
+        let disk_store = disk.as_ref().map(|disk| disk.store.clone());
+        let disk_tier =
+            disk_store.map_or_else(TierLayer::off, |store| layer(store, &markers, tier, &clock, &rng, &events));
         let carrier =
             backplane.clone().map(|redis| Arc::new(Carrier { redis, acknowledge_timeout }) as Arc<dyn Backplane>);
+        let carrier = carrier.or_else(|| disk.clone().map(|disk| Arc::new(disk) as Arc<dyn Backplane>));
         let began = markers.start();
         let purger = Purger::new(markers, keying.clone(), Arc::clone(&clock), events, carrier);
         let warming = warm_settings.enabled.then(|| {
@@ -226,22 +253,24 @@ impl EdgeCacheBuilder {
                 settings: warm_settings,
                 board: redis.store().map(RedisStore::hot_board),
                 memory: memory.store().cloned().zip(memory.keeper()),
-                further: redis.keeper(),
+                further: redis.keeper().or(disk_tier.keeper()),
                 purger: purger.clone(),
-                pressure: memory.pressure().or(redis.pressure()).cloned(),
+                pressure: memory.pressure().or(redis.pressure()).or(disk_tier.pressure()).cloned(),
                 clock,
                 rng,
                 began,
             })
         });
         let invalidate = InvalidateLayer::new(purger.clone())
-            .keeping([memory.keeper(), redis.keeper()].into_iter().flatten())
+            .keeping([memory.keeper(), redis.keeper(), disk_tier.keeper()].into_iter().flatten())
             .after(after_write);
         Ok(EdgeCache::new(Parts {
             keying,
             invalidate,
             memory,
             redis,
+            disk_tier,
+            disk,
             compress,
             purger,
             backplane,

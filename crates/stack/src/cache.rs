@@ -5,6 +5,7 @@ use edge_cache_core::{
     marker::{PurgeKind, Standing},
     route::Route,
 };
+use edge_cache_disk::DiskStore;
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_origin::Permits;
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
@@ -19,6 +20,7 @@ use tower_layer::Layer;
 use crate::{
     EdgeCacheBuilder,
     compress::{Compress, CompressLayer},
+    disk::Disk,
     governor::{Governed, Governor},
     warm::{Warmer, Warming, Warmth},
 };
@@ -32,6 +34,7 @@ pub struct EdgeCache {
     metrics: Metrics,
     governor: Option<Governor>,
     warming: Option<Warming>,
+    disk: Option<Disk>,
 }
 
 /// What a cache is made of.
@@ -40,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) invalidate: InvalidateLayer,
     pub(crate) memory: TierLayer<MemoryStore>,
     pub(crate) redis: TierLayer<RedisStore>,
+    pub(crate) disk_tier: TierLayer<DiskStore>,
+    pub(crate) disk: Option<Disk>,
     pub(crate) compress: CompressLayer,
     pub(crate) purger: Purger,
     pub(crate) backplane: Option<RedisBackplane>,
@@ -48,7 +53,7 @@ pub(crate) struct Parts {
     pub(crate) warming: Option<Warming>,
 }
 
-/// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Compress`.
+/// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Tier<Disk> · Compress`.
 #[derive(Clone, Debug)]
 pub struct EdgeCacheLayer {
     observe: ObserveLayer,
@@ -57,17 +62,18 @@ pub struct EdgeCacheLayer {
     invalidate: InvalidateLayer,
     memory: TierLayer<MemoryStore>,
     redis: TierLayer<RedisStore>,
+    disk: TierLayer<DiskStore>,
     compress: CompressLayer,
 }
 
 /// A service behind the cache.
-pub type Cached<S> = Observe<Key<Warm<Invalidate<Tier<MemoryStore, Tier<RedisStore, Compress<S>>>>>>>;
+pub type Cached<S> = Observe<Key<Warm<Invalidate<Tier<MemoryStore, Tier<RedisStore, Tier<DiskStore, Compress<S>>>>>>>>;
 
 impl<S> Layer<S> for EdgeCacheLayer {
     type Service = Cached<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let tiers = self.memory.layer(self.redis.layer(self.compress.layer(inner)));
+        let tiers = self.memory.layer(self.redis.layer(self.disk.layer(self.compress.layer(inner))));
         self.observe.layer(self.key.layer(self.warm.layer(self.invalidate.layer(tiers))))
     }
 }
@@ -79,17 +85,34 @@ impl EdgeCache {
     }
 
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { keying, invalidate, memory, redis, compress, purger, backplane, metrics, permits, warming } = parts;
+        let Parts {
+            keying,
+            invalidate,
+            memory,
+            redis,
+            disk_tier,
+            disk,
+            compress,
+            purger,
+            backplane,
+            metrics,
+            permits,
+            warming,
+        } = parts;
         if let Some(store) = memory.store() {
             watch_memory(&metrics, store);
         }
         if let Some(store) = redis.store() {
             watch_redis(&metrics, store);
         }
+        if let Some(disk) = &disk {
+            disk.watch(&metrics);
+        }
         if let Some(backplane) = &backplane {
             watch_backplane(&metrics, backplane, &purger);
         }
-        let pressures = [memory.pressure().cloned(), redis.pressure().cloned()].into_iter().flatten().collect();
+        let pressures = [memory.pressure(), redis.pressure(), disk_tier.pressure()];
+        let pressures = pressures.into_iter().flatten().cloned().collect();
         let governor = permits.map(|permits| Governor::new(permits, redis.store().cloned(), pressures));
         if let Some(governor) = &governor {
             governor.watch(&metrics);
@@ -101,12 +124,13 @@ impl EdgeCache {
             invalidate,
             memory,
             redis,
+            disk: disk_tier,
             compress,
         };
         if let Some(warming) = &warming {
             warming.watch(&metrics);
         }
-        Self { layer, purger, backplane, metrics, governor, warming }
+        Self { layer, purger, backplane, metrics, governor, warming, disk }
     }
 
     /// Who keeps this cache warm, by asking `service`: the service that clients ask, with this cache's layer around it. `None` where
@@ -132,12 +156,16 @@ impl EdgeCache {
         self.warming.as_ref().map(Warming::hot)
     }
 
-    /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, and what is hot here in Redis.
+    /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, what is hot here in Redis,
+    /// and what waits for the disk on it.
     /// Call it when nothing is served any more, and before [`leave`](Self::leave). Bound it by a deadline of your own.
     pub async fn keep(&self) {
         if let Some(warming) = &self.warming {
             warming.share().await;
             warming.keep().await;
+        }
+        if let Some(disk) = &self.disk {
+            disk.flush().await;
         }
     }
 
@@ -176,6 +204,12 @@ impl EdgeCache {
         self.layer.redis.store()
     }
 
+    /// The disk tier's store, unless there is none.
+    #[must_use]
+    pub fn disk(&self) -> Option<&DiskStore> {
+        self.layer.disk.store()
+    }
+
     /// What this node may serve: a node that lost touch with the others serves only what it read from the origin a moment ago.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -210,7 +244,7 @@ impl EdgeCache {
         headers: &HeaderMap,
     ) -> Result<(Located, Vec<TierReport>), Bypass> {
         let located = self.purger.keying().locate(scheme, authority, path, query)?;
-        let tiers = [self.layer.memory.explainer(), self.layer.redis.explainer()];
+        let tiers = [self.layer.memory.explainer(), self.layer.redis.explainer(), self.layer.disk.explainer()];
         let mut reports = Vec::new();
         for tier in tiers.into_iter().flatten() {
             reports.push(tier.explain(&located, headers).await);
@@ -254,7 +288,7 @@ impl EdgeCache {
     }
 
     /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes (without it the Redis
-    /// tier is not used), drops expired entries from memory where no traffic does, and governs the origin's permits.
+    /// tier is not used), drops expired entries from memory where no traffic does, writes what waits for the disk, and governs the origin's permits.
     pub async fn housekeeping(self) {
         let tidy = async {
             let mut beat = tokio::time::interval(Duration::from_secs(1));
@@ -263,6 +297,9 @@ impl EdgeCache {
                 beat.tick().await;
                 if let Some(store) = self.memory() {
                     store.tidy();
+                }
+                if let Some(disk) = &self.disk {
+                    disk.tidy().await;
                 }
             }
         };
@@ -285,6 +322,7 @@ impl EdgeCache {
         self.layer.invalidate.drain().await;
         self.layer.memory.drain().await;
         self.layer.redis.drain().await;
+        self.layer.disk.drain().await;
     }
 }
 

@@ -26,6 +26,7 @@
 mod builder;
 mod cache;
 pub mod compress;
+mod disk;
 mod governor;
 pub mod settings;
 pub mod warm;
@@ -35,6 +36,7 @@ pub use edge_cache_core::{
     marker::{PurgeKind, Standing},
     route::Route,
 };
+pub use edge_cache_disk::{DiskConfig, DiskError, DiskStore};
 pub use edge_cache_memory::{MemoryConfig, MemoryStore};
 pub use edge_cache_policy::{self as policy, Mode};
 pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology};

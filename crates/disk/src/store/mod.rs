@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,8 @@ struct Inner {
     evictions: Evictions,
     clock: SharedClock,
     config: DiskConfig,
+    /// Whether nothing is told for now.
+    is_held_back: AtomicBool,
 }
 
 /// Why entries went.
@@ -98,7 +100,13 @@ impl DiskStore {
             evictions: Evictions::default(),
             clock,
             config,
+            is_held_back: AtomicBool::new(false),
         }))
+    }
+
+    /// Holds back what is kept, or tells it again: while it is not known what was purged where no node could hear of it.
+    pub fn hold_back(&self, held_back: bool) {
+        self.0.is_held_back.store(held_back, Ordering::Release);
     }
 
     /// Writes what waits in memory. Call it about every second, and before the process ends: what waits is lost with it.
@@ -215,6 +223,9 @@ impl DiskStore {
     }
 
     async fn find(&self, key: &CacheKey) -> Result<Option<Entry>, StoreError> {
+        if self.0.is_held_back.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let digest = key.digest();
         let (found, taken) = match self.0.buffer.lock().look(digest) {
             Look::Found(value) => (Some(value), None),

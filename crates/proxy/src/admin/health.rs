@@ -44,6 +44,12 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         Some(redis) => part(true, redis.ping().await.is_ok()),
         None => part(false, false),
     };
+    let disk = shared.cache.disk();
+    let disk_answers = disk.is_some_and(|disk| {
+        disk.read_breaker() != edge_cache_breaker::State::Open
+            && disk.write_breaker() != edge_cache_breaker::State::Open
+    });
+    let disk = part(disk.is_some(), disk_answers);
     let standing = shared.cache.standing();
     let backplane = part(standing != Standing::Alone, standing == Standing::InStep);
     let database = match &shared.database {
@@ -64,7 +70,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         "degraded": degraded,
         "draining": draining,
         "warm": { "state": readiness.as_str(), "held": held, "hot": hot },
-        "parts": { "memory": memory, "redis": redis, "backplane": backplane, "database": database, "origin": origin },
+        "parts": { "memory": memory, "redis": redis, "disk": disk, "backplane": backplane, "database": database, "origin": origin },
     });
     if let Some(following) = shared.cache.following() {
         answer["backplane"] = json!({

@@ -3,6 +3,7 @@ use axum::{
     extract::{Query, State},
 };
 use edge_cache::warmer::Replay;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,7 +20,13 @@ pub(super) struct Question {
 }
 
 /// `GET /hot?n=100`: what is asked for most on this node and costs most to fill, the most first.
-pub(super) async fn hot(State(shared): State<Shared>, Query(question): Query<Question>) -> Json<Value> {
+pub(super) async fn hot(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(question): Query<Question>,
+) -> Result<Json<Value>, (StatusCode, Json<Value>)> {
+    let refuse = |(status, why): (StatusCode, String)| (status, Json(json!({ "error": why })));
+    shared.access.check(&headers).map_err(refuse)?;
     let top = shared.cache.hot().map(|hot| hot.top(question.n.unwrap_or(KEYS).min(KEYS_MAX))).unwrap_or_default();
     let keys = top.iter().filter_map(|hot| {
         let replay = Replay::of_key(&hot.key)?;
@@ -36,5 +43,5 @@ pub(super) async fn hot(State(shared): State<Shared>, Query(question): Query<Que
             "score": hot.score(),
         }))
     });
-    Json(json!({ "keys": keys.collect::<Vec<_>>() }))
+    Ok(Json(json!({ "keys": keys.collect::<Vec<_>>() })))
 }

@@ -15,6 +15,7 @@ mod route;
 mod warm;
 
 use edge_cache_core::route::Route;
+use edge_cache_disk::DiskConfig;
 use edge_cache_memory::MemoryConfig;
 use edge_cache_origin::{
     database::{DatabaseConfig, Dialect},
@@ -57,6 +58,8 @@ pub struct Settings {
     pub redis: RedisConfig,
     /// `[warm]`: never cold.
     pub warm: WarmSettings,
+    /// `[disk]`: the disk tier.
+    pub disk: DiskConfig,
     /// `[limits]`: of connections and requests.
     pub limits: LimitSettings,
     /// `[log]`: what is logged.
@@ -94,6 +97,11 @@ impl Settings {
         }
         self.cache.validate()?;
         self.warm.validate()?;
+        self.disk.validate().map_err(|error| SettingsError::other(error.to_string()))?;
+        if self.disk.is_enabled() && !self.redis.url.is_empty() {
+            let rule = "must be empty where redis.url is set: there purges are kept in Redis, and a disk would not hear of them";
+            return Err(SettingsError::rule("disk.path", self.disk.path.display(), rule));
+        }
         self.limits.validate()?;
         self.origin.validate()?;
         if (self.origin.kind == OriginKind::Pitchey || self.outbox.enabled) && !self.database.url.is_empty() {

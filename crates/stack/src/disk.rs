@@ -1,0 +1,100 @@
+//! The disk tier of a node without Redis, and the order of purges that is kept beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use edge_cache_core::{
+    BoxError, SharedClock,
+    marker::{Guard, Markers, Ticket},
+};
+use edge_cache_disk::{DiskConfig, DiskError, DiskOrder, DiskStore, Eviction};
+use edge_cache_telemetry::{Metrics, Reading, Unit};
+use edge_cache_tier::{Audit, Backplane, Numbered, Receipt};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+
+/// Purges that could not be written down are tried again once they are so old: younger ones are being written.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// A folder that outlives the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    pub(crate) store: DiskStore,
+    order: DiskOrder,
+}
+
+impl Disk {
+    /// Opens the folder that `config` names; `None` where it names none. Waits for the disk.
+    pub(crate) fn open(config: DiskConfig, clock: &SharedClock) -> Result<Option<Self>, DiskError> {
+        if !config.is_enabled() {
+            return Ok(None);
+        }
+        let (store, order) = edge_cache_disk::open(config, Arc::clone(clock))?;
+        Ok(Some(Self { store, order }))
+    }
+
+    /// What this node knows of purges, those of earlier runs included.
+    pub(crate) fn markers(&self) -> Arc<Markers> {
+        self.order.markers()
+    }
+
+    /// What is to be done about once a second: writes what waits, and once more what could not be written down.
+    pub(crate) async fn tidy(&self) {
+        self.flush().await;
+        let markers = self.order.markers();
+        for ticket in markers.waiting(RETRY_AFTER) {
+            match self.order.publish(&ticket, None).await {
+                Ok(published) => markers.settle(&ticket, published.incarnation, published.seq),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a purge counts here and is still not on the disk");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Writes the entries that wait.
+    pub(crate) async fn flush(&self) {
+        if let Err(error) = self.store.flush().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "what waited for the disk is lost");
+        }
+    }
+
+    pub(crate) fn watch(&self, metrics: &Metrics) {
+        let gauge = |name, help, unit, read: fn(&DiskStore) -> f64| {
+            let store = self.store.clone();
+            metrics.read_at_scrape(Reading::gauge(name, help, unit, move || read(&store)));
+        };
+        gauge("disk_entries", "Entries in the disk tier, about", Unit::None, |store| store.entries() as f64);
+        gauge("disk_used", "What the disk tier's entries occupy", Unit::Bytes, |store| store.used_bytes() as f64);
+        let evictions = [(Eviction::Size, "size"), (Eviction::Expired, "expired"), (Eviction::Damaged, "damaged")];
+        for (why, label) in evictions {
+            let store = self.store.clone();
+            let help = "Entries that left the disk tier, by reason";
+            let reading = Reading::counter("disk_evictions", help, move || store.evicted(why));
+            metrics.read_at_scrape(reading.labelled("reason", label));
+        }
+        let breaker = |calls, read: fn(&DiskStore) -> f64| {
+            let store = self.store.clone();
+            let help = "Breakers of the disk tier: 0 closed, 1 half-open, 2 open";
+            let reading = Reading::gauge("disk_breaker", help, Unit::None, move || read(&store));
+            metrics.read_at_scrape(reading.labelled("calls", calls));
+        };
+        breaker("read", |store| store.read_breaker().as_gauge());
+        breaker("write", |store| store.write_breaker().as_gauge());
+    }
+}
+
+/// The disk as the purger's backplane: a purge is acknowledged once it outlives the process.
+impl Backplane for Disk {
+    fn publish(&self, ticket: &Ticket, guard: Option<&Guard>) -> BoxFuture<'static, Result<Numbered, BoxError>> {
+        let publish = self.order.publish(ticket, guard);
+        async move {
+            let published = publish.await?;
+            Ok(Numbered { published, acknowledged: ready(Ok(())).boxed() })
+        }
+        .boxed()
+    }
+
+    /// The log has it.
+    fn audit(&self, _: &Audit, _: &Receipt) {}
+}
