@@ -1,6 +1,7 @@
 //! Never cold: restarts, new nodes, rounds, and when a node is ready.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod disk;
 mod gate;
 mod job;
 mod restart;
