@@ -3,14 +3,21 @@
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry as Slot};
-use edge_cache_core::{CacheKey, Entry, Head, marker::Start};
+use edge_cache_core::{CacheKey, Entry, Head, Priority, marker::Start};
 use tokio::sync::watch;
 
 use crate::shared_body::SharedBody;
 
 /// The fills that run now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flights(Arc<DashMap<CacheKey, Sender>>);
+pub(crate) struct Flights(Arc<DashMap<CacheKey, Flight>>);
+
+#[derive(Clone, Debug)]
+struct Flight {
+    sender: Sender,
+    /// Of whoever leads it.
+    priority: Priority,
+}
 
 type Sender = watch::Sender<Landing>;
 
@@ -86,27 +93,28 @@ impl Waiting {
 impl Flights {
     /// Nobody joins the flight that `waiting` waited for any more: its answer is of no use to those who come now.
     pub(crate) fn forget(&self, key: &CacheKey, waiting: &Waiting) {
-        self.0.remove_if(key, |_, sender| sender.same_channel(&waiting.flight));
+        self.0.remove_if(key, |_, flight| flight.sender.same_channel(&waiting.flight));
     }
 
-    /// Joins the flight of `key`, or starts it.
-    pub(crate) fn join(&self, key: &CacheKey) -> Join {
+    /// Joins the flight of `key`, or starts it. Who has somebody waiting does not wait for one that nobody asked for, which may stand last
+    /// in the queue before the origin: he starts another, and who comes after him joins that.
+    pub(crate) fn join(&self, key: &CacheKey, priority: Priority) -> Join {
+        let (sender, _) = watch::channel(Landing::Pending);
+        let new = Flight { sender: sender.clone(), priority };
         match self.0.entry(key.clone()) {
-            Slot::Occupied(flight) => {
-                let flight = flight.get().clone();
-                Join::Wait(Waiting { landing: flight.subscribe(), flight })
+            Slot::Occupied(flight) if flight.get().priority < Priority::Warm || priority >= Priority::Refresh => {
+                let flight = flight.get().sender.clone();
+                return Join::Wait(Waiting { landing: flight.subscribe(), flight });
             }
-            Slot::Vacant(free) => {
-                let (sender, _) = watch::channel(Landing::Pending);
-                free.insert(sender.clone());
-                Join::Lead(Lead { flights: self.clone(), key: key.clone(), sender, open: true })
-            }
+            Slot::Occupied(mut flight) => drop(flight.insert(new)),
+            Slot::Vacant(free) => drop(free.insert(new)),
         }
+        Join::Lead(Lead { flights: self.clone(), key: key.clone(), sender, open: true })
     }
 
     /// Starts a flight unless one runs.
-    pub(crate) fn try_lead(&self, key: &CacheKey) -> Option<Lead> {
-        match self.join(key) {
+    pub(crate) fn try_lead(&self, key: &CacheKey, priority: Priority) -> Option<Lead> {
+        match self.join(key, priority) {
             Join::Lead(lead) => Some(lead),
             Join::Wait(_) => None,
         }
@@ -132,7 +140,7 @@ impl Lead {
     pub(crate) fn close(&mut self) {
         if self.open {
             self.open = false;
-            self.flights.0.remove_if(&self.key, |_, sender| sender.same_channel(&self.sender));
+            self.flights.0.remove_if(&self.key, |_, flight| flight.sender.same_channel(&self.sender));
         }
     }
 }
@@ -163,30 +171,49 @@ mod tests {
     #[tokio::test]
     async fn one_leads_and_the_rest_wait() {
         let flights = Flights::default();
-        let lead = flights.try_lead(&key()).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
+        let lead = flights.try_lead(&key(), Priority::Interactive).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("a flight runs") };
         lead.land(Landing::Alone);
         assert!(matches!(waiter.landed().await, Landing::Alone));
         drop(lead);
-        assert!(flights.try_lead(&key()).is_some(), "the flight has ended");
+        assert!(flights.try_lead(&key(), Priority::Interactive).is_some(), "the flight has ended");
     }
 
     #[tokio::test]
     async fn a_vanished_leader_wakes_everybody() {
         let flights = Flights::default();
-        let lead = flights.try_lead(&key()).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key()) else { panic!("a flight runs") };
+        let lead = flights.try_lead(&key(), Priority::Interactive).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("a flight runs") };
         drop(lead);
         assert!(matches!(waiter.landed().await, Landing::Failed(Away::Yes)));
+    }
+
+    #[tokio::test]
+    async fn nobody_who_is_waited_for_waits_for_what_nobody_asked_for() {
+        let flights = Flights::default();
+        let warm = flights.try_lead(&key(), Priority::Warm).unwrap();
+        for as_little in [Priority::Warm, Priority::Refresh] {
+            assert!(flights.try_lead(&key(), as_little).is_none(), "{as_little:?}");
+        }
+        let lead = flights.try_lead(&key(), Priority::Covered).expect("it does not wait");
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("one leads for all") };
+        // Whoever was overtaken ends nobody else's flight.
+        drop(warm);
+        lead.land(Landing::Alone);
+        assert!(matches!(waiter.landed().await, Landing::Alone));
+        let refresh = flights.clone();
+        drop(lead);
+        let _refresh = refresh.try_lead(&key(), Priority::Refresh).unwrap();
+        assert!(flights.try_lead(&key(), Priority::Interactive).is_none(), "a refresh is joined: it has begun already");
     }
 
     #[test]
     fn closing_an_old_flight_leaves_the_new_one() {
         let flights = Flights::default();
-        let mut old = flights.try_lead(&key()).unwrap();
+        let mut old = flights.try_lead(&key(), Priority::Interactive).unwrap();
         old.close();
-        let _new = flights.try_lead(&key()).unwrap();
+        let _new = flights.try_lead(&key(), Priority::Interactive).unwrap();
         drop(old);
-        assert!(flights.try_lead(&key()).is_none());
+        assert!(flights.try_lead(&key(), Priority::Interactive).is_none());
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Store,
+    BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Priority, Store,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{conditional, range, response::is_failure};
@@ -114,7 +114,9 @@ where
         lease: None,
     };
 
-    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request {
+    // What nobody asked for may stand last in a queue: the other nodes do not wait for it.
+    let is_wanted = req.extensions().get::<Priority>().is_none_or(|priority| *priority < Priority::Warm);
+    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request && is_wanted {
         let beyond = held.as_ref().map(|(entry, _)| entry.head().freshness.fresh_until);
         match leased::lease(&pad, start.fence, beyond).await {
             leased::Leased::Ours(lease) => {

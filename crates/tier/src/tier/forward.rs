@@ -74,7 +74,7 @@ impl<St: Store> Trip<'_, St> {
         if *req.method() != Method::GET || in_vain || self.shared.pressure.level() >= Level::Trim {
             return;
         }
-        if let Some(lead) = self.shared.flights.try_lead(&flight_key)
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key, Priority::Refresh)
             && !self.is_renewed()
         {
             self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None));
@@ -95,6 +95,7 @@ impl<St: Store> Trip<'_, St> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
+        let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
         let mut lead = None;
         let alone = self.keyed.directives().no_store
             || self.shared.uncacheable.has(&self.flight_key(&purpose), self.now())
@@ -102,7 +103,7 @@ impl<St: Store> Trip<'_, St> {
             || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
         let joins = if alone { 0 } else { JOINS_MAX };
         for join in 1..=joins {
-            match self.shared.flights.join(&self.flight_key(&purpose)) {
+            match self.shared.flights.join(&self.flight_key(&purpose), own) {
                 Join::Lead(new) => {
                     // Between our look-up and now another flight may have landed and stored.
                     if let Some(response) = self.look_again() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::Served;
+use edge_cache_core::{Priority, Served};
 use edge_cache_policy::Mode;
 use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use http::Response;
@@ -83,6 +83,28 @@ async fn a_thousand_clients_on_a_cold_key_are_one_fill() {
     let served = |what| answers.iter().filter(|got| got.outcome.unwrap().served == what).count();
     assert_eq!((served(Served::Miss), served(Served::Coalesced)), (1, 999));
     assert!(answers[999].cache_status().contains("collapsed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_wait_for_what_is_asked_in_advance() {
+    let (bench, (origin, gate)) = (Bench::new(Mode::Guarded), held(MINUTE));
+    let stack = bench.over(&origin);
+    let asked = |warm: bool| {
+        let request = if warm { get("/a").extension(Priority::Warm) } else { get("/a") };
+        let mut asked = Box::pin(ask(&stack, request));
+        // On its way before the next one comes.
+        assert!((&mut asked).now_or_never().is_none());
+        asked
+    };
+    let warming = asked(true);
+    let clients: Vec<_> = (0..10).map(|_| asked(false)).collect();
+    let late = asked(true);
+    let (warming, clients, late, ()) = tokio::join!(warming, join_all(clients), late, keep_opening(&gate));
+    for client in clients {
+        assert_eq!(client.text, "body 1", "the clients' own, one for all of them");
+    }
+    assert_eq!(late.text, "body 1", "whoever warms joins them");
+    assert_eq!((warming.text.as_str(), origin.calls()), ("body 0", 2));
 }
 
 #[tokio::test(start_paused = true)]
