@@ -132,22 +132,28 @@ impl Warming {
         }
     }
 
-    /// What is hot: on all nodes, where they share that, and else on this one.
-    async fn hottest(&self) -> Vec<CacheKey> {
-        let top = self.0.settings.top;
-        if let Some(board) = &self.0.board {
-            match board.top(top, self.0.clock.now()).await {
-                Ok(found) if !found.is_empty() => {
-                    let keys = found.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(fields.into()));
-                    return keys.filter(|key| self.is_ours(key)).collect();
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "what is hot elsewhere is not known");
-                }
+    /// What is hot on all nodes, where they share that.
+    async fn shared(&self) -> Vec<CacheKey> {
+        let Some(board) = &self.0.board else { return Vec::new() };
+        match board.top(self.0.settings.top, self.0.clock.now()).await {
+            Ok(found) => {
+                let keys = found.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(fields.into()));
+                keys.filter(|key| self.is_ours(key)).collect()
+            }
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "what is hot elsewhere is not known");
+                Vec::new()
             }
         }
-        self.0.hot.top(top).into_iter().map(|hot: Hot| hot.key).collect()
+    }
+
+    /// What is hot: on all nodes, or else on this one.
+    async fn hottest(&self) -> Vec<CacheKey> {
+        let shared = self.shared().await;
+        if !shared.is_empty() {
+            return shared;
+        }
+        self.0.hot.top(self.0.settings.top).into_iter().map(|hot: Hot| hot.key).collect()
     }
 
     /// Whether requests to this service have such keys, and whoever asks for them in advance gets the same answer.

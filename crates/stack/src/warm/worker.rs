@@ -118,7 +118,8 @@ impl Warming {
         let believed = timeout(settings.ready_timeout, before).await.unwrap_or(false);
         let mut hot = self.restore(believed).await;
         let known: HashSet<CacheKey> = hot.iter().cloned().collect();
-        hot.extend(self.hottest().await.into_iter().filter(|key| !known.contains(key)));
+        // Not what is asked for here meanwhile: that is warm already, or was purged.
+        hot.extend(self.shared().await.into_iter().filter(|key| !known.contains(key)));
         self.promote(&hot).await;
         self.look(&hot).await;
         // What is missing is asked of the origin, for as long as it takes; whether that is waited for is another matter.
