@@ -5,8 +5,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use anyhow::Context;
 use bytes::Bytes;
 use edge_cache::{
-    EdgeCache, Settings,
+    DiskStore, EdgeCache, Purge, PurgeKind, Settings, Target,
     core::BoxError,
+    warm::Believed,
     warmer::{Replay, plan},
 };
 use edge_cache_origin::outbox::Progress;
@@ -19,6 +20,8 @@ use crate::{body::ClientBody, exit::UsageError};
 
 /// How often it is looked whether the outbox has been read.
 const LOOK: Duration = Duration::from_millis(20);
+/// Between two tries to write down that everything is forgotten.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What `warm.plan` names.
 ///
@@ -52,24 +55,38 @@ where
 {
     if let (Some(outbox), Some(disk)) = (outbox.clone(), cache.disk().cloned()) {
         disk.hold_back(true);
-        tokio::spawn(async move {
-            read_once(outbox).await;
-            disk.hold_back(false);
-        });
+        tokio::spawn(believe_disk(cache.clone(), disk, outbox));
     }
     let mut warmer = cache.warmer(service)?.plan(plan);
     if let Some(outbox) = outbox {
-        warmer = warmer.after(async {
-            read_once(outbox).await;
-            true
+        warmer = warmer.after(async move {
+            // The order that was told until now: what was kept under it has missed nothing.
+            told_before(&outbox).await.map_or(Believed::Nothing, Believed::OfOrder)
         });
     }
     Some(tokio::spawn(warmer.run()))
 }
 
-/// Ends when this node has read the outbox once: what was written to it while nobody ran has been purged then.
-async fn read_once(outbox: Arc<Progress>) {
-    while outbox.lag().is_none() {
-        sleep(LOOK).await;
+/// Lets the disk tell again what it held, once what was written while nobody ran is purged. A node that was not the one that was told has
+/// missed purges that nobody can tell it any more: it forgets everything.
+async fn believe_disk(cache: EdgeCache, disk: DiskStore, outbox: Arc<Progress>) {
+    if told_before(&outbox).await != Some(cache.purger().incarnation()) {
+        tracing::info!("what the disk holds is forgotten: another node was told what was purged since");
+        let everything = Purge { targets: vec![Target::All], kind: PurgeKind::Hard };
+        while !cache.purger().purge(&everything).await.is_ok_and(|receipt| receipt.acknowledged) {
+            sleep(AGAIN).await;
+        }
+    }
+    disk.hold_back(false);
+}
+
+/// Ends when everything that was written to the outbox before has been purged here. Tells the order of purges that its consumers told until
+/// now; `None` where there was no consumer yet.
+async fn told_before(outbox: &Progress) -> Option<u128> {
+    loop {
+        match outbox.caught_up() {
+            Some(before) => return before.and_then(|order| u128::from_str_radix(order, 16).ok()),
+            None => sleep(LOOK).await,
+        }
     }
 }

@@ -160,13 +160,18 @@ impl EdgeCache {
     /// and what waits for the disk on it.
     /// Call it when nothing is served any more, and before [`leave`](Self::leave). Bound it by a deadline of your own.
     pub async fn keep(&self) {
-        if let Some(warming) = &self.warming {
-            warming.share().await;
-            warming.keep().await;
-        }
-        if let Some(disk) = &self.disk {
-            disk.flush().await;
-        }
+        let memory = async {
+            if let Some(warming) = &self.warming {
+                warming.share().await;
+                warming.keep().await;
+            }
+        };
+        let disk = async {
+            if let Some(disk) = &self.disk {
+                disk.end().await;
+            }
+        };
+        tokio::join!(memory, disk);
     }
 
     /// The layer. Every service that it makes shares this cache.

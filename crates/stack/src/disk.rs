@@ -39,24 +39,40 @@ impl Disk {
     /// What is to be done about once a second: writes what waits, and once more what could not be written down.
     pub(crate) async fn tidy(&self) {
         self.flush().await;
-        let markers = self.order.markers();
-        for ticket in markers.waiting(RETRY_AFTER) {
-            match self.order.publish(&ticket, None).await {
-                Ok(published) => markers.settle(&ticket, published.incarnation, published.seq),
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a purge counts here and is still not on the disk");
-                    break;
-                }
+        if let Err(error) = self.publish_waiting(RETRY_AFTER).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a purge counts here and is still not on the disk");
+        }
+    }
+
+    /// The last of it: purges before entries, because a later run must not find what was purged without the purge.
+    pub(crate) async fn end(&self) {
+        match self.publish_waiting(Duration::ZERO).await {
+            Ok(()) => self.flush().await,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "purges that were queued are not on the disk: the next run does not know of them"
+                );
             }
         }
     }
 
     /// Writes the entries that wait.
-    pub(crate) async fn flush(&self) {
+    async fn flush(&self) {
         if let Err(error) = self.store.flush().await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "what waited for the disk is lost");
+            tracing::debug!(error = &error as &dyn std::error::Error, "what waits for the disk is not on it");
         }
+    }
+
+    async fn publish_waiting(&self, at_least: Duration) -> Result<(), DiskError> {
+        let markers = self.order.markers();
+        for ticket in markers.waiting(at_least) {
+            let published = self.order.publish(&ticket, None).await?;
+            markers.settle(&ticket, published.incarnation, published.seq);
+        }
+        Ok(())
     }
 
     pub(crate) fn watch(&self, metrics: &Metrics) {

@@ -32,7 +32,7 @@ use edge_cache_warmer::{Hot, HotSet, Replay};
 pub use self::{
     ask::AskService,
     gate::{Readiness, Warmth},
-    worker::{MinFresh, Warmer},
+    worker::{Believed, MinFresh, Warmer},
 };
 use self::{gate::Gate, snapshot::Kept};
 use crate::settings::WarmSettings;

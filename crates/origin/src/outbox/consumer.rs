@@ -1,7 +1,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -78,12 +78,26 @@ impl Way {
 }
 
 /// What a consumer did so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
     leads: AtomicBool,
     lag_millis: AtomicU64,
     done: AtomicU64,
     failures: AtomicU64,
+    /// Once it has: who was told before.
+    caught_up: OnceLock<Option<String>>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            leads: AtomicBool::new(false),
+            lag_millis: AtomicU64::new(UNKNOWN),
+            done: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            caught_up: OnceLock::new(),
+        }
+    }
 }
 
 impl Progress {
@@ -99,6 +113,13 @@ impl Progress {
     pub fn lag(&self) -> Option<Duration> {
         let lag = self.lag_millis.load(Ordering::Acquire);
         (self.leads() && lag != UNKNOWN).then(|| Duration::from_millis(lag))
+    }
+
+    /// Whether everything that was written before this process took over has been purged, and if so, whom the consumer before it had told
+    /// ([`Purges::told_to`]); `Some(None)` where there was none.
+    #[must_use]
+    pub fn caught_up(&self) -> Option<Option<&str>> {
+        self.caught_up.get().map(Option::as_deref)
     }
 
     /// Rows done.
@@ -196,9 +217,19 @@ impl Consumer {
         }
         self.progress.leads.store(true, Ordering::Release);
         timeout(self.patience, session.client.batch_execute("LISTEN edge_cache_outbox")).await??;
-        let mut tidied = Instant::now();
+        let (mut tidied, began) = (Instant::now(), Instant::now());
+        let mut told_before = None;
         loop {
-            let read = self.look(&session, purges).await?;
+            let overdue = began.elapsed() > self.config.grace;
+            let read = self.look(&session, purges, &mut told_before).await?;
+            if let Some(before) = &told_before
+                && read < BATCH
+                && self.progress.caught_up.get().is_none()
+                && (overdue || timeout(self.patience, session.is_empty()).await??)
+            {
+                // Whoever wrote before, and promised to purge by himself, has had his time.
+                drop(self.progress.caught_up.set(before.clone()));
+            }
             if tidied.elapsed() > TIDY {
                 timeout(self.patience, session.tidy(self.config.keep)).await??;
                 tidied = Instant::now();
@@ -211,11 +242,17 @@ impl Consumer {
         }
     }
 
-    /// Purges what is not done. Tells how many rows were read.
-    async fn look(&self, session: &Session, purges: &impl Purges) -> Result<i64, BoxError> {
+    /// Purges what is not done. Tells how many rows were read; the first time also who was told before.
+    async fn look(
+        &self,
+        session: &Session,
+        purges: &impl Purges,
+        told_before: &mut Option<Option<String>>,
+    ) -> Result<i64, BoxError> {
         let told_to = purges.told_to();
         if let Some(told_to) = &told_to {
-            timeout(self.patience, session.again_if_lost(told_to, self.config.keep)).await??;
+            let before = timeout(self.patience, session.again_if_lost(told_to, self.config.keep)).await??;
+            told_before.get_or_insert(before);
         }
         let (entries, lag) = timeout(self.patience, session.open_entries(self.config.grace)).await??;
         self.progress.lag_millis.store(lag, Ordering::Release);
@@ -269,12 +306,18 @@ impl Session {
         self.client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?.try_get(0)
     }
 
-    /// Makes what was done of late not done, if whoever was told has lost it.
-    async fn again_if_lost(&self, told_to: &str, keep: Duration) -> Result<(), tokio_postgres::Error> {
+    /// Whether nothing is left to be done.
+    async fn is_empty(&self) -> Result<bool, tokio_postgres::Error> {
+        let sql = "SELECT NOT EXISTS (SELECT FROM edge_cache.outbox WHERE done_at IS NULL)";
+        self.client.query_one(sql, &[]).await?.try_get(0)
+    }
+
+    /// Makes what was done of late not done, if whoever was told has lost it. Tells who that was.
+    async fn again_if_lost(&self, told_to: &str, keep: Duration) -> Result<Option<String>, tokio_postgres::Error> {
         let sql = "SELECT value FROM edge_cache.state WHERE name = 'incarnation'";
         let known: Option<String> = self.client.query_opt(sql, &[]).await?.map(|row| row.try_get(0)).transpose()?;
         if known.as_deref() == Some(told_to) {
-            return Ok(());
+            return Ok(known);
         }
         // In one statement, so that whoever dies in between leaves both for the next.
         let sql = "WITH lost AS (UPDATE edge_cache.outbox SET done_at = NULL \
@@ -282,7 +325,7 @@ impl Session {
                    INSERT INTO edge_cache.state (name, value) VALUES ('incarnation', $1) \
                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         self.client.execute(sql, &[&told_to, &known.is_some(), &millis(keep)]).await?;
-        Ok(())
+        Ok(known)
     }
 
     /// What is not done, and the age of the oldest in milliseconds.

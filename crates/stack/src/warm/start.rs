@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use edge_cache_core::CacheKey;
 use futures_util::{StreamExt, stream};
 
-use super::{Kept, Warming, snapshot};
+use super::{Believed, Kept, Warming, snapshot};
 
 /// Keys looked up at once in the tier behind memory.
 const AT_ONCE: usize = 16;
 
 impl Warming {
-    /// Takes back what the run before held, if `believed`: else nobody can tell whether it was purged meanwhile, and it is forgotten. Tells
-    /// which keys were hot then.
-    pub(super) async fn restore(&self, believed: bool) -> Vec<CacheKey> {
+    /// Takes back what the run before held, as far as it is `believed`: of the rest nobody can tell whether it was purged meanwhile, and it is
+    /// forgotten. Tells which keys were hot then.
+    pub(super) async fn restore(&self, believed: Believed) -> Vec<CacheKey> {
         let Some((path, (_, memory))) = self.snapshot().zip(self.0.memory.as_ref()) else { return Vec::new() };
         let bytes_max = self.0.settings.snapshot_bytes_max;
         let shown = path.display().to_string();
@@ -32,12 +32,17 @@ impl Warming {
         if kept.is_empty() {
             return Vec::new();
         }
-        if !believed {
+        let is_believed = |kept: &Kept| match believed {
+            Believed::Everything => true,
+            Believed::OfOrder(order) => kept.entry.head().fence.incarnation == order,
+            Believed::Nothing => false,
+        };
+        if !kept.iter().any(is_believed) {
             tracing::warn!(file = shown, "the snapshot is ignored: it is not known what was purged meanwhile");
             return Vec::new();
         }
         let (mut hot, mut restored, of) = (Vec::new(), 0, kept.len());
-        for Kept { key, entry, hits } in kept {
+        for Kept { key, entry, hits } in kept.into_iter().filter(is_believed) {
             if hits > 0 && self.is_ours(&key) {
                 self.0.hot.restore(&key, entry.head(), hits);
                 hot.push(key.clone());

@@ -27,7 +27,18 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// For how many seconds from now each answer must be fresh, by the digest of what is asked.
 pub type MinFresh = HashMap<u128, u64>;
-type Before = Pin<Box<dyn Future<Output = bool> + Send>>;
+type Before = Pin<Box<dyn Future<Output = Believed> + Send>>;
+
+/// What of a snapshot may be used, as far as purges go that no tier remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Believed {
+    /// All of it: nobody could purge while this process was down.
+    Everything,
+    /// What was kept under this [order of purges](edge_cache_core::marker::Fence::incarnation): whatever was purged since is known here.
+    OfOrder(u128),
+    /// Nothing: it is not known what was purged.
+    Nothing,
+}
 
 /// Keeps a cache warm by asking the very service that clients ask: spawn its [`run`](Self::run), and drop it to stop.
 ///
@@ -64,7 +75,7 @@ impl<S> fmt::Debug for Warmer<S> {
 impl<S> Warmer<S> {
     pub(crate) fn new(warming: Warming, service: S) -> Self {
         warming.0.gate.close();
-        Self { warming, service, plan: Vec::new(), before: Box::pin(std::future::ready(true)) }
+        Self { warming, service, plan: Vec::new(), before: Box::pin(std::future::ready(Believed::Everything)) }
     }
 
     /// Asks for these too, in every round and at the start.
@@ -73,9 +84,9 @@ impl<S> Warmer<S> {
         self
     }
 
-    /// What the run before held is believed once `before` says so: that everything purged meanwhile is known here. Where it says no, or takes
-    /// longer than the node may take to be ready, it is forgotten.
-    pub fn after(mut self, before: impl Future<Output = bool> + Send + 'static) -> Self {
+    /// What the run before held is believed as far as `before` says, once everything purged meanwhile is known here. What takes longer than
+    /// the node may take to be ready is forgotten.
+    pub fn after(mut self, before: impl Future<Output = Believed> + Send + 'static) -> Self {
         self.before = Box::pin(before);
         self
     }
@@ -115,7 +126,7 @@ impl<S> Warmer<S> {
 impl Warming {
     async fn start<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], before: Before) {
         let (settings, began) = (&self.0.settings, Instant::now());
-        let believed = timeout(settings.ready_timeout, before).await.unwrap_or(false);
+        let believed = timeout(settings.ready_timeout, before).await.unwrap_or(Believed::Nothing);
         let mut hot = self.restore(believed).await;
         let known: HashSet<CacheKey> = hot.iter().cloned().collect();
         // Not what is asked for here meanwhile: that is warm already, or was purged.
