@@ -1,6 +1,15 @@
 //! The seam between the cache's state machine and its storage.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{BoxError, CacheKey, Entry, marker::Fence};
 
@@ -99,18 +108,34 @@ pub enum Lease {
 }
 
 /// The right to be the only one who fills a key, for as long as it is kept.
-pub struct FillLease(Option<Box<dyn FnOnce() + Send + Sync>>);
+pub struct FillLease {
+    give_back: Option<Box<dyn FnOnce() + Send + Sync>>,
+    is_lost: Arc<AtomicBool>,
+}
 
 impl FillLease {
     /// A lease that is given back by `give_back`.
     pub fn new(give_back: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(give_back)))
+        Self { give_back: Some(Box::new(give_back)), is_lost: Arc::default() }
+    }
+
+    /// The same, where whoever keeps it up notes in `is_lost` that he could not.
+    #[must_use]
+    pub fn noting(mut self, is_lost: Arc<AtomicBool>) -> Self {
+        self.is_lost = is_lost;
+        self
+    }
+
+    /// Whether somebody else may have it by now.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
     }
 }
 
 impl Drop for FillLease {
     fn drop(&mut self) {
-        if let Some(give_back) = self.0.take() {
+        if let Some(give_back) = self.give_back.take() {
             give_back();
         }
     }

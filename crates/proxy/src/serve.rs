@@ -164,25 +164,30 @@ impl Running {
         let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
-        let stopping = move || {
-            if let Some(readiness) = readiness {
+        let stopping = || {
+            if let Some(readiness) = &readiness {
                 readiness.draining();
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        server::run(listener, &cache, service, &settings, &mut signals, stopping).await;
+        let all_ended = server::run(listener, &cache, service, &settings, &mut signals, stopping).await;
         if let Some(warmer) = warmer {
             warmer.abort();
         }
         if let Some(outbox) = outbox {
             // What it has not marked done, the next one purges again.
             outbox.abort();
+            drop(outbox.await);
+        }
+        if let Some(readiness) = &readiness {
+            // Nor is anything purged that the next start would have to know.
+            readiness.close();
         }
         if let Some(operators) = operators {
             // Nobody would publish what is purged from here on.
             operators.abort();
         }
-        if tokio::time::timeout(LEAVE, cache.keep()).await.is_err() {
+        if tokio::time::timeout(LEAVE, cache.keep(all_ended)).await.is_err() {
             tracing::warn!("what is hot was not kept in time");
         }
         housekeeping.abort();

@@ -33,6 +33,7 @@ use self::{
 use crate::{body::ClientBody, origin::Origin, shutdown::Signals};
 
 /// Serves `service`, which `cache` stands before, on `listener` until a signal, tells `stopping`, then drains until a second one.
+/// Returns whether everything has ended.
 pub(crate) async fn run(
     listener: TcpListener,
     cache: &EdgeCache,
@@ -40,7 +41,7 @@ pub(crate) async fn run(
     settings: &Settings,
     signals: &mut Signals,
     stopping: impl FnOnce(),
-) {
+) -> bool {
     let http = builder(&settings.limits);
     let trusted: Arc<[IpAddr]> = settings.cache.trusted.clone().into();
     let house = Arc::new(House {
@@ -76,8 +77,11 @@ pub(crate) async fn run(
     stopping();
     drop(listener);
     tokio::select! {
-        () = drain(graceful, cache, settings.listen.drain_timeout) => {}
-        () = signals.next() => tracing::warn!("stopped at once by a second signal"),
+        all_ended = drain(graceful, cache, settings.listen.drain_timeout) => all_ended,
+        () = signals.next() => {
+            tracing::warn!("stopped at once by a second signal");
+            false
+        }
     }
 }
 
@@ -117,12 +121,16 @@ fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn drain(graceful: GracefulShutdown, cache: &EdgeCache, limit: Duration) {
+/// Whether everything has ended.
+async fn drain(graceful: GracefulShutdown, cache: &EdgeCache, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    if timeout(limit, graceful.shutdown()).await.is_err() {
+    let requests = timeout(limit, graceful.shutdown()).await;
+    if requests.is_err() {
         tracing::warn!(limit_ms = limit.as_millis(), "requests in flight did not end in time");
     }
-    if tokio::time::timeout_at(deadline, cache.drain()).await.is_err() {
+    let fills = tokio::time::timeout_at(deadline, cache.drain()).await;
+    if fills.is_err() {
         tracing::warn!("fills did not end in time");
     }
+    requests.is_ok() && fills.is_ok()
 }

@@ -58,7 +58,8 @@ where
         tokio::spawn(believe_disk(cache.clone(), disk, outbox));
     }
     let mut warmer = cache.warmer(service)?.plan(plan);
-    if let Some(outbox) = outbox {
+    // Nodes that share a Redis find there what any of them purged.
+    if let Some(outbox) = outbox.filter(|_| cache.redis().is_none()) {
         warmer = warmer.after(async move {
             // The order that was told until now: what was kept under it has missed nothing.
             told_before(&outbox).await.map_or(Believed::Nothing, Believed::OfOrder)

@@ -1,7 +1,13 @@
 //! Leases on fills: one node of all asks the origin for what Redis lacks (memcached's leases, NSDI '13). Efficiency only: who has none may
 //! fill as well, and without Redis everybody does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use edge_cache_core::{FillLease, Lease, marker::Fence};
 use tokio::time::{sleep, timeout};
@@ -49,13 +55,14 @@ impl Leases {
 
     fn granted(&self, name: String, token: String) -> FillLease {
         let (this, kept, held) = (self.clone(), name.clone(), token.clone());
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&is_lost);
         let keeping = tokio::spawn(async move {
-            loop {
+            while {
                 sleep(LASTS / 3).await;
-                if !this.keep(&kept, &held, &millis(LASTS)).await {
-                    return;
-                }
-            }
+                this.keep(&kept, &held, &millis(LASTS)).await
+            } {}
+            noted.store(true, Ordering::Release);
         });
         let this = self.clone();
         FillLease::new(move || {
@@ -65,6 +72,7 @@ impl Leases {
                 runtime.spawn(async move { this.keep(&name, &token, "0").await });
             }
         })
+        .noting(is_lost)
     }
 
     /// Whether it was still held.

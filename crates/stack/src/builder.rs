@@ -246,6 +246,9 @@ impl EdgeCacheBuilder {
             backplane.clone().map(|redis| Arc::new(Carrier { redis, acknowledge_timeout }) as Arc<dyn Backplane>);
         let carrier = carrier.or_else(|| disk.clone().map(|disk| Arc::new(disk) as Arc<dyn Backplane>));
         let began = markers.start();
+        if !warm_settings.enabled {
+            Warming::forget(&warm_settings);
+        }
         let purger = Purger::new(markers, keying.clone(), Arc::clone(&clock), events, carrier);
         let warming = warm_settings.enabled.then(|| {
             Warming::new(warm::Parts {

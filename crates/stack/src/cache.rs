@@ -158,12 +158,13 @@ impl EdgeCache {
 
     /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, what is hot here in Redis,
     /// and what waits for the disk on it.
-    /// Call it when nothing is served any more, and before [`leave`](Self::leave). Bound it by a deadline of your own.
-    pub async fn keep(&self) {
+    /// Call it when nothing is served any more, and before [`leave`](Self::leave); `all_ended` tells whether every request, and every
+    /// [fill](Self::drain), has. Bound it by a deadline of your own.
+    pub async fn keep(&self, all_ended: bool) {
         let memory = async {
             if let Some(warming) = &self.warming {
                 warming.share().await;
-                warming.keep().await;
+                warming.keep(all_ended).await;
             }
         };
         let disk = async {
@@ -305,6 +306,9 @@ impl EdgeCache {
                 }
                 if let Some(disk) = &self.disk {
                     disk.tidy().await;
+                }
+                if let Some(warming) = &self.warming {
+                    warming.tidy();
                 }
             }
         };

@@ -20,7 +20,7 @@ use std::{
 };
 
 use edge_cache_core::{
-    CacheKey, FillLease, Kind, Level, Pressure, SharedClock, SharedRng,
+    CacheKey, Kind, Level, Pressure, SharedClock, SharedRng,
     marker::{Standing, Start},
 };
 use edge_cache_memory::MemoryStore;
@@ -28,13 +28,17 @@ use edge_cache_redis::HotBoard;
 use edge_cache_telemetry::{Metrics, Reading, Unit};
 use edge_cache_tier::{Keeper, Purger};
 use edge_cache_warmer::{Hot, HotSet, Replay};
+use parking_lot::Mutex;
 
 pub use self::{
     ask::AskService,
     gate::{Readiness, Warmth},
     worker::{Believed, MinFresh, Warmer},
 };
-use self::{gate::Gate, snapshot::Kept};
+use self::{
+    gate::Gate,
+    snapshot::{Contents, Kept, Snapshot},
+};
 use crate::settings::WarmSettings;
 
 /// What warming needs of a cache. Clones share it.
@@ -57,8 +61,10 @@ struct Inner {
     /// A moment from before anything was served.
     began: Start,
     gate: Gate,
-    /// Held by the one node of all that asks the origin.
-    lead: tokio::sync::Mutex<Option<FillLease>>,
+    /// Where the hottest of memory is kept between runs.
+    snapshot: Option<Arc<Mutex<Snapshot>>>,
+    /// What the run before kept, until it is taken back.
+    found: Mutex<Option<Contents>>,
     done: Done,
 }
 
@@ -72,6 +78,19 @@ struct Done {
     fresh: AtomicU64,
     failed: AtomicU64,
     stopped: AtomicU64,
+}
+
+/// The snapshot's place, and what was found in it and is removed: it would miss what this run purges. `None` where there is to be none.
+fn take(settings: &WarmSettings) -> Option<(Snapshot, Option<Contents>)> {
+    let file = &settings.snapshot;
+    if file.is_empty() {
+        return None;
+    }
+    let (place, found) = Snapshot::take(PathBuf::from(file), settings.snapshot_bytes_max);
+    if let Err(error) = &found {
+        tracing::warn!(file, error = error as &dyn std::error::Error, "the snapshot is ignored");
+    }
+    Some((place, found.ok()))
 }
 
 /// What a [`Warming`] is made of.
@@ -91,7 +110,8 @@ pub(crate) struct Parts {
 impl Warming {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { settings, hot, board, memory, further, purger, pressure, clock, rng, began } = parts;
-        let (gate, lead, done) = Default::default();
+        let (gate, done) = Default::default();
+        let (snapshot, found) = take(&settings).map_or((None, None), |(place, found)| (Some(place), found));
         Self(Arc::new(Inner {
             settings,
             hot,
@@ -104,9 +124,15 @@ impl Warming {
             rng,
             began,
             gate,
-            lead,
+            snapshot: snapshot.map(|place| Arc::new(Mutex::new(place))),
+            found: Mutex::new(found),
             done,
         }))
+    }
+
+    /// Removes what an earlier run kept, where nobody takes it back.
+    pub(crate) fn forget(settings: &WarmSettings) {
+        drop(take(settings));
     }
 
     pub(crate) fn hot(&self) -> &HotSet {
@@ -132,25 +158,24 @@ impl Warming {
         }
     }
 
-    /// What is hot on all nodes, where they share that.
-    async fn shared(&self) -> Vec<CacheKey> {
-        let Some(board) = &self.0.board else { return Vec::new() };
+    /// What is hot on all nodes; `None` where they would share that and it cannot be learned now.
+    async fn shared(&self) -> Option<Vec<CacheKey>> {
+        let Some(board) = &self.0.board else { return Some(Vec::new()) };
         match board.top(self.0.settings.top, self.0.clock.now()).await {
             Ok(found) => {
                 let keys = found.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(fields.into()));
-                keys.filter(|key| self.is_ours(key)).collect()
+                Some(keys.filter(|key| self.is_ours(key)).collect())
             }
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "what is hot elsewhere is not known");
-                Vec::new()
+                None
             }
         }
     }
 
     /// What is hot: on all nodes, or else on this one.
     async fn hottest(&self) -> Vec<CacheKey> {
-        let shared = self.shared().await;
-        if !shared.is_empty() {
+        if let Some(shared) = self.shared().await.filter(|shared| !shared.is_empty()) {
             return shared;
         }
         self.0.hot.top(self.0.settings.top).into_iter().map(|hot: Hot| hot.key).collect()
@@ -161,11 +186,17 @@ impl Warming {
         key.parts().tenant == &*self.0.purger.keying().tenant && Replay::of_key(key).is_some()
     }
 
-    /// Writes the hottest of memory to the snapshot, where there is to be one, and lets another node lead. Call it when nothing is served
-    /// any more.
-    pub(crate) async fn keep(&self) {
-        drop(self.0.lead.lock().await.take());
-        let Some((path, (memory, _))) = self.snapshot().zip(self.0.memory.as_ref()) else { return };
+    /// Writes the hottest of memory to the snapshot, where there is to be one. Call it when nothing is served any more; where that is not so,
+    /// a node alone keeps nothing: what is still under way may make stale what it holds.
+    pub(crate) async fn keep(&self, all_ended: bool) {
+        let (Some(place), Some((memory, _))) = (self.0.snapshot.clone(), &self.0.memory) else { return };
+        let is_alone = self.0.purger.standing() == Standing::Alone;
+        if is_alone && !all_ended {
+            tracing::warn!("memory is not kept for the next start: not everything has ended");
+            return;
+        }
+        // Before memory is read: what is purged from here on is seen below.
+        let began = self.0.purger.reading();
         let live = memory.all().filter(|(_, entry)| self.0.purger.is_live(entry) && entry.head().kind != Kind::Partial);
         let mut kept: Vec<Kept> = live
             .map(|(key, entry)| {
@@ -175,26 +206,29 @@ impl Warming {
             .collect();
         // What leads to variants first: without it they are not found.
         kept.sort_by_key(|kept| (kept.entry.head().kind != Kind::VariantIndex, std::cmp::Reverse(kept.hits)));
-        let (alone, began) = (self.0.purger.standing() == Standing::Alone, self.0.purger.reading());
-        let (bytes_max, at) = (self.0.settings.snapshot_bytes_max, path.clone());
-        let written = tokio::task::spawn_blocking(move || snapshot::write(&path, kept, bytes_max));
-        let written = written.await;
+        let write = move || place.lock().write(Contents { is_alone, kept });
+        let written = tokio::task::spawn_blocking(write).await;
         // Where purges are kept elsewhere, the next start judges by them. Else whatever was purged since is in it.
         let untouched = || began.zip(self.0.purger.reading()).is_some_and(|(began, now)| began.is_beside(&now));
-        if alone && !untouched() {
-            drop(tokio::fs::remove_file(&at).await);
-            tracing::warn!("memory is not kept for the next start: something was purged meanwhile, or may have been");
+        if is_alone && !untouched() {
+            tracing::warn!("memory is not kept for the next start: something was purged meanwhile");
             return;
         }
-        match written {
-            Ok(Ok((entries, bytes))) => tracing::info!(entries, bytes, "memory is kept for the next start"),
-            Ok(Err(error)) => tracing::warn!(%error, "memory is not kept for the next start"),
+        let kept = written.map_err(std::io::Error::from).flatten().and_then(|written| {
+            let what = (written.entries, written.bytes);
+            written.commit().map(|()| what)
+        });
+        match kept {
+            Ok((entries, bytes)) => tracing::info!(entries, bytes, "memory is kept for the next start"),
             Err(error) => tracing::warn!(%error, "memory is not kept for the next start"),
         }
     }
 
-    fn snapshot(&self) -> Option<PathBuf> {
-        (!self.0.settings.snapshot.is_empty()).then(|| PathBuf::from(&self.0.settings.snapshot))
+    /// Takes over the snapshot's place from a process that has ended meanwhile.
+    pub(crate) fn tidy(&self) {
+        if let Some(mut place) = self.0.snapshot.as_ref().and_then(|place| place.try_lock()) {
+            place.take_over();
+        }
     }
 
     pub(crate) fn watch(&self, metrics: &Metrics) {

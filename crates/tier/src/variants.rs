@@ -91,6 +91,18 @@ impl VariantIndex {
         })
     }
 
+    /// The variants of both, `newer` last; `None` where they are selected by different headers: then the newer one alone counts.
+    pub(crate) fn followed_by(mut self, newer: Self) -> Option<Self> {
+        if self.names != newer.names {
+            return None;
+        }
+        self.variants.retain(|known| newer.variants.iter().all(|new| new.digest != known.digest));
+        self.variants.extend(newer.variants);
+        let over = self.variants.len().saturating_sub(VARIANTS_MAX);
+        self.variants.drain(..over);
+        Some(self)
+    }
+
     /// Whether `variant` is one of those kept. One that was pushed out is dead, though its entry may still lie in the store.
     pub(crate) fn holds(&self, variant: &CacheKey) -> bool {
         self.variants.iter().any(|known| known.digest == variant.digest())

@@ -15,12 +15,23 @@ use super::Shared;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readiness {
     draining: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Readiness {
     /// From now on it does not.
     pub(crate) fn draining(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// From now on nothing is purged here.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing is purged here any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) async fn purge(
             json!({ "dry_run": true, "kind": kind.as_str(), "would_purge": { "memory": memory, "redis": redis } });
         return Ok((StatusCode::OK, Json(answer)));
     }
+    if shared.readiness.is_closed() {
+        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops: purge another one".to_owned()));
+    }
     // In a task of its own: it is purged, and written down, whether or not anybody waits for the answer.
     let purger = shared.cache.purger().clone();
     let purging = tokio::spawn(async move {

@@ -40,10 +40,13 @@ pub(super) fn journal(args: &Args, checked: &Checked) -> anyhow::Result<Option<J
 fn digest(args: &Args, checked: &Checked) -> u128 {
     let mut parts: Vec<String> = checked.targets.iter().map(|target| format!("target {target}")).collect();
     let config = args.config.as_ref().filter(|_| args.direct);
-    parts.extend(config.map(|config| format!("direct {}", config.display())));
+    // The same relative path is another file elsewhere.
+    let file = |config: &PathBuf| std::fs::canonicalize(config).unwrap_or_else(|_| config.clone());
+    parts.extend(config.map(|config| format!("direct {}", file(config).display())));
     if args.hot_set {
-        parts.push(format!("hot set {:?} {:?}", args.admin, args.config));
+        parts.push(format!("hot set {:?} {:?}", args.admin, args.config.as_ref().map(file)));
     }
+    parts.extend(args.database.iter().map(|url| format!("database {url}")));
     parts.push(format!("authority {:?} refresh {} verify {}", args.authority, args.refresh, !args.no_verify));
     parts.extend(args.plan.iter().map(|file| format!("plan {}", file.display())));
     parts.extend(args.from_log.iter().map(|file| format!("log {}", file.display())));

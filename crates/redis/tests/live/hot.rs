@@ -58,8 +58,22 @@ async fn one_node_leads_until_it_leaves() {
     let (one, other) = (store(&redis).hot_board(), store(&redis).hot_board());
     let Lease::Granted(lease) = one.lead().await else { panic!("nobody leads") };
     assert!(matches!(other.lead().await, Lease::Taken));
+    assert!(!lease.is_lost());
     drop(lease);
     while !matches!(other.lead().await, Lease::Granted(_)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_lost_the_lead_learns_it() {
+    let redis = Redis::start().await.unwrap();
+    let (one, other) = (store(&redis).hot_board(), store(&redis).hot_board());
+    let Lease::Granted(lease) = one.lead().await else { panic!("nobody leads") };
+    let mut connection = crate::connect(&redis).await;
+    let _: i64 = redis::cmd("DEL").arg("{ec}:warmer").query_async(&mut connection).await.unwrap();
+    let Lease::Granted(_other) = other.lead().await else { panic!("nobody leads") };
+    while !lease.is_lost() {
         tokio::task::yield_now().await;
     }
 }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
 
+/// Shorter rounds would be one long one.
+const EVERY_MIN: Duration = Duration::from_millis(100);
+
 /// `[warm]`: never cold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -70,6 +73,10 @@ impl WarmSettings {
             if number == 0 {
                 return Err(SettingsError::rule(key, 0, "must be above zero"));
             }
+        }
+        if !self.every.is_zero() && self.every < EVERY_MIN {
+            let rule = format!("must be 0s (never) or at least {EVERY_MIN:?}");
+            return Err(SettingsError::rule("warm.every", format!("{:?}", self.every), rule));
         }
         if self.timeout.is_zero() {
             return Err(SettingsError::rule("warm.timeout", "0s", "must be above zero"));

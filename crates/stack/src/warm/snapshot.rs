@@ -1,6 +1,6 @@
 //! What memory held, as a file between two runs.
 //!
-//! Little endian: magic `ECSNAP`, version `u16`; then for each entry its hits `u32`, the length of its frame `u32` and the frame (the wire
+//! Little endian: magic `ECSNAP`, version `u16`, `u8` 1 if the node was alone; then for each entry its hits `u32`, the length of its frame `u32` and the frame (the wire
 //! format, with key, instants, fence and a checksum of its own), the hottest first; then 4 bytes of ones, the number of entries `u32`, and
 //! xxh3-64 of all before. What does not end so was cut off, and is ignored as a whole.
 
@@ -21,7 +21,7 @@ const VERSION: u16 = 1;
 const END: u32 = u32::MAX;
 /// Frames of at least this are compressed.
 const COMPRESS_BYTES_MIN: u64 = 1024;
-const HEAD: usize = MAGIC.len() + 2;
+const HEAD: usize = MAGIC.len() + 3;
 const TRAILER: usize = 4 + 4 + 8;
 
 /// An entry, and how hot it is.
@@ -41,78 +41,154 @@ pub(super) enum SnapshotError {
     Foreign,
     #[error("it is damaged, or ends early")]
     Damaged,
+    #[error("another process has it: give each its own")]
+    InUse,
     #[error("it has {0} bytes, more than warm.snapshot_bytes_max allows")]
     TooLarge(u64),
 }
 
-/// Writes `entries` to `path`, as many as fit `bytes_max`, in place of what is there. Tells how many, and their bytes.
-///
-/// # Errors
-/// The file cannot be written, or is not ours to replace; what was there is left then.
-pub(super) fn write(
-    path: &Path,
-    entries: impl IntoIterator<Item = Kept>,
+/// A snapshot's place. While this process has it, no other reads or writes it.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    path: PathBuf,
     bytes_max: u64,
-) -> io::Result<(usize, usize)> {
-    if path.exists() && !is_ours(&mut File::open(path)?) {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no snapshot"));
-    }
-    let mut out = BytesMut::new();
-    out.put_slice(MAGIC);
-    out.put_u16_le(VERSION);
-    let mut count = 0_u32;
-    for Kept { key, entry, hits } in entries {
-        let frame = encode(&key, &entry, COMPRESS_BYTES_MIN);
-        if (out.len() + 8 + frame.len() + TRAILER) as u64 > bytes_max {
-            break;
-        }
-        out.put_u32_le(hits.min(END - 1));
-        out.put_u32_le(u32::try_from(frame.len()).expect("a frame is far below 4 GiB"));
-        out.put_slice(&frame);
-        count += 1;
-    }
-    out.put_u32_le(END);
-    out.put_u32_le(count);
-    let checksum = xxh3_64(&out);
-    out.put_u64_le(checksum);
-    // Aside and then in one step: whoever is killed meanwhile leaves no half of it.
-    let aside = aside(path);
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true);
-    // What was stored for everybody on this service is still nobody else's on this machine.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&aside)?;
-    file.write_all(&out)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    Ok((count as usize, out.len()))
+    /// Locked; `None` while another process has it.
+    lock: Option<File>,
 }
 
-/// Reads `path` and removes it: nobody knows what is purged from here on, so it is good for one start. `None` where there is none.
-///
-/// # Errors
-/// See [`SnapshotError`].
-pub(super) fn take(path: &Path, bytes_max: u64) -> Result<Option<Vec<Kept>>, SnapshotError> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let len = file.metadata()?.len();
-    if !is_ours(&mut file) {
-        // Somebody else's file is left where it is.
-        return Err(SnapshotError::Foreign);
+/// What was found there.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Whether it was written by a node alone: one that nobody's purges could have reached but its own.
+    pub(super) is_alone: bool,
+    /// The hottest first, behind what leads to variants.
+    pub(super) kept: Vec<Kept>,
+}
+
+impl Snapshot {
+    /// Takes the place, and what is in it: whatever is there is removed before anything is served, because nobody notes in it what is purged
+    /// from here on.
+    pub(super) fn take(path: PathBuf, bytes_max: u64) -> (Self, Result<Contents, SnapshotError>) {
+        let mut this = Self { path, bytes_max, lock: None };
+        let contents =
+            this.claim().and_then(|is_ours| if is_ours { this.contents() } else { Err(SnapshotError::InUse) });
+        (this, contents)
     }
-    fs::remove_file(path)?;
-    if len > bytes_max {
-        return Err(SnapshotError::TooLarge(len));
+
+    /// Takes the place over once the process that had it has ended, and removes what that left: it has not seen this one's purges.
+    pub(super) fn take_over(&mut self) {
+        if self.lock.is_none()
+            && self.claim().unwrap_or(false)
+            && File::open(&self.path).is_ok_and(|mut file| is_ours(&mut file))
+        {
+            drop(fs::remove_file(&self.path));
+        }
     }
-    let mut all = MAGIC.to_vec();
-    file.take(bytes_max).read_to_end(&mut all)?;
-    if all.get(MAGIC.len()..HEAD).is_some_and(|version| version != VERSION.to_le_bytes()) {
-        return Err(SnapshotError::Foreign);
+
+    fn claim(&mut self) -> Result<bool, SnapshotError> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        let file = options.open(beside(&self.path, ".lock"))?;
+        let is_ours = file.try_lock().is_ok();
+        self.lock = is_ours.then_some(file);
+        Ok(is_ours)
     }
-    read(&all.into(), bytes_max).map(Some).ok_or(SnapshotError::Damaged)
+
+    fn contents(&self) -> Result<Contents, SnapshotError> {
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
+            file => file?,
+        };
+        let len = file.metadata()?.len();
+        if !is_ours(&mut file) {
+            // Somebody else's file is left where it is.
+            return Err(SnapshotError::Foreign);
+        }
+        fs::remove_file(&self.path)?;
+        if len > self.bytes_max {
+            return Err(SnapshotError::TooLarge(len));
+        }
+        let mut all = MAGIC.to_vec();
+        file.take(self.bytes_max).read_to_end(&mut all)?;
+        if all.get(MAGIC.len()..MAGIC.len() + 2).is_some_and(|version| version != VERSION.to_le_bytes()) {
+            return Err(SnapshotError::Foreign);
+        }
+        read(&all.into(), self.bytes_max).ok_or(SnapshotError::Damaged)
+    }
+
+    /// Writes `contents` beside the place, as many entries as fit.
+    ///
+    /// # Errors
+    /// The file cannot be written, or another process or somebody else's file has the place.
+    pub(super) fn write(&self, contents: Contents) -> io::Result<Written> {
+        if self.lock.is_none() {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process has it"));
+        }
+        if self.path.exists() && !is_ours(&mut File::open(&self.path)?) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no snapshot"));
+        }
+        let Contents { is_alone, kept } = contents;
+        let mut out = BytesMut::new();
+        out.put_slice(MAGIC);
+        out.put_u16_le(VERSION);
+        out.put_u8(u8::from(is_alone));
+        let mut count = 0_u32;
+        for Kept { key, entry, hits } in kept {
+            let frame = encode(&key, &entry, COMPRESS_BYTES_MIN);
+            if (out.len() + 8 + frame.len() + TRAILER) as u64 > self.bytes_max {
+                break;
+            }
+            out.put_u32_le(hits.min(END - 1));
+            out.put_u32_le(u32::try_from(frame.len()).expect("a frame is far below 4 GiB"));
+            out.put_slice(&frame);
+            count += 1;
+        }
+        out.put_u32_le(END);
+        out.put_u32_le(count);
+        let checksum = xxh3_64(&out);
+        out.put_u64_le(checksum);
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true);
+        // What was stored for everybody on this service is still nobody else's on this machine.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = Written {
+            aside: beside(&self.path, ".part"),
+            path: self.path.clone(),
+            entries: count as usize,
+            bytes: out.len(),
+        };
+        let mut file = options.open(&written.aside)?;
+        file.write_all(&out)?;
+        file.sync_all()?;
+        Ok(written)
+    }
+}
+
+/// A snapshot that lies beside its place; dropped, it is gone.
+#[derive(Debug)]
+pub(super) struct Written {
+    aside: PathBuf,
+    path: PathBuf,
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+}
+
+impl Written {
+    /// Puts it in its place, in one step.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub(super) fn commit(self) -> io::Result<()> {
+        fs::rename(&self.aside, &self.path)
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // After a commit there is nothing left.
+        drop(fs::remove_file(&self.aside));
+    }
 }
 
 /// Reads the magic.
@@ -121,18 +197,19 @@ fn is_ours(file: &mut File) -> bool {
     file.read_exact(&mut magic).is_ok() && magic == *MAGIC
 }
 
-fn read(all: &Bytes, bytes_max: u64) -> Option<Vec<Kept>> {
-    let signed = all.len().checked_sub(8)?;
+fn read(all: &Bytes, bytes_max: u64) -> Option<Contents> {
+    let signed = all.len().checked_sub(8).filter(|signed| *signed >= HEAD)?;
     if xxh3_64(&all[..signed]) != u64::from_le_bytes(all[signed..].try_into().ok()?) {
         return None;
     }
-    let mut rest = all.slice(HEAD.min(signed)..signed);
+    let mut rest = all.slice(HEAD - 1..signed);
+    let is_alone = rest.try_get_u8().ok()? == 1;
     let mut kept = Vec::new();
     loop {
         let hits = rest.try_get_u32_le().ok()?;
         let len = rest.try_get_u32_le().ok()? as usize;
         if hits == END {
-            return (rest.is_empty() && len == kept.len()).then_some(kept);
+            return (rest.is_empty() && len == kept.len()).then_some(Contents { is_alone, kept });
         }
         if len > rest.len() {
             return None;
@@ -144,9 +221,9 @@ fn read(all: &Bytes, bytes_max: u64) -> Option<Vec<Kept>> {
     }
 }
 
-fn aside(path: &Path) -> PathBuf {
+fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".part");
+    name.push(extension);
     name.into()
 }
 
@@ -184,35 +261,79 @@ mod tests {
         Kept { key, entry: Entry::new(head.into(), Bytes::from(body.to_owned()), Start::promoted(fence)), hits: 5 }
     }
 
-    fn all() -> Vec<Kept> {
-        vec![kept("/a", "body"), kept("/b", &"long ".repeat(1_000)), kept("/c", "")]
+    fn all() -> Contents {
+        Contents { is_alone: true, kept: vec![kept("/a", "body"), kept("/b", &"long ".repeat(1_000)), kept("/c", "")] }
+    }
+
+    fn one() -> Contents {
+        Contents { is_alone: false, kept: vec![kept("/a", "body")] }
+    }
+
+    fn write(path: &Path, contents: Contents, bytes_max: u64) -> io::Result<(usize, usize)> {
+        let (place, _) = Snapshot::take(path.to_owned(), bytes_max);
+        let written = place.write(contents)?;
+        let what = (written.entries, written.bytes);
+        written.commit()?;
+        Ok(what)
+    }
+
+    fn take(path: &Path, bytes_max: u64) -> Result<Contents, SnapshotError> {
+        Snapshot::take(path.to_owned(), bytes_max).1
     }
 
     #[test]
     fn what_is_written_comes_back_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        assert!(take(&path, MAX).unwrap().is_none());
+        assert!(take(&path, MAX).unwrap().kept.is_empty());
         assert_eq!(write(&path, all(), MAX).unwrap().0, 3);
-        let back = take(&path, MAX).unwrap().unwrap();
+        let Contents { is_alone, kept: back } = take(&path, MAX).unwrap();
         let same = |(a, b): (&Kept, &Kept)| {
             a.key == b.key && a.entry.head() == b.entry.head() && a.entry.body() == b.entry.body() && a.hits == b.hits
         };
-        assert!(back.len() == 3 && back.iter().zip(&all()).all(same));
-        assert!(take(&path, MAX).unwrap().is_none(), "it is good for one start");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left lying about");
+        assert!(is_alone && back.len() == 3 && back.iter().zip(&all().kept).all(same));
+        assert!(take(&path, MAX).unwrap().kept.is_empty(), "it is good for one start");
+        write(&path, one(), MAX).unwrap();
+        assert!(!take(&path, MAX).unwrap().is_alone);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["snapshot.lock"], "nothing else is left lying about");
+    }
+
+    #[test]
+    fn what_is_not_committed_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot");
+        let (place, _) = Snapshot::take(path.clone(), MAX);
+        drop(place.write(all()).unwrap());
+        assert!(!path.exists() && !beside(&path, ".part").exists());
+    }
+
+    #[test]
+    fn one_process_has_it_and_the_next_forgets_what_that_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot");
+        let (old, _) = Snapshot::take(path.clone(), MAX);
+        let (mut new, found) = Snapshot::take(path.clone(), MAX);
+        assert!(matches!(found, Err(SnapshotError::InUse)) && new.write(all()).is_err());
+        new.take_over();
+        old.write(all()).unwrap().commit().unwrap();
+        drop(old);
+        new.take_over();
+        assert!(!path.exists(), "it does not know what the new one purged");
+        new.write(one()).unwrap().commit().unwrap();
+        drop(new);
+        assert_eq!(take(&path, MAX).unwrap().kept.len(), 1);
     }
 
     #[test]
     fn it_is_bounded_and_the_hottest_come_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        let one = write(&path, [kept("/a", "body")], MAX).unwrap().1 as u64;
-        assert_eq!(write(&path, all(), one).unwrap().0, 1);
-        let back = take(&path, one).unwrap().unwrap();
-        assert_eq!(back[0].key.parts().path, "/a");
+        let len = write(&path, one(), MAX).unwrap().1 as u64;
+        assert_eq!(write(&path, all(), len).unwrap().0, 1);
+        assert_eq!(take(&path, len).unwrap().kept[0].key.parts().path, "/a");
         write(&path, all(), MAX).unwrap();
-        assert!(matches!(take(&path, one), Err(SnapshotError::TooLarge(_))));
+        assert!(matches!(take(&path, len), Err(SnapshotError::TooLarge(_))));
     }
 
     #[test]
@@ -221,11 +342,11 @@ mod tests {
         let path = folder.path().join("snapshot");
         write(&path, all(), MAX).unwrap();
         let whole = fs::read(&path).unwrap();
-        for cut in (HEAD..whole.len()).step_by(7) {
+        for cut in (HEAD - 1..whole.len()).step_by(7) {
             fs::write(&path, &whole[..cut]).unwrap();
             assert!(matches!(take(&path, MAX), Err(SnapshotError::Damaged)), "cut at {cut}");
         }
-        for at in (HEAD..whole.len()).step_by(5) {
+        for at in (HEAD - 1..whole.len()).step_by(5) {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             fs::write(&path, &damaged).unwrap();

@@ -7,7 +7,10 @@ use http::Request;
 use std::time::Duration;
 use tower::ServiceExt;
 
-use super::{worker::MinFresh, *};
+use super::{
+    worker::{Lead, MinFresh},
+    *,
+};
 use crate::{EdgeCache, WarmSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +51,7 @@ async fn what_would_end_before_the_next_round_is_asked_for_in_this_one() {
     }
     assert_eq!(calls(&counted), 2);
     tokio::time::sleep(EVERY + SECOND).await;
-    // /minutes had 80 to 100 s left, less than the 200 that are half of its lifetime and at most a round; /hour had plenty.
+    // /minutes had 100 s left, less than the 200 that are half of its lifetime; /hour had plenty.
     assert_eq!(calls(&counted), 3);
     tokio::time::sleep(3 * EVERY).await;
     assert_eq!(calls(&counted), 6, "one in each round");
@@ -67,10 +70,10 @@ async fn a_round_stops_while_the_origin_is_pressed() {
     let warming = cache.warming().unwrap();
     let asker = |min_fresh: MinFresh| AskService::<_, Body>::new(app.clone(), SECOND, min_fresh);
     warming.0.pressure.as_ref().unwrap().set(Level::Trim);
-    warming.round(&asker, &[], EVERY).await;
+    warming.round(&asker, &[], &mut Lead(None)).await;
     assert_eq!((calls(&counted), warming.0.done.stopped.load(Ordering::SeqCst)), (2, 1));
     warming.0.pressure.as_ref().unwrap().set(Level::Calm);
-    warming.round(&asker, &[], EVERY).await;
+    warming.round(&asker, &[], &mut Lead(None)).await;
     assert_eq!((calls(&counted), warming.0.done.stopped.load(Ordering::SeqCst)), (4, 1));
 }
 

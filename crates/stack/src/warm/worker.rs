@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, CacheKey, Lease};
+use edge_cache_core::{BoxError, CacheKey, FillLease, Freshness, Lease};
 use edge_cache_warmer::{Ask, Finished, Go, Limits, Observer, Options, Outcome, Replay, Report, Target, run};
 use http::{Request, Response};
 use http_body::Body;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{Readiness, Warming, ask::AskService};
+use super::{Readiness, Warming, ask::AskService, gate::Gate};
 
 /// How often a node tells the others what is asked for there.
 const SHARE: Duration = Duration::from_secs(30);
@@ -114,45 +114,71 @@ impl<S> Warmer<S> {
                 }
             }
         };
+        // Dropped, nobody warms any more: who waits for it would wait for ever.
+        let _opens = OpensAtEnd(warming.0.gate.clone());
         let warm = async {
             let asker = |min_fresh| AskService::<S, B>::new(service.clone(), warming.0.settings.timeout, min_fresh);
-            warming.start(&asker, &plan, before).await;
-            warming.rounds(&asker, &plan).await;
+            let mut lead = Lead(None);
+            warming.start(&asker, &plan, before, &mut lead).await;
+            warming.rounds(&asker, &plan, &mut lead).await;
         };
         tokio::join!(share, warm);
     }
 }
 
+struct OpensAtEnd(Gate);
+
+impl Drop for OpensAtEnd {
+    fn drop(&mut self) {
+        self.0.open(Readiness::Unwarmed);
+    }
+}
+
+/// The right to be the one node of all that asks the origin, as long as this worker lives.
+pub(super) struct Lead(pub(super) Option<FillLease>);
+
 impl Warming {
-    async fn start<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], before: Before) {
+    async fn start<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], before: Before, lead: &mut Lead) {
         let (settings, began) = (&self.0.settings, Instant::now());
-        let believed = timeout(settings.ready_timeout, before).await.unwrap_or(Believed::Nothing);
-        let mut hot = self.restore(believed).await;
-        let known: HashSet<CacheKey> = hot.iter().cloned().collect();
-        // Not what is asked for here meanwhile: that is warm already, or was purged.
-        hot.extend(self.shared().await.into_iter().filter(|key| !known.contains(key)));
-        self.promote(&hot).await;
-        self.look(&hot).await;
-        // What is missing is asked of the origin, for as long as it takes; whether that is waited for is another matter.
-        let asking = async {
-            let missing = if self.is_warm() { &[] } else { &hot[..] };
-            if !(missing.is_empty() && plan.is_empty()) && self.leads().await {
-                let missing = missing.iter().filter_map(Replay::of_key);
-                self.ask(asker(MinFresh::new()), missing.chain(plan.iter().cloned()).collect()).await;
-            }
-        };
-        let watching = async {
-            while !self.is_warm() {
-                let left = (began + settings.ready_timeout).saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return self.0.gate.open(Readiness::TimedOut);
+        let mut work = Box::pin(async {
+            let believed = timeout(settings.ready_timeout, before).await.unwrap_or(Believed::Nothing);
+            let mut hot = self.restore(believed).await;
+            let known: HashSet<CacheKey> = hot.iter().cloned().collect();
+            // Not what is asked for here meanwhile: that is warm already, or was purged.
+            let shared = loop {
+                match self.shared().await {
+                    Some(shared) => break shared,
+                    None if self.is_ready() => break Vec::new(),
+                    None => sleep(LOOK).await,
                 }
-                sleep(LOOK.min(left)).await;
-                self.look(&hot).await;
+            };
+            hot.extend(shared.into_iter().filter(|key| !known.contains(key)));
+            self.promote(&hot).await;
+            self.look(&hot).await;
+            // What is missing is asked of the origin, for as long as it takes; whether that is waited for is another matter.
+            let asking = async {
+                let missing = if self.is_ready() { &[] } else { &hot[..] };
+                if !(missing.is_empty() && plan.is_empty()) && self.leads(lead).await {
+                    let missing = missing.iter().filter_map(Replay::of_key);
+                    self.ask(asker(MinFresh::new()), missing.chain(plan.iter().cloned()).collect()).await;
+                }
+            };
+            let watching = async {
+                while !self.is_ready() {
+                    sleep(LOOK).await;
+                    self.look(&hot).await;
+                }
+            };
+            tokio::join!(asking, watching);
+            self.look(&hot).await;
+        });
+        tokio::select! {
+            () = &mut work => {}
+            () = sleep(settings.ready_timeout) => {
+                self.0.gate.open(Readiness::TimedOut);
+                work.await;
             }
-        };
-        tokio::join!(asking, watching);
-        self.look(&hot).await;
+        }
         let warmth = self.warmth();
         let (readiness, held, hot) = (warmth.readiness.as_str(), warmth.held, warmth.hot);
         tracing::info!(readiness, held, hot, took_ms = began.elapsed().as_millis(), "the node has been warmed");
@@ -160,14 +186,24 @@ impl Warming {
 
     /// Notes how many of `hot` are held.
     async fn look(&self, hot: &[CacheKey]) {
-        self.0.gate.note(self.held(hot).await, hot.len(), self.0.settings.ready_share);
+        let mut held = 0;
+        for key in hot {
+            held += usize::from(self.freshness(key).await.is_some());
+        }
+        self.0.gate.note(held, hot.len(), self.0.settings.ready_share);
     }
 
-    fn is_warm(&self) -> bool {
+    /// The life of what is held fresh, in memory or in what stands in for it.
+    async fn freshness(&self, key: &CacheKey) -> Option<Freshness> {
+        let tier = self.0.memory.as_ref().map(|(_, memory)| memory).or(self.0.further.as_ref())?;
+        tier.freshness(key).await
+    }
+
+    fn is_ready(&self) -> bool {
         self.warmth().readiness.is_ready()
     }
 
-    async fn rounds<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay]) {
+    async fn rounds<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], lead: &mut Lead) {
         let every = self.0.settings.every;
         if every.is_zero() {
             return std::future::pending().await;
@@ -175,41 +211,54 @@ impl Warming {
         loop {
             // A tenth more or less, so that nodes that began together do not stay so.
             sleep(every.mul_f64(0.9 + 0.2 * self.0.rng.unit())).await;
-            self.round(asker, plan, every).await;
+            self.round(asker, plan, lead).await;
         }
     }
 
     /// One round: what is hot and ends before the next one is asked for by the node that leads; the others take what it has stored.
-    pub(super) async fn round<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], every: Duration) {
+    pub(super) async fn round<A: Ask>(&self, asker: &impl Fn(MinFresh) -> A, plan: &[Replay], lead: &mut Lead) {
         self.share().await;
         let keys = self.hottest().await;
-        if !self.leads().await {
+        if !self.leads(lead).await {
             return self.promote(&keys).await;
         }
         self.0.done.rounds.fetch_add(1, Ordering::Relaxed);
+        // Until the next round has come to its end.
+        let settings = &self.0.settings;
+        let lasts =
+            Duration::from_secs(1) / settings.rate.max(1) * u32::try_from(keys.len() + plan.len()).unwrap_or(u32::MAX);
+        let horizon = settings.every.mul_f64(1.1) + lasts;
+        let now = self.0.clock.now();
         let mut min_fresh = MinFresh::new();
         let mut replays = Vec::with_capacity(keys.len() + plan.len());
         for key in &keys {
             let Some(replay) = Replay::of_key(key) else { continue };
-            // Half of a short lifetime: else what can never be fresh for as long would be asked for each time.
-            let lifetime = self.0.hot.get(key).map_or(0, |hot| u64::from(hot.lifetime_secs));
-            min_fresh.insert(replay.digest(), every.as_secs().min(lifetime / 2));
+            if let Some(Freshness { stored, fresh_until, .. }) = self.freshness(key).await {
+                // Half of a short lifetime: else what can never be fresh for as long would be asked for each time.
+                let wanted = horizon.min(fresh_until.since(stored) / 2);
+                if fresh_until.since(now) >= wanted {
+                    self.0.done.fresh.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                min_fresh.insert(replay.digest(), wanted.as_secs() + 1);
+            }
             replays.push(replay);
         }
         replays.extend(plan.iter().cloned());
         self.ask(asker(min_fresh), replays).await;
     }
 
-    /// Whether this node is the one that asks the origin. It stays so until it ends.
-    async fn leads(&self) -> bool {
+    /// Whether this node is the one that asks the origin. It stays so until its worker ends, or Redis says otherwise.
+    async fn leads(&self, lead: &mut Lead) -> bool {
         let Some(board) = &self.0.board else { return true };
-        let mut lead = self.0.lead.lock().await;
-        if lead.is_none() {
+        if lead.0.as_ref().is_some_and(FillLease::is_lost) {
+            lead.0 = None;
+        }
+        if lead.0.is_none() {
             match board.lead().await {
-                Lease::Granted(lease) => *lead = Some(lease),
-                Lease::Taken => return false,
-                // Redis is away: it protects the origin no more, and the others would all ask at once.
-                Lease::Free => return false,
+                Lease::Granted(lease) => lead.0 = Some(lease),
+                // Also without an answer: Redis protects the origin no more then, and the others would all ask at once.
+                Lease::Taken | Lease::Free => return false,
             }
         }
         true

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_cache_core::{
     BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Priority, Store,
+    Timestamp,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{conditional, range, response::is_failure};
@@ -100,6 +101,8 @@ where
     let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
     within.0.push(shared.id());
     req.extensions_mut().insert(within);
+    let priority = req.extensions().get::<Priority>().copied().unwrap_or_default();
+    let is_background = priority >= Priority::Refresh;
     let mut pad = Pad {
         shared,
         keyed,
@@ -112,12 +115,14 @@ where
         to_leader,
         held_further_in: false,
         lease: None,
+        is_background,
     };
 
     // What nobody asked for may stand last in a queue: the other nodes do not wait for it.
-    let is_wanted = req.extensions().get::<Priority>().is_none_or(|priority| *priority < Priority::Warm);
+    let is_wanted = priority < Priority::Warm;
     if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request && is_wanted {
-        let beyond = held.as_ref().map(|(entry, _)| entry.head().freshness.fresh_until);
+        let live = held.as_ref().filter(|(_, verdict)| *verdict == Verdict::Live);
+        let beyond = live.map(|(entry, _)| entry.head().freshness.fresh_until);
         match leased::lease(&pad, start.fence, beyond).await {
             leased::Leased::Ours(lease) => {
                 pad.lease = lease;
@@ -135,7 +140,10 @@ where
         Purpose::Rest(part) if pad.shared.markers.judge(&part) != Verdict::Live => Purpose::Whole,
         purpose => purpose,
     };
-    let validating = prepare(&mut req, &purpose, held.as_ref(), requested);
+    // Of what was purged nothing further in is known already: whatever is fresh there is newer.
+    let is_live = held.as_ref().is_some_and(|entry| pad.shared.markers.judge(entry) == Verdict::Live);
+    let beyond = held.as_ref().filter(|_| is_live).map_or(Timestamp::EPOCH, |entry| entry.head().freshness.fresh_until);
+    let validating = prepare(&mut req, &purpose, held.as_ref(), (requested, beyond));
     let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
     let mut response = match Oneshot::new(inner, req).await {
         Ok(response) => response,
@@ -208,7 +216,12 @@ where
 }
 
 /// Makes the request ask for what the fill is for. Returns whether a 304 would confirm what is held.
-fn prepare<B>(req: &mut Request<B>, purpose: &Purpose, held: Option<&Entry>, now: edge_cache_core::Timestamp) -> bool {
+fn prepare<B>(
+    req: &mut Request<B>,
+    purpose: &Purpose,
+    held: Option<&Entry>,
+    (now, beyond): (Timestamp, Timestamp),
+) -> bool {
     let headers = req.headers_mut();
     match purpose {
         Purpose::Part => false,
@@ -226,7 +239,7 @@ fn prepare<B>(req: &mut Request<B>, purpose: &Purpose, held: Option<&Entry>, now
             headers.remove(header::IF_RANGE);
             let Some(entry) = held.filter(|entry| entry.head().kind == Kind::Response) else { return false };
             let validating = conditional::validate(headers, &entry.head().headers);
-            req.extensions_mut().insert(Refresh { beyond: entry.head().freshness.fresh_until });
+            req.extensions_mut().insert(Refresh { beyond });
             validating
         }
     }
@@ -284,4 +297,6 @@ struct Pad<St, RB, E> {
     held_further_in: bool,
     /// The right to be the only process that fills this key: given back when everything is stored.
     lease: Option<FillLease>,
+    /// Nobody waits for it.
+    is_background: bool,
 }

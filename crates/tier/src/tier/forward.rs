@@ -68,15 +68,21 @@ impl<St: Store> Trip<'_, St> {
         let part = self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().kind == Kind::Partial);
         let Some(purpose) = (if part { self.purpose() } else { Some(Purpose::Whole) }) else { return };
         let flight_key = self.flight_key(&purpose);
-        let in_vain =
-            self.shared.failed.has(&flight_key, now) || (part && self.shared.uncacheable.has(&flight_key, now));
+        let in_vain = self.shared.failed.has(&flight_key, now)
+            || self.shared.deferred.has(&flight_key, now)
+            || self.shared.uncacheable.has(&flight_key, now);
         // While the origin is pressed it is not asked for what is still good.
         if *req.method() != Method::GET || in_vain || self.shared.pressure.level() >= Level::Trim {
             return;
         }
-        if let Some(lead) = self.shared.flights.try_lead(&flight_key, Priority::Refresh)
-            && !self.is_renewed()
-        {
+        let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key, own.max(Priority::Refresh)) {
+            if self.is_renewed() {
+                return lead.land(Landing::Again);
+            }
+            if self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().freshness.fresh_until > now) {
+                self.shared.events.refreshed_early(self.shared.store.name());
+            }
             self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None));
         }
     }

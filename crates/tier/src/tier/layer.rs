@@ -58,6 +58,9 @@ impl Default for TierConfig {
     }
 }
 
+/// What failed behind hits is tried again there after this part of the time that clients spare the origin after a failure.
+const DEFERRED_SHARE: u32 = 10;
+
 /// A cache tier over `St`. All state lives in the layer, so every service that it makes shares one cache (axum makes one a route).
 ///
 /// A layer that is [off](Self::off) passes everything through, so that a stack's type does not depend on its configuration.
@@ -79,6 +82,8 @@ pub(crate) struct Shared<St> {
     pub(crate) uncacheable: Notes<NoStore>,
     /// Keys whose origin just failed.
     pub(crate) failed: Notes<()>,
+    /// Keys that were asked for in vain, or not at all, when nobody waited for it: nothing is asked for behind hits for a while.
+    pub(crate) deferred: Notes<()>,
     pub(crate) tasks: TaskTracker,
     pub(crate) pressure: Pressure,
 }
@@ -116,6 +121,7 @@ impl<St: Store> TierLayer<St> {
     ) -> Self {
         let uncacheable = Notes::new(config.hit_for_miss, &NoStore::ALL);
         let failed = Notes::new(config.retry_throttle, &[()]);
+        let deferred = Notes::new(config.retry_throttle / DEFERRED_SHARE, &[()]);
         let (flights, tasks, pressure) = (Flights::default(), TaskTracker::new(), Pressure::default());
         Self {
             shared: Some(Arc::new(Shared {
@@ -128,6 +134,7 @@ impl<St: Store> TierLayer<St> {
                 flights,
                 uncacheable,
                 failed,
+                deferred,
                 tasks,
                 pressure,
             })),

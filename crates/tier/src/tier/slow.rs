@@ -183,7 +183,6 @@ impl<St: Store> Trip<'_, St> {
             Reuse::Serve { stale: false }
                 if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed)) =>
             {
-                self.shared.events.refreshed_early(tier);
                 return Some(Answer::Refreshing(respond::hit(tier, &self.lookup.key, entry, &self.ask, now, None)));
             }
             Reuse::Serve { stale } => {

@@ -46,13 +46,13 @@ async fn a_promotion_without_a_request_keeps_the_remaining_time_and_asks_nobody(
     advance(60 * SECOND).await;
     let memory = bench.memory();
     let (near, behind) = (memory.keeper().unwrap(), inner.keeper().unwrap());
-    assert!(!near.is_fresh(&key("/a")).await);
-    assert!(near.promote(&behind, &key("/a")).await && near.is_fresh(&key("/a")).await);
+    assert!(!near.freshness(&key("/a")).await.is_some());
+    assert!(near.promote(&behind, &key("/a")).await && near.freshness(&key("/a")).await.is_some());
     assert!(!near.promote(&behind, &key("/never")).await);
     let stack = bench.outside(memory.layer(inner.layer(origin.clone())));
     assert_eq!(ask(&stack, get("/a")).await.cache_status(), "edge-memory; hit; ttl=40");
     advance(40 * SECOND).await;
-    assert!(!near.is_fresh(&key("/a")).await, "nothing turns fresh by moving");
+    assert!(!near.freshness(&key("/a")).await.is_some(), "nothing turns fresh by moving");
     assert!(!near.promote(&behind, &key("/a")).await, "what is stale is not worth moving");
     assert_eq!(origin.calls(), 1);
 }
@@ -113,13 +113,13 @@ async fn what_an_earlier_run_held_counts_as_read_before_anything_was_served() {
             purge(&bench, "a").await;
         }
         let memory = bench.memory();
-        (memory.keeper().unwrap().restore(key("/a"), &entry, &began).await, memory, bench)
+        (memory.keeper().unwrap().restore(key("/a"), &entry, Some(&began)).await, memory, bench)
     };
     assert!(!restored(true).await.0, "purged since this run began");
     let (is_back, memory, bench) = restored(false).await;
-    assert!(is_back && memory.keeper().unwrap().is_fresh(&key("/a")).await);
+    assert!(is_back && memory.keeper().unwrap().freshness(&key("/a")).await.is_some());
     purge(&bench, "a").await;
-    assert!(!memory.keeper().unwrap().is_fresh(&key("/a")).await, "a purge reaches it like any other");
+    assert!(!memory.keeper().unwrap().freshness(&key("/a")).await.is_some(), "a purge reaches it like any other");
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +137,7 @@ async fn where_purges_are_kept_elsewhere_they_judge_what_an_earlier_run_held() {
         }
         let bench = Bench::with_markers(Mode::Guarded, [], markers);
         let began = bench.markers.start();
-        bench.memory().keeper().unwrap().restore(key("/a"), &entry, &began).await
+        bench.memory().keeper().unwrap().restore(key("/a"), &entry, Some(&began)).await
     };
     assert!(again(false).await);
     assert!(!again(true).await, "though it was purged before this run began");

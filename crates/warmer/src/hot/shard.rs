@@ -4,6 +4,9 @@ use edge_cache_core::CacheKey;
 
 use super::{Hot, is_impersonal};
 
+/// Keys longer than this are not counted: memory is bounded in bytes too.
+const FIELDS_BYTES_MAX: usize = 4096;
+
 /// Counters of some keys, of a fixed number.
 pub(super) struct Shard {
     /// Which counter is whose, by the lower half of the key's digest: two keys that share it share a counter, which costs one of them its
@@ -40,7 +43,7 @@ impl Shard {
                 (counter.cost_millis, counter.lifetime_secs) = (cost_millis, lifetime_secs);
             }
             // Looked at when a key comes in only: one that did is of the kind that may.
-            Slot::Vacant(_) if !is_impersonal(key) => {}
+            Slot::Vacant(_) if !is_impersonal(key) || key.fields().len() > FIELDS_BYTES_MAX => {}
             Slot::Vacant(free) => {
                 let counter = |over| Counter { key: key.clone(), over, new: 1, cost_millis, lifetime_secs };
                 if self.counters.len() < self.keys_max {

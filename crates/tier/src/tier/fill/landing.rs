@@ -51,7 +51,9 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     pub(super) fn failed(mut self, outward: Outward<RB, E>, away: Away) {
         self.shared.events.fill_failed(self.shared.store.name());
-        self.shared.failed.add(&self.flight_key, (), self.shared.clock.now());
+        // What nobody waits for is refused first when the origin has much to do: that says nothing of what a client would get.
+        let notes = if self.is_background { &self.shared.deferred } else { &self.shared.failed };
+        notes.add(&self.flight_key, (), self.shared.clock.now());
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Failed(away));
         }
@@ -146,6 +148,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         if stored {
             self.shared.uncacheable.clear(&self.flight_key);
             self.shared.failed.clear(&self.flight_key);
+            self.shared.deferred.clear(&self.flight_key);
         }
         drop(self.lead.take());
         self.shared.events.filled(self.shared.store.name(), self.began.elapsed(), stored);
