@@ -1,6 +1,6 @@
 //! What memory held comes back, as old as it is.
 
-use edge_cache_tests::{Origin, Reply};
+use edge_cache_tests::{Gate, Origin, Reply, eventually};
 use serde_json::json;
 
 use crate::{ask, counting, node, stop, until};
@@ -104,4 +104,76 @@ async fn a_damaged_or_foreign_snapshot_is_ignored_with_one_line() {
         assert_eq!(logged.lines().filter(|line| line.contains("snapshot is ignored")).count(), 1, "{logged}");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"what somebody else keeps here", "nobody's file is written over");
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_use_the_snapshot_removes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("snapshot");
+    let snapshot = format!("snapshot = \"{}\"", file.display());
+    let origin = counting("max-age=1000").await;
+    let first = node(&origin, &snapshot, "").start().await;
+    ask(&first, "/a").await;
+    stop(first).await;
+    assert!(file.exists());
+    let off = node(&origin, &format!("{snapshot}\nenabled = false"), "").start().await;
+    off.purge(json!({"tags": ["a"], "hard": true})).await;
+    stop(off).await;
+    let third = node(&origin, &snapshot, "").start().await;
+    until(&third, "warm").await;
+    assert_eq!(ask(&third, "/a").await.text(), "answer 1", "it was purged while it lay there");
+}
+
+#[tokio::test]
+async fn a_second_process_does_not_take_the_snapshot_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = format!("snapshot = \"{}\"", folder.path().join("snapshot").display());
+    let origin = counting("max-age=1000").await;
+    let old = node(&origin, &snapshot, "").start().await;
+    ask(&old, "/a").await;
+    // The next version starts before this one stops.
+    let new = node(&origin, &snapshot, "").start().await;
+    new.logged("another process has it").await;
+    stop(old).await;
+    eventually("what the old one left is gone", async || (!folder.path().join("snapshot").exists()).then_some(()))
+        .await;
+    ask(&new, "/b").await;
+    stop(new).await;
+    let next = node(&origin, &snapshot, "").start().await;
+    until(&next, "warm").await;
+    assert!(ask(&next, "/b").await.is_hit_of("memory"));
+    assert!(!ask(&next, "/a").await.is_hit_of("memory"));
+}
+
+#[tokio::test]
+async fn a_node_that_is_stopped_at_once_keeps_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("snapshot");
+    let gate = Gate::new();
+    let origin = Origin::start({
+        let gate = gate.clone();
+        move |request| {
+            let gate = gate.clone();
+            async move {
+                if request.seen.method == "POST" {
+                    gate.passed().await;
+                }
+                Reply::cached("max-age=1000", "x")
+            }
+        }
+    })
+    .await;
+    let node = node(&origin, &format!("snapshot = \"{}\"", file.display()), "").start().await;
+    ask(&node, "/a").await;
+    let client = node.client();
+    let writing = tokio::spawn(async move { client.ask("POST", "/a").try_send().await });
+    origin.arrived("/a", 2).await;
+    node.terminate();
+    node.logged("stopping").await;
+    node.terminate();
+    let ended = node.ended().await;
+    assert!(ended.stderr.contains("not everything has ended"), "{}", ended.stderr);
+    assert!(!file.exists(), "the write may have made it stale");
+    gate.open();
+    writing.abort();
 }

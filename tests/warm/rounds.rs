@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{ask, counting, node, until};
 
 #[tokio::test]
-async fn what_is_hot_is_asked_for_before_it_ends_and_the_rest_is_left_alone() {
+async fn what_is_hot_is_asked_for_without_anybody_asking_and_the_rest_is_left_alone() {
     let origin = Origin::start(|request| async move {
         let lifetime = if request.seen.target == "/long" { "max-age=1000" } else { "max-age=2" };
         Reply::cached(lifetime, format!("answer {}", request.earlier)).header("cache-tag", "all")

@@ -1,7 +1,7 @@
 //! Nodes that share a Redis.
 
-use edge_cache_sandbox::Redis;
-use edge_cache_tests::{Origin, Proxy, eventually};
+use edge_cache_sandbox::{Postgres, Redis};
+use edge_cache_tests::{Origin, Proxy, ProxyBuilder, eventually};
 use serde_json::json;
 
 use crate::{ask, counting, node, stop, until};
@@ -65,4 +65,33 @@ async fn without_redis_a_node_that_shares_one_starts_cold_and_serves() {
     until(&second, "timed out").await;
     let answer = ask(&second, "/a").await;
     assert_eq!((answer.status.as_u16(), answer.text()), (200, "answer 1"), "nobody can know whether it was purged");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_read_the_outbox_is_warm_as_soon_as_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (redis, postgres) = (Redis::start().await.unwrap(), Postgres::builder().start().await.unwrap());
+    let installed = ProxyBuilder::bare(&["sql", "install", "--database", postgres.url()]).to_end().await;
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    let origin = counting("max-age=1000").await;
+    let rest = format!(
+        "[redis]\nurl = \"{}\"\n[outbox]\nenabled = true\n[database]\nurl = \"{}\"",
+        redis.url(),
+        postgres.url()
+    );
+    let leader = node(&origin, "", &rest).start().await;
+    eventually("one consumes", async || {
+        (leader.metrics().await.sum("edge_cache_outbox_leader", &[]) == 1.0).then_some(())
+    })
+    .await;
+    let warm = format!("ready_timeout = \"1h\"\nsnapshot = \"{}\"", folder.path().join("snapshot").display());
+    let start = || node(&origin, &warm, &rest).start();
+    let follower = start().await;
+    until(&follower, "warm").await;
+    eventually("it is in step", async || ask(&follower, "/a").await.is_hit_of("memory").then_some(())).await;
+    stop(follower).await;
+    let again = start().await;
+    until(&again, "warm").await;
+    assert!(again.metrics().await.sum("edge_cache_warm_restored_total", &[]) >= 1.0, "its snapshot counts");
+    assert!(ask(&again, "/a").await.is_hit_of("memory"));
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use edge_cache_core::{Level, TierName};
+use edge_cache_core::{Level, Priority, TierName, marker::PurgeKind};
 use edge_cache_memory::{MemoryConfig, MemoryStore};
 use edge_cache_policy::Mode;
 use edge_cache_testkit::FlakyStore;
+use edge_cache_tier::{Purge, Target};
 use tokio::{sync::Semaphore, time::advance};
 use tower::Layer;
 
@@ -141,4 +142,74 @@ async fn a_hot_key_never_shows_a_miss_at_its_end() {
     assert_eq!(waited, 0, "of 20 000 requests over 1 000 s");
     let fills = origin.calls();
     assert!((10..=14).contains(&fills), "{fills} fills in 1 000 s of lifetimes of 90 to 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_stored_any_more_is_not_asked_for_at_each_hit() {
+    let origin = Origin::new(|n, _| async move {
+        let headers = if n == 0 { ANSWER } else { &[("cache-control", "no-store")] };
+        answer(200, headers, format!("body {n}"))
+    });
+    let bench = drawing(Mode::Guarded);
+    let memory = bench.memory();
+    let stack = bench.outside(memory.layer(origin.clone()));
+    ask(&stack, get("/a")).await;
+    advance(93 * SECOND).await;
+    for _ in 0..20 {
+        assert_eq!(ask(&stack, get("/a")).await.text, "body 0");
+        memory.drain().await;
+    }
+    assert_eq!(origin.calls(), 2);
+}
+
+/// What nobody waits for is refused first: that must not make clients do with what is stale.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_refused_says_nothing_of_what_a_client_would_get() {
+    let stale: &[(&str, &str)] = &[("cache-control", "max-age=100, stale-if-error=1000")];
+    let origin = Origin::new(move |n, req| async move {
+        let priority = req.extensions().get::<Priority>().copied().unwrap_or_default();
+        if n > 0 && priority >= Priority::Refresh {
+            answer(503, &[], "later")
+        } else {
+            answer(200, stale, format!("body {n}"))
+        }
+    });
+    let bench = drawing(Mode::Guarded);
+    let memory = bench.memory();
+    let stack = bench.outside(memory.layer(origin.clone()));
+    ask(&stack, get("/a")).await;
+    advance(93 * SECOND).await;
+    for _ in 0..5 {
+        ask(&stack, get("/a")).await;
+        memory.drain().await;
+    }
+    assert_eq!(origin.calls(), 2, "and it is not tried at each hit");
+    advance(2 * SECOND).await;
+    let got = ask(&stack, get("/a")).await;
+    assert_eq!((got.text.as_str(), origin.calls()), ("body 2", 3), "a client asks for itself: {}", got.cache_status());
+    // Nor may a client that calls its own request unimportant do it to the others.
+    advance(200 * SECOND).await;
+    ask(&stack, get("/a").extension(Priority::Warm)).await;
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 4");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_soft_purge_what_another_node_has_filled_is_enough_however_soon_it_ends() {
+    let origin = Origin::new(|n, _| async move {
+        let lifetime = if n == 0 { "max-age=100" } else { "max-age=10" };
+        answer(200, &[("cache-control", lifetime), ("cache-tag", "a"), ("etag", "\"1\"")], format!("body {n}"))
+    });
+    let bench = Bench::new(Mode::Guarded);
+    let (one, other, inner) = (bench.memory(), bench.memory(), bench.tier(far()));
+    let first = bench.outside(one.layer(inner.layer(origin.clone())));
+    let second = bench.outside(other.layer(inner.layer(origin.clone())));
+    ask(&first, get("/a")).await;
+    inner.drain().await;
+    ask(&second, get("/a")).await;
+    let purge = Purge { targets: vec![Target::Tag("a".to_owned())], kind: PurgeKind::Soft };
+    bench.purger.purge(&purge).await.unwrap();
+    ask(&first, get("/a")).await;
+    inner.drain().await;
+    let got = ask(&second, get("/a")).await;
+    assert_eq!((got.text.as_str(), origin.calls()), ("body 1", 2), "{}", got.cache_status());
 }

@@ -142,3 +142,45 @@ async fn where_purges_are_kept_elsewhere_they_judge_what_an_earlier_run_held() {
     assert!(again(false).await);
     assert!(!again(true).await, "though it was purged before this run began");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_does_not_displace_what_is_newer() {
+    let origin = Origin::fixed(&[("cache-control", "max-age=100")]);
+    let before = Bench::new(Mode::Guarded);
+    let memory = before.memory();
+    ask(&before.outside(memory.layer(origin.clone())), get("/a")).await;
+    let entry = held(&memory).await;
+    let bench = Bench::with_markers(Mode::Guarded, [], Markers::alone(2));
+    let began = bench.markers.start();
+    advance(SECOND).await;
+    let memory = bench.memory();
+    let stack = bench.outside(memory.layer(origin.clone()));
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 1");
+    assert!(!memory.keeper().unwrap().restore(key("/a"), &entry, Some(&began)).await);
+    assert_eq!(ask(&stack, get("/a")).await.text, "body 1");
+    assert!(
+        !bench.memory().keeper().unwrap().restore(key("/a"), &entry, None).await,
+        "of another order, and not kept alone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn variants_that_come_back_stand_beside_those_that_came_since() {
+    let origin = varying();
+    let before = Bench::new(Mode::Guarded);
+    let memory = before.memory();
+    ask(&before.outside(memory.layer(origin.clone())), get("/a").header("accept-language", "de")).await;
+    let kept: Vec<_> = memory.store().unwrap().all().collect();
+    let bench = Bench::with_markers(Mode::Guarded, [], Markers::alone(2));
+    let began = bench.markers.start();
+    let memory = bench.memory();
+    let stack = bench.outside(memory.layer(origin.clone()));
+    ask(&stack, get("/a").header("accept-language", "fr")).await;
+    for (key, entry) in kept {
+        assert!(memory.keeper().unwrap().restore(key, &entry, Some(&began)).await);
+    }
+    for (language, text) in [("de", "de 0"), ("fr", "fr 1")] {
+        let got = ask(&stack, get("/a").header("accept-language", language)).await;
+        assert_eq!((got.text.as_str(), got.cache_status().as_str()), (text, "edge-memory; hit; ttl=100"));
+    }
+}
