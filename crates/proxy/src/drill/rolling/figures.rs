@@ -28,6 +28,10 @@ pub(crate) struct Figures {
     pub(crate) hit_before: Option<f64>,
     /// The least in any window after.
     pub(crate) hit_lowest: Option<Window>,
+    /// The part of them that memory gave, before the restarts.
+    pub(crate) memory_before: Option<f64>,
+    /// The least in any window after.
+    pub(crate) memory_lowest: Option<Window>,
     /// Database queries a second of both nodes before the restarts.
     pub(crate) queries_before: Option<f64>,
     /// The most in a second after.
@@ -53,12 +57,15 @@ impl Figures {
         let after = pass.phases.seconds(Phase::FirstNode).start..pass.phases.all().end;
         let clients = |seconds: Range<u32>| pass.timeline.over(seconds, Which::All);
         let hits = |seconds| clients(seconds).hit_rate().map(|rate| rate * 100.0);
+        let memory = |seconds| clients(seconds).near_rate().map(|rate| rate * 100.0);
         let queries = |seconds| mean(&pass.queries, seconds);
         let queries_before = queries(before.clone());
         let all = clients(pass.phases.all());
         Self {
             hit_before: hits(before.clone()),
-            hit_lowest: worst(after.clone(), WINDOW, |window| hits(window).map(|rate| -rate)).map(Window::negated),
+            hit_lowest: least(after.clone(), hits),
+            memory_before: memory(before.clone()),
+            memory_lowest: least(after.clone(), memory),
             queries_before,
             queries_most: worst(after.clone(), 1, queries),
             queries_most_in_window: worst(after.clone(), WINDOW, queries),
@@ -76,12 +83,17 @@ impl Figures {
     pub(crate) fn fall(&self) -> Option<f64> {
         Some(self.hit_before? - self.hit_lowest?.value)
     }
+
+    /// How far memory's part of it fell, in points.
+    pub(crate) fn memory_fall(&self) -> Option<f64> {
+        Some(self.memory_before? - self.memory_lowest?.value)
+    }
 }
 
-impl Window {
-    fn negated(self) -> Self {
-        Self { value: -self.value, ..self }
-    }
+/// The window with the smallest value.
+fn least(seconds: Range<u32>, value: impl Fn(Range<u32>) -> Option<f64>) -> Option<Window> {
+    let lowest = worst(seconds, WINDOW, |window| value(window).map(|value| -value))?;
+    Some(Window { value: -lowest.value, ..lowest })
 }
 
 /// The window with the largest value; `None` where there is no window, or one without a value.

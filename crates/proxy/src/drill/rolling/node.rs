@@ -57,6 +57,10 @@ pub(crate) struct Restart {
     pub(crate) restored: Option<f64>,
     /// Entries that it took from Redis before anybody asked.
     pub(crate) promoted: Option<f64>,
+    /// Keys that were hot when it began.
+    pub(crate) hot: Option<f64>,
+    /// Of these, the ones that it held fresh when it was ready.
+    pub(crate) held: Option<f64>,
 }
 
 /// A node in its seat.
@@ -95,8 +99,8 @@ impl Node {
         let listening = start.elapsed();
         node.sit().await?;
         let ready = start.elapsed();
-        let [restored, promoted] = node.loaded().await?;
-        Ok((node, Restart { told, ended, listening, ready, restored, promoted }))
+        let [restored, promoted, hot, held] = node.warmth().await?;
+        Ok((node, Restart { told, ended, listening, ready, restored, promoted, hot, held }))
     }
 
     /// Stops it for good.
@@ -114,13 +118,19 @@ impl Node {
         ready.map_err(|_| anyhow!("a node that was started wants no requests after {READY:?}"))
     }
 
-    /// Entries from the snapshot, and from Redis.
-    async fn loaded(&self) -> anyhow::Result<[Option<f64>; 2]> {
+    /// Entries from the snapshot, and from Redis; keys that are hot, and that it holds. Absent where nobody warms it.
+    async fn warmth(&self) -> anyhow::Result<[Option<f64>; 4]> {
+        const NAMES: [&str; 4] = [
+            "edge_cache_warm_restored_total",
+            "edge_cache_warm_promoted_total",
+            "edge_cache_warm_hot",
+            "edge_cache_warm_held",
+        ];
         let admin = self.server.admin;
         let text = get(&mut Client::new(admin), admin, "/metrics", None).await?;
         let text = String::from_utf8_lossy(&text);
         let value = |name| samples(&text).find(|sample| sample.name == name).map(|sample| sample.value);
-        Ok(["edge_cache_warm_restored_total", "edge_cache_warm_promoted_total"].map(value))
+        Ok(NAMES.map(value))
     }
 }
 

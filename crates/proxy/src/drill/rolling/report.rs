@@ -90,7 +90,7 @@ impl Report {
     pub(super) fn new(args: &Args, without: &Pass, with: &Pass) -> Self {
         let phases = with.phases.clone();
         let (without_warming, with_warming) = (Told::new(without), Told::new(with));
-        let promises = judge_rolling(&without_warming.figures, &with_warming.figures);
+        let promises = judge_rolling([&without_warming.figures, &with_warming.figures], args.redis);
         Self {
             machine: Machine::read(),
             date: date(),
@@ -141,7 +141,7 @@ pub(super) fn render(report: &Report) -> String {
          Hits are fresh answers of a tier, and stale ones that are renewed behind them, of the reads that may be stored.\n\
          Queries are what both nodes count, less those for the balancer's questions whether they want requests."
     ));
-    line(format_args!("\n{}\n", passes(&without.figures, &with.figures)));
+    line(format_args!("\n{}\n", passes(report)));
     for Promise { promise, figure, held, .. } in &report.promises {
         line(format_args!("{:6}  {promise} — {figure}", if *held { "ok" } else { "BROKEN" }));
     }
@@ -178,11 +178,14 @@ fn seconds(report: &Report) -> Table {
 }
 
 /// Both passes side by side.
-fn passes(without: &Figures, with: &Figures) -> Table {
+fn passes(report: &Report) -> Table {
+    let (without, with) = (&report.without_warming.figures, &report.with_warming.figures);
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     table.set_header(["", "without warming", "with warming"]);
-    for (name, cell) in ROWS {
+    // Without Redis all that is held is held in memory.
+    let redis = if report.redis { REDIS_ROWS } else { &[] };
+    for (name, cell) in ROWS.iter().chain(redis) {
         table.add_row([(*name).to_owned(), cell(without), cell(with)]);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -210,6 +213,16 @@ const ROWS: &[(&str, Cell)] = &[
     ("node A away, s", |figures| away(&figures.restarts[0])),
     ("node B away, s", |figures| away(&figures.restarts[1])),
     ("entries restored, A + B", |figures| both(figures, |restart| restart.restored)),
+    ("of what was hot, fresh when ready, A + B", |figures| {
+        let held = |restart: &Restart| format!("{} of {}", short(restart.held), short(restart.hot));
+        figures.restarts.each_ref().map(held).join(" + ")
+    }),
+];
+
+const REDIS_ROWS: &[(&str, Cell)] = &[
+    ("hits of memory before, %", |figures| tenths(figures.memory_before)),
+    ("lowest of 5 s after, %", |figures| window(figures.memory_lowest, |value| tenths(Some(value)))),
+    ("points below before", |figures| tenths(figures.memory_fall())),
     ("entries brought from Redis, A + B", |figures| both(figures, |restart| restart.promoted)),
 ];
 

@@ -16,7 +16,7 @@ impl Pass {
         for second in 0..u64::from(schedule.end) {
             for nth in 0..100 {
                 let hit = nth < hits || !(first..first + 5).contains(&second);
-                let source = Source { hit, ..Source::default() };
+                let source = Source { hit, near: hit, ..Source::default() };
                 timeline.answered((second * 1_000_000 + nth * 10_000, true), 1_000, source);
             }
         }
@@ -27,6 +27,8 @@ impl Pass {
             ready: at(38),
             restored: Some(7.0),
             promoted: None,
+            hot: Some(10.0),
+            held: Some(9.0),
         };
         Self { phases, timeline, queries: vec![Some(10.0); schedule.end as usize], restarts: [restart; 2] }
     }
@@ -36,7 +38,8 @@ impl Figures {
     /// Of a pass in which the hit rate fell by so many points.
     pub(crate) fn made_up(fall: f64) -> Self {
         let figures = Self::of(&Pass::made_up(100));
-        Self { hit_lowest: Some(Window { from: 36, value: 100.0 - fall }), ..figures }
+        let lowest = Some(Window { from: 36, value: 100.0 - fall });
+        Self { hit_lowest: lowest, memory_lowest: lowest, ..figures }
     }
 }
 
