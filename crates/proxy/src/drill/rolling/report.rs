@@ -214,7 +214,10 @@ const ROWS: &[(&str, Cell)] = &[
     ("node B away, s", |figures| away(&figures.restarts[1])),
     ("entries restored, A + B", |figures| both(figures, |restart| restart.restored)),
     ("of what was hot, fresh when ready, A + B", |figures| {
-        let held = |restart: &Restart| format!("{} of {}", short(restart.held), short(restart.hot));
+        let held = |restart: &Restart| {
+            let pair = restart.held.zip(restart.hot);
+            pair.map_or(ABSENT.to_owned(), |(held, hot)| format!("{held:.0} of {hot:.0}"))
+        };
         figures.restarts.each_ref().map(held).join(" + ")
     }),
 ];
