@@ -51,8 +51,41 @@ async fn a_lost_redis_is_told_second_by_second_and_judged() {
 }
 
 #[tokio::test]
+async fn two_nodes_are_restarted_cold_and_warm_and_no_request_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drill.json");
+    let drill = ["drill", "rolling-restart", "--seconds", "3", "--warmup", "3", "--rate", "60", "--clients", "10"];
+    let common = std::env::temp_dir();
+    let drill = ProxyBuilder::bare(&drill).args(&["--pitches", "500", "--json", file.to_str().unwrap()]);
+    let ended = drill.env("TMPDIR", common.to_str().unwrap()).to_end_within(PATIENCE).await;
+    agrees(&ended);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines.iter().any(|line| line.trim() == "wwwbbbAAABBBaaa"), "a ruler: {ended:?}");
+    assert!(lines.iter().any(|line| line.starts_with("|") && line.contains("without warming")), "one table: {ended:?}");
+    for promise in ["with warming the hit rate", "as many queries", "no request fails", "without warming the same"] {
+        let judged = |line: &&str| line.contains(promise) && (line.starts_with("ok ") || line.starts_with("BROKEN "));
+        assert_eq!(lines.iter().filter(|line| judged(line)).count(), 1, "{promise}: {ended:?}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("ok ") && line.contains("no request fails")), "{ended:?}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(json["verdict"].as_str(), lines.last().copied());
+    let restored = |pass: &str, node: usize| json[pass]["figures"]["restarts"][node]["restored"].as_f64();
+    for node in [0, 1] {
+        assert_eq!(restored("without_warming", node), None, "{json}");
+        assert!(restored("with_warming", node) > Some(0.0), "{json}");
+    }
+    let due = |pass: &str| json[pass]["figures"]["requests"].as_u64();
+    assert_eq!(due("without_warming"), due("with_warming"), "the very same requests");
+}
+
+#[tokio::test]
 async fn a_wrong_drill_is_a_usage_error() {
-    for args in [&["drill"][..], &["drill", "flood"], &["drill", "redis-down", "--seconds", "1"]] {
+    for args in [
+        &["drill"][..],
+        &["drill", "flood"],
+        &["drill", "redis-down", "--seconds", "1"],
+        &["drill", "redis-down", "--warmup", "9"],
+    ] {
         let ended = ProxyBuilder::bare(args).to_end().await;
         assert_eq!(ended.code, Some(64), "{args:?}: {ended:?}");
     }

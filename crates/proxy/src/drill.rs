@@ -14,6 +14,7 @@ mod plot;
 mod promises;
 mod readings;
 mod report;
+mod rolling;
 mod warm;
 mod watch;
 mod way;
@@ -24,7 +25,6 @@ use anyhow::bail;
 
 pub(crate) use self::args::Args;
 use self::args::Scenario;
-use self::observed::Observed;
 use self::report::{Report, render};
 use crate::exit;
 use crate::load::process::allow_files;
@@ -47,23 +47,35 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     allow_files(args.clients())?;
     let mut signals = Signals::listen()?;
-    let observed = tokio::select! {
-        observed = observe(&args) => observed?,
+    let outcome = tokio::select! {
+        outcome = drill(&args) => outcome?,
         // Dropping what runs ends its servers, so that an interrupted drill leaves nothing behind.
         () = signals.next() => bail!("interrupted"),
     };
-    let report = Report::new(&args, &observed);
-    publish(&render(&report), &report.json()?, args.json.as_deref())?;
-    Ok(if report.held() { ExitCode::SUCCESS } else { BROKEN.into() })
+    publish(&outcome.text, &outcome.json, args.json.as_deref())?;
+    Ok(if outcome.held { ExitCode::SUCCESS } else { BROKEN.into() })
 }
 
-async fn observe(args: &Args) -> anyhow::Result<Observed> {
-    match args.scenario {
-        Scenario::Exhaustion => exhaustion::run(args).await,
+/// What a drill comes to.
+struct Outcome {
+    /// For people.
+    text: String,
+    /// Everything measured.
+    json: String,
+    /// Whether all promises held.
+    held: bool,
+}
+
+async fn drill(args: &Args) -> anyhow::Result<Outcome> {
+    let observed = match args.scenario {
+        Scenario::RollingRestart => return rolling::run(args).await,
+        Scenario::Exhaustion => exhaustion::run(args).await?,
         Scenario::RedisDown | Scenario::RedisStalled | Scenario::OriginDown | Scenario::OriginSlow => {
-            outage::run(args).await
+            outage::run(args).await?
         }
-    }
+    };
+    let report = Report::new(args, &observed);
+    Ok(Outcome { text: render(&report), json: report.json()?, held: report.held() })
 }
 
 fn progress(what: std::fmt::Arguments<'_>) {

@@ -11,6 +11,8 @@ use crate::load::plan::{Offer, Pacing};
 
 /// The data and the request sequence are the same every time.
 const SEED: u64 = 1;
+/// After as many seconds the hit rate of two nodes that began empty rises no more at the default rate.
+const WARMUP: u32 = 60;
 
 /// Breaks something on purpose, under load, and says whether what is promised for it held.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,12 +20,18 @@ pub(crate) struct Args {
     /// What is broken.
     #[arg(value_enum)]
     pub(crate) scenario: Scenario,
-    /// How long it stays broken; with `exhaustion` how long the full stack is under load.
+    /// How long it stays broken; with `exhaustion` how long the full stack is under load, with `rolling-restart` from one restart to the next.
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=3_600))]
     pub(crate) seconds: u32,
     /// Reads offered each second, whatever the server answers [default: 500; exhaustion: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
+    /// With `rolling-restart`: load before the seconds that the restarts are compared with [default: 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    warmup: Option<u32>,
+    /// With `rolling-restart`: a Redis that both nodes share; without it each has its memory alone.
+    #[arg(long)]
+    pub(crate) redis: bool,
     /// Client connections, and so the most requests in flight at once [default: 100; exhaustion: 1500]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     clients: Option<u32>,
@@ -49,6 +57,8 @@ pub(crate) enum Scenario {
     OriginSlow,
     /// 1 500 clients and a database with 20 connections: without cache and pool, then with them, from cold.
     Exhaustion,
+    /// Two nodes behind a balancer are restarted one after the other: without warming, then with it.
+    RollingRestart,
 }
 
 impl Scenario {
@@ -60,6 +70,7 @@ impl Scenario {
             Self::OriginDown => "origin-down",
             Self::OriginSlow => "origin-slow",
             Self::Exhaustion => "exhaustion",
+            Self::RollingRestart => "rolling-restart",
         }
     }
 
@@ -75,6 +86,9 @@ impl Scenario {
             Self::Exhaustion => {
                 "a database with 20 connections under a crowd: a connection for each request and no cache; then pool and cache, from cold"
             }
+            Self::RollingRestart => {
+                "two nodes behind a balancer are restarted one after the other: without warming, then with it, under the same requests"
+            }
         }
     }
 }
@@ -87,7 +101,15 @@ impl Args {
         if self.scenario == Scenario::Exhaustion && self.seconds < least {
             return Err(format!("--seconds = {}: must be at least {least} for exhaustion", self.seconds));
         }
+        if self.scenario != Scenario::RollingRestart && (self.redis || self.warmup.is_some()) {
+            return Err("--redis, --warmup: for rolling-restart alone".to_owned());
+        }
         Ok(())
+    }
+
+    /// Load before anything is compared, in seconds.
+    pub(crate) fn warmup(&self) -> u32 {
+        self.warmup.unwrap_or(WARMUP)
     }
 
     /// Reads offered each second.
@@ -124,7 +146,16 @@ impl Args {
 impl Args {
     /// As the command line makes it.
     pub(crate) fn made_up(scenario: Scenario) -> Self {
-        Self { scenario, seconds: 15, rate: None, clients: None, pitches: 5_000, json: None }
+        Self {
+            scenario,
+            seconds: 15,
+            rate: None,
+            warmup: None,
+            redis: false,
+            clients: None,
+            pitches: 5_000,
+            json: None,
+        }
     }
 }
 
@@ -146,6 +177,15 @@ mod tests {
         args.seconds = 5;
         assert!(args.check().unwrap_err().contains("--seconds = 5: must be at least 6"));
         args.scenario = Scenario::RedisDown;
+        assert_eq!(args.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_only_a_rolling_restart_takes_is_refused_elsewhere() {
+        let mut args = Args::made_up(Scenario::RedisDown);
+        args.redis = true;
+        assert!(args.check().is_err());
+        args.scenario = Scenario::RollingRestart;
         assert_eq!(args.check(), Ok(()));
     }
 }

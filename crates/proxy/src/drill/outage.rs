@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Observed> {
 
     let away = Cell::new(false);
     let fault = match args.scenario {
-        Scenario::RedisDown | Scenario::Exhaustion => Fault::RedisKilled(&redis),
+        Scenario::RedisDown | Scenario::Exhaustion | Scenario::RollingRestart => Fault::RedisKilled(&redis),
         Scenario::RedisStalled => Fault::RedisHalted(&redis),
         Scenario::OriginDown => Fault::DatabaseKilled { cluster: &cluster, admin: server.admin, away: &away },
         Scenario::OriginSlow => Fault::DatabaseSlow(&way),
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Observed> {
 fn plan(args: &Args, schedule: Schedule, catalogue: &Catalogue) -> Plan {
     let mut plan = Plan::new(&args.offer(schedule.end), catalogue);
     match args.scenario {
-        Scenario::RedisDown | Scenario::RedisStalled | Scenario::Exhaustion => {}
+        Scenario::RedisDown | Scenario::RedisStalled | Scenario::Exhaustion | Scenario::RollingRestart => {}
         Scenario::OriginDown => bound(&mut plan, catalogue, |_| false),
         Scenario::OriginSlow => bound(&mut plan, catalogue, |read| !read.known() && read.storable()),
     }

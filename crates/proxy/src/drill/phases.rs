@@ -14,6 +14,9 @@ const WARM_UP: u32 = 3;
 /// Between these two the part before the fault, and the one after the healing, are as long as the fault.
 const NORMAL: (u32, u32) = (3, 5);
 
+/// The same around restarts; the least is that of every drill.
+const ROLLING_NORMAL_MAX: u32 = 10;
+
 /// So much of a second, in s, does not make it one of the fault.
 const HARDLY: f64 = 0.1;
 
@@ -29,6 +32,8 @@ pub(crate) enum Phase {
     Direct,
     Cold,
     Full,
+    FirstNode,
+    SecondNode,
 }
 
 impl Phase {
@@ -43,6 +48,8 @@ impl Phase {
             Self::Direct => "DIRECT",
             Self::Cold => "cold",
             Self::Full => "full",
+            Self::FirstNode => "NODE A",
+            Self::SecondNode => "NODE B",
         }
     }
 }
@@ -65,6 +72,27 @@ impl Schedule {
         let fault = WARM_UP + normal;
         let heal = fault + seconds;
         Self { before: WARM_UP, fault, heal, end: heal + HEALED + normal }
+    }
+}
+
+/// When each of two nodes is to be restarted, in seconds of the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rolling {
+    /// From here on it is compared with.
+    before: u32,
+    pub(crate) restarts: [u32; 2],
+    after: u32,
+    /// The end of the load.
+    pub(crate) end: u32,
+}
+
+impl Rolling {
+    /// `seconds` from one restart to the next.
+    pub(crate) fn new(warmup: u32, seconds: u32) -> Self {
+        let normal = seconds.clamp(NORMAL.0, ROLLING_NORMAL_MAX);
+        let first = warmup + normal;
+        let (second, after) = (first + seconds, first + 2 * seconds);
+        Self { before: warmup, restarts: [first, second], after, end: after + normal }
     }
 }
 
@@ -98,6 +126,13 @@ impl Phases {
     pub(crate) fn exhaustion(direct: u32, full: u32) -> Self {
         let bounds = [0, direct, direct + COLD.min(full), direct + full];
         Self::between(&[Phase::Direct, Phase::Cold, Phase::Full], &bounds)
+    }
+
+    /// Two restarts; each part lasts to the next one, whenever the node is back.
+    pub(crate) fn rolling(schedule: &Rolling) -> Self {
+        let &Rolling { before, restarts: [first, second], after, end } = schedule;
+        let phases = [Phase::WarmUp, Phase::Before, Phase::FirstNode, Phase::SecondNode, Phase::After];
+        Self::between(&phases, &[0, before, first, second, after, end])
     }
 
     fn between(phases: &[Phase], bounds: &[u32]) -> Self {
@@ -166,5 +201,15 @@ mod tests {
         let phases = Phases::exhaustion(4, 15);
         assert_eq!([Phase::Direct, Phase::Cold, Phase::Full].map(|phase| phases.seconds(phase)), [0..4, 4..9, 9..19]);
         assert_eq!(phases.seconds(Phase::Fault), 0..0);
+    }
+
+    #[test]
+    fn restarts_follow_one_another() {
+        let phases = |schedule| {
+            let parts = [Phase::WarmUp, Phase::Before, Phase::FirstNode, Phase::SecondNode, Phase::After];
+            parts.map(|phase| Phases::rolling(&schedule).seconds(phase))
+        };
+        assert_eq!(phases(Rolling::new(25, 15)), [0..25, 25..35, 35..50, 50..65, 65..75]);
+        assert_eq!(phases(Rolling::new(1, 2)), [0..1, 1..4, 4..6, 6..8, 8..11]);
     }
 }

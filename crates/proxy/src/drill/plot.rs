@@ -70,6 +70,8 @@ const fn letter(phase: Phase) -> char {
         Phase::Direct => 'D',
         Phase::Cold => 'c',
         Phase::Full => 'f',
+        Phase::FirstNode => 'A',
+        Phase::SecondNode => 'B',
     }
 }
 

@@ -3,9 +3,11 @@
 mod exhaustion;
 mod origin;
 mod redis;
+mod rolling;
 
 use serde::Serialize;
 
+pub(crate) use self::rolling::judge as judge_rolling;
 use super::POOL;
 use super::args::Scenario;
 use super::observed::Observed;
@@ -48,6 +50,8 @@ pub(crate) fn judge(scenario: Scenario, observed: &Observed) -> Vec<Promise> {
         Scenario::OriginDown => origin::judge_down(observed),
         Scenario::OriginSlow => origin::judge_slow(observed),
         Scenario::Exhaustion => exhaustion::judge(observed),
+        // It has two passes, which are judged together.
+        Scenario::RollingRestart => vec![Promise::unmeasured("restarts", "as each pass shows", "this is one pass")],
     }
 }
 

@@ -38,10 +38,18 @@ impl Server {
     /// # Errors
     /// When it ends or stays silent instead; the message has the end of its log.
     pub(crate) async fn start(mode: Mode, database_url: &str, redis_url: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("cache-proxy-bench-").tempdir().context("no temporary folder")?;
+        let started = Self::start_in(folder()?, &mode.config(database_url, redis_url)).await;
+        started.with_context(|| format!("mode {}", mode.label()))
+    }
+
+    /// Starts it with a configuration in a folder, which may be that of one that has [ended](Self::end), and waits until both listeners are
+    /// bound.
+    ///
+    /// # Errors
+    /// When it ends or stays silent instead; the message has the end of its log.
+    pub(crate) async fn start_in(folder: TempDir, text: &str) -> anyhow::Result<Self> {
         let config = folder.path().join("config.toml");
-        std::fs::write(&config, mode.config(database_url, redis_url))
-            .context("the server's configuration cannot be written")?;
+        std::fs::write(&config, text).context("the server's configuration cannot be written")?;
         let log = File::create(folder.path().join("log")).context("the server's log cannot be written")?;
         let program = std::env::current_exe().context("this program's own path is unknown")?;
         let mut command = Command::new(program);
@@ -55,10 +63,8 @@ impl Server {
         let stdout = child.stdout.take().expect("its standard output is piped");
         match timeout(START, announced(BufReader::new(stdout))).await {
             Ok(Ok((address, admin))) => Ok(Self { child, folder, address, admin }),
-            Ok(Err(error)) => {
-                Err(error.context(format!("mode {}: the server did not start{}", mode.label(), tail(&folder))))
-            }
-            Err(_) => bail!("mode {}: the server was not ready in {START:?}{}", mode.label(), tail(&folder)),
+            Ok(Err(error)) => Err(error.context(format!("the server did not start{}", tail(&folder)))),
+            Err(_) => bail!("the server was not ready in {START:?}{}", tail(&folder)),
         }
     }
 
@@ -71,7 +77,15 @@ impl Server {
     ///
     /// # Errors
     /// When it had ended before, stops with a failure, or does not stop in time (it is killed then).
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.end().await.map(drop)
+    }
+
+    /// [Stops](Self::stop) it and leaves its folder, with what it has left there for the next one.
+    ///
+    /// # Errors
+    /// As `stop`.
+    pub(crate) async fn end(mut self) -> anyhow::Result<TempDir> {
         let pid =
             self.pid().ok_or_else(|| anyhow!("the server had ended before it was told to{}", tail(&self.folder)))?;
         let pid = Pid::from_raw(i32::try_from(pid).context("a process id out of range")?);
@@ -79,7 +93,10 @@ impl Server {
         match timeout(STOP, self.child.wait()).await {
             Ok(status) => {
                 let status = status.context("the server's end cannot be observed")?;
-                if status.success() { Ok(()) } else { bail!("the server stopped with {status}{}", tail(&self.folder)) }
+                if !status.success() {
+                    bail!("the server stopped with {status}{}", tail(&self.folder));
+                }
+                Ok(self.folder)
             }
             Err(_) => {
                 self.child.kill().await.context("the server cannot be killed")?;
@@ -87,6 +104,14 @@ impl Server {
             }
         }
     }
+}
+
+/// A folder of its own for a server.
+///
+/// # Errors
+/// When there is no room for one.
+pub(crate) fn folder() -> anyhow::Result<TempDir> {
+    tempfile::Builder::new().prefix("cache-proxy-bench-").tempdir().context("no temporary folder")
 }
 
 /// The two addresses that the server prints once it is bound; whatever it prints later is read and dropped.

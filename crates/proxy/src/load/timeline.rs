@@ -15,8 +15,12 @@ use super::recorder::{Failure, LATENCY_MAX_US};
 pub(crate) struct Source {
     /// A tier gave it.
     pub(crate) hit: bool,
+    /// The tier next to the client gave it.
+    pub(crate) near: bool,
     /// It is no longer fresh, or was purged.
     pub(crate) stale: bool,
+    /// No tier may keep it: it is not what a hit rate is about.
+    pub(crate) bypass: bool,
 }
 
 impl Source {
@@ -34,6 +38,9 @@ impl Source {
                 let hit = is("hit");
                 let instead = forward.is_some_and(|token| token.as_str() == "stale") && ttl.is_some() && !is("stored");
                 source.hit |= hit;
+                // Whoever is nearer to the client stands behind in the list (RFC 9211 §2).
+                source.near = hit;
+                source.bypass |= forward.is_some_and(|token| token.as_str() == "bypass");
                 source.stale |= instead || hit && ttl.is_some_and(|ttl| ttl < 0);
             }
         }
@@ -50,6 +57,10 @@ pub(crate) struct Tally {
     pub(crate) hits: u64,
     /// Right answers that were stale.
     pub(crate) stale: u64,
+    /// Right answers that the tier next to the client gave.
+    near: u64,
+    /// Right answers that no tier may keep.
+    bypassed: u64,
     /// Requests without a right answer.
     pub(crate) failures: BTreeMap<Failure, u64>,
 }
@@ -58,19 +69,23 @@ impl Tally {
     /// Nothing counted.
     pub(crate) fn new() -> Self {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MAX_US, 2).expect("the bounds are in order");
-        Self { latencies, hits: 0, stale: 0, failures: BTreeMap::new() }
+        Self { latencies, hits: 0, stale: 0, near: 0, bypassed: 0, failures: BTreeMap::new() }
     }
 
     fn answered(&mut self, latency_us: u64, source: Source) {
         self.latencies.saturating_record(latency_us.max(1));
         self.hits += u64::from(source.hit);
         self.stale += u64::from(source.stale);
+        self.near += u64::from(source.near);
+        self.bypassed += u64::from(source.bypass);
     }
 
     fn add(&mut self, other: &Self) {
         self.latencies.add(&other.latencies).expect("all histograms have the same bounds");
         self.hits += other.hits;
         self.stale += other.stale;
+        self.near += other.near;
+        self.bypassed += other.bypassed;
         for (&failure, count) in &other.failures {
             *self.failures.entry(failure).or_default() += count;
         }
@@ -94,6 +109,21 @@ impl Tally {
     /// In ms; `None` where nothing was answered.
     pub(crate) fn p95_ms(&self) -> Option<f64> {
         (!self.latencies.is_empty()).then(|| self.latencies.value_at_quantile(0.95) as f64 / 1_000.0)
+    }
+
+    /// Answers of a tier ÷ requests whose answer may be kept, from 0 to 1. One that failed counts as one that might have been.
+    pub(crate) fn hit_rate(&self) -> Option<f64> {
+        self.of_storable(self.hits)
+    }
+
+    /// The part of the hit rate that the tier next to the client gives.
+    pub(crate) fn near_rate(&self) -> Option<f64> {
+        self.of_storable(self.near)
+    }
+
+    fn of_storable(&self, part: u64) -> Option<f64> {
+        let storable = self.due() - self.bypassed;
+        (storable > 0).then(|| part as f64 / storable as f64)
     }
 
     /// A part of the right answers, from 0 to 1.
@@ -190,15 +220,31 @@ mod tests {
             (&["not a list ("], false, false),
             (&[], false, false),
         ] {
-            assert_eq!(source(lines), Source { hit, stale }, "{lines:?}");
+            let near = hit && !lines.iter().any(|line| line.contains("edge-redis; hit"));
+            let bypass = lines.iter().any(|line| line.contains("bypass"));
+            assert_eq!(source(lines), Source { hit, near, stale, bypass }, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_hit_rate_is_about_what_may_be_kept() {
+        let mut timeline = Timeline::new(1);
+        let (hit, miss) = (Source { hit: true, ..Source::default() }, Source::default());
+        for source in [Source { near: true, ..hit }, hit, hit, miss, Source { bypass: true, ..miss }] {
+            timeline.answered((0, true), 1_000, source);
+        }
+        let all = timeline.over(0..1, Which::All);
+        assert_eq!((all.hit_rate(), all.near_rate()), (Some(0.75), Some(0.25)));
+        timeline.failed((0, true), Failure::Timeout);
+        assert_eq!(timeline.over(0..1, Which::All).hit_rate(), Some(0.6), "a failure is no hit");
+        assert_eq!(timeline.over(1..2, Which::All).hit_rate(), None);
     }
 
     #[test]
     fn a_request_counts_in_the_second_in_which_it_was_due() {
         let mut timeline = Timeline::new(3);
         // Answered two seconds later, and still the first second's.
-        timeline.answered((999_999, true), 2_000_000, Source { hit: true, stale: true });
+        timeline.answered((999_999, true), 2_000_000, Source { hit: true, stale: true, ..Source::default() });
         timeline.answered((1_000_000, false), 1_000, Source::default());
         timeline.failed((1_500_000, true), Failure::Timeout);
         timeline.failed((9_000_000, true), Failure::Timeout);
