@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use edge_cache::{EdgeCache, RedisConfig};
+use edge_cache::{EdgeCache, RedisConfig, WarmSettings};
 use edge_cache_benches::{Handler, SIZES, exchange, request, warmed, warmed_in};
 use edge_cache_sandbox::Redis;
 
@@ -30,11 +30,17 @@ fn hit(criterion: &mut Criterion) {
     for (size, len) in SIZES {
         let (mut bare, mut cached) = (Handler::new(len), warmed(len));
         let mut shared = warmed_in(&cache, &runtime, len);
+        let uncounted = WarmSettings { enabled: false, ..WarmSettings::default() };
+        let uncounted = EdgeCache::builder().warm(uncounted).build().expect("the defaults are valid");
+        let mut uncounted = warmed_in(&uncounted, &runtime, len);
         group.bench_function(format!("handler/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut bare, asked)), BatchSize::SmallInput);
         });
         group.bench_function(format!("memory/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut cached, asked)), BatchSize::SmallInput);
+        });
+        group.bench_function(format!("memory, what is hot not counted/{size}"), |bencher| {
+            bencher.iter_batched(request, |asked| black_box(exchange(&mut uncounted, asked)), BatchSize::SmallInput);
         });
         group.bench_function(format!("memory, nodes share purges/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut shared, asked)), BatchSize::SmallInput);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, marker::Verdict};
+use edge_cache_core::{BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, Timestamp, marker::Verdict};
 use edge_cache_policy::{
     Mode,
     conditional::Conditions,
@@ -71,12 +71,12 @@ where
             Poll::Pending => None,
         };
         let mut due = false;
-        if let Some(Ok(Some(entry))) = &first
-            && shared.is_plain_hit(entry, &keyed)
-        {
-            due = shared.is_due(entry, &keyed);
-            if !due {
-                return ResponseFuture::ready(shared.plain_hit(keyed.key(), entry, &mut req));
+        if let Some(Ok(Some(entry))) = &first {
+            let now = shared.clock.now();
+            let is_plain = shared.is_plain_hit(entry, &keyed, now);
+            due = is_plain && shared.is_due(entry, &keyed, now);
+            if is_plain && !due {
+                return ResponseFuture::ready(shared.plain_hit(keyed.key(), entry, &mut req, now));
             }
         }
         let first = first.map_or_else(|| slow::First::Asked(get), slow::First::Answered);
@@ -87,25 +87,30 @@ where
 
 impl<St: Store> Shared<St> {
     /// Whether `entry` is a fresh answer to the request as it is. A copy in a shared store must be taken in before it can be judged.
-    fn is_plain_hit(&self, entry: &Entry, keyed: &Keyed) -> bool {
+    fn is_plain_hit(&self, entry: &Entry, keyed: &Keyed, now: Timestamp) -> bool {
         let head = entry.head();
         !self.store.is_shared()
             && head.kind == Kind::Response
             && self.markers.judge(entry) == Verdict::Live
-            && reuse(&head.freshness, keyed.directives(), self.clock.now()) == (Reuse::Serve { stale: false })
+            && reuse(&head.freshness, keyed.directives(), now) == (Reuse::Serve { stale: false })
     }
 
-    fn plain_hit<B, RB>(&self, key: &CacheKey, entry: &Entry, req: &mut Request<B>) -> Response<TierBody<RB>> {
+    fn plain_hit<B, RB>(
+        &self,
+        key: &CacheKey,
+        entry: &Entry,
+        req: &mut Request<B>,
+        now: Timestamp,
+    ) -> Response<TierBody<RB>> {
         let conditions = Conditions::take(req.headers_mut());
         let ask =
             Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers(), refresh: false };
-        respond::hit(self.store.name(), key, entry, &ask, self.clock.now(), None)
+        respond::hit(self.store.name(), key, entry, &ask, now, None)
     }
 
     /// Whether a fresh answer is to be asked for anew already: under the guarded policy, which adds that to the RFC.
-    pub(super) fn is_due(&self, entry: &Entry, keyed: &Keyed) -> bool {
-        keyed.mode() == Mode::Guarded
-            && early::is_due(entry.head(), self.config.early_refresh, self.clock.now(), || self.rng.unit())
+    pub(super) fn is_due(&self, entry: &Entry, keyed: &Keyed, now: Timestamp) -> bool {
+        keyed.mode() == Mode::Guarded && early::is_due(entry.head(), self.config.early_refresh, now, || self.rng.unit())
     }
 
     /// A store's answer, with its failure counted as the miss it is.

@@ -181,7 +181,7 @@ impl<St: Store> Trip<'_, St> {
         match may {
             Reuse::Serve { .. } if self.is_known_to_asker(entry) => self.lookup.fwd = Fwd::Stale,
             Reuse::Serve { stale: false }
-                if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed)) =>
+                if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed, now)) =>
             {
                 return Some(Answer::Refreshing(respond::hit(tier, &self.lookup.key, entry, &self.ask, now, None)));
             }
