@@ -223,6 +223,17 @@ impl DiskStore {
         }
     }
 
+    /// Drops a part that is damaged, with those before it.
+    fn discard(&self, age: u64) -> fjall::Result<()> {
+        match self.0.segments.discard(age) {
+            Err(error) if is_full(&error) => {
+                self.0.reserve.release();
+                self.0.segments.discard(age)
+            }
+            discarded => discarded,
+        }
+    }
+
     /// The newest value on the disk.
     async fn read(&self, digest: u128) -> Result<Option<Bytes>, StoreError> {
         let call = async {
@@ -234,7 +245,7 @@ impl DiskStore {
                 Err(ReadError::Damaged { age, source }) => {
                     tracing::warn!(segment = age, error = %source, "part of the disk tier is damaged and goes");
                     this.count(Eviction::Damaged).fetch_add(1, Ordering::Relaxed);
-                    this.0.segments.discard(age)?;
+                    this.discard(age)?;
                     Ok(Err(corrupt(source)))
                 }
             })
