@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 pub struct DiskConfig {
     /// A folder of its own, made if it is not there; empty for no disk tier. Default: empty.
     pub path: PathBuf,
-    /// Bytes on the disk that the entries may occupy, at least 16 MiB. The order of purges takes a few hundred KiB beside them, and at
-    /// most 16 MiB. Default: 1 GiB.
+    /// Bytes on the disk that the entries may occupy, at least 16 MiB. Beside them come 1 MiB in reserve, and the order of purges: a few
+    /// hundred KiB, at most 12 MiB, and 18 MiB while it is written anew. Default: 1 GiB.
     pub capacity_bytes: u64,
     /// Largest body kept, in bytes; at most a sixteenth of `capacity_bytes`. Default: 1 MiB.
     pub body_bytes_max: u64,
     /// Bodies of at least this many bytes are compressed (zstd, level 1) if their type gains by it; 0 for never. Default: 1 KiB.
     pub compress_bytes_min: u64,
-    /// Longest wait for a read, or for a write that cannot wait in memory any longer. Default: 250 ms.
+    /// Longest wait for a read, or for room in memory for what is to be written. The write itself takes its time. Default: 250 ms.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
 }

@@ -33,7 +33,7 @@ pub enum DiskError {
         /// What it said.
         source: io::Error,
     },
-    /// The storage engine refused, even with an empty folder.
+    /// The storage engine was refused what it needs, or refuses even an empty folder.
     #[error("the folder {} cannot hold entries", path.display())]
     Engine {
         /// The folder.

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -11,10 +12,11 @@ use crate::DiskError;
 /// Says that the folder is ours, and which version of the format it is.
 const VERSION_FILE: &str = "edge-cache-disk.version";
 /// Raise it when something in the folder changes its meaning: other versions are begun anew.
-const VERSION: &str = "1\n";
+const VERSION: &str = "2\n";
 const LOCK_FILE: &str = "edge-cache-disk.lock";
 const ENTRIES: &str = "entries";
 const ORDER: &str = "order";
+const RESERVE: &str = "reserve";
 
 /// The folder of one cache, held by this process for as long as this lives.
 #[derive(Debug)]
@@ -25,10 +27,14 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes the folder at `path`, and makes it if it is not there. What it holds of another version is removed.
+    /// Takes the folder at `path`, and makes it if it is not there, for nobody else to look into. What it holds of another version is removed.
     pub(crate) fn take(path: &Path) -> Result<Self, DiskError> {
         let fail = |source| DiskError::Io { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(fail)?;
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above).map_err(fail)?;
+        }
+        // What is cached may be meant for few. The access to a folder that is there already is its owner's choice.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
         if let Some(found) = foreign(path).map_err(fail)? {
             return Err(DiskError::Foreign { path: path.to_owned(), found });
         }
@@ -78,6 +84,11 @@ impl Folder {
         self.path.join(ENTRIES)
     }
 
+    /// Room for the moment when there is none.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.path.join(RESERVE)
+    }
+
     /// The file that keeps the order of purges.
     pub(crate) fn order(&self) -> PathBuf {
         self.path.join(ORDER)
@@ -106,6 +117,8 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -113,6 +126,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("made/on/the/way");
         let taken = Folder::take(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+        assert_eq!(mode(&path), 0);
         let refused = Folder::take(&path).unwrap_err();
         assert!(matches!(refused, DiskError::InUse { .. }));
         assert!(refused.to_string().contains("made/on/the/way"), "{refused}");
@@ -138,7 +153,7 @@ mod tests {
         fs::write(dir.path().join("thesis.txt"), "years").unwrap();
         drop(Folder::take(dir.path()).unwrap());
         assert!(dir.path().join(ORDER).exists(), "the same version stays");
-        fs::write(dir.path().join(VERSION_FILE), "2\n").unwrap();
+        fs::write(dir.path().join(VERSION_FILE), "1\n").unwrap();
         let folder = Folder::take(dir.path()).unwrap();
         assert!(!folder.order().exists() && !folder.entries().exists());
         assert!(dir.path().join("thesis.txt").exists());

@@ -4,10 +4,13 @@
 //! however the process ended. [`open`] gives both from one folder.
 //!
 //! - **Entries** wait in memory until there are some MiB of them, or somebody calls [`DiskStore::flush`]; then they are written as one
-//!   sorted table, without a journal. So an unclean end loses what waited, and nothing else. The disk is taken in sixteenths of the
-//!   capacity; the oldest goes whole when the budget is spent. What is damaged is a miss.
-//! - **The order** ([`DiskOrder`]) is a file of its own: a purge is in it, synchronised, before it is acknowledged. If anything is wrong
-//!   with that file, a new order begins, and all entries with it.
+//!   sorted table, without a journal. So an unclean end loses what waited, and nothing else. A batch is a 256th of the capacity, from
+//!   256 KiB to 4 MiB; while the disk is slow up to two wait, and as much may be on its way. The disk is taken in sixteenths of the
+//!   capacity; the oldest goes whole when the budget is spent, or when the disk is full. What is damaged is a miss, and takes what is
+//!   older with it, lest that be found instead.
+//! - **The order** ([`DiskOrder`]) is a file of its own: a purge is in it, synchronised, before it is acknowledged. If that file is
+//!   damaged, a new order begins, and all entries with it; so too if it ends before a number that a table of entries bears. Only an end
+//!   that was cut off after the last table was written is not seen, because a crash leaves the same.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

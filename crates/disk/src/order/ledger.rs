@@ -30,8 +30,8 @@ impl Ledger {
         Self { incarnation, last: 0, floor: 0, marks: HashMap::new(), marks_max }
     }
 
-    /// The order that `bytes` tells, and how many of them are whole records: the last one may have been cut off, and was then never
-    /// acknowledged.
+    /// The order that `bytes` tells, and how many of them are whole records: the last one may have been cut off. If it was by a crash, it
+    /// was never acknowledged.
     pub(super) fn read(bytes: &[u8], marks_max: usize) -> Result<(Self, usize), Damaged> {
         let mut rest = bytes;
         let Some(Record::Begin { incarnation, last, floor }) = Record::take(&mut rest)? else { return Err(Damaged) };

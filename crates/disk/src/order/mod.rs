@@ -1,8 +1,13 @@
 //! The order of purges of a node that has a disk and no Redis: it outlives the process.
 //!
 //! It is a file of its own beside the entries, because of what each may lose: a damaged part of the entries is a miss, but of the order
-//! nothing may be missing that was acknowledged. Whatever is wrong with the file, a new order begins, and by its incarnation all entries
+//! nothing may be missing that was acknowledged. If something in the file is wrong, a new order begins, and by its incarnation all entries
 //! of the old one are dead.
+//!
+//! A record that is cut off at the end is what a crash leaves of a purge that was not acknowledged yet, so it is dropped. By the file
+//! alone it cannot be told from an end that was lost in another way, with purges that were acknowledged. So the tables of entries bear the
+//! highest number that the file held when they were written, and an order that does not know it is no order either. What is not seen is
+//! the loss of an end that no table came after.
 
 mod file;
 mod ledger;
@@ -228,6 +233,11 @@ impl Order {
         archive.is_broken = false;
         (archive.steps, archive.last) = (steps, last);
         Ok(())
+    }
+
+    /// The highest number that is known on the disk to have been given.
+    pub(crate) fn kept(&self) -> u64 {
+        self.archive.lock().last
     }
 
     fn used_bytes(&self) -> u64 {

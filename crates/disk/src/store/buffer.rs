@@ -104,14 +104,15 @@ impl Buffer {
         self.waiting_bytes
     }
 
-    /// Forgets what was found on the disk after a look that said [`Look::NotHere`], unless something newer may have come since.
-    pub(super) fn forget(&mut self, digest: u128, taken: u64) {
-        if self.taken == taken && matches!(self.look(digest), Look::NotHere(_)) {
+    /// Forgets what was found on the disk after a look that said [`Look::NotHere`], unless something newer may have come since, or `most`
+    /// bytes wait already.
+    pub(super) fn forget(&mut self, digest: u128, taken: u64, most: usize) {
+        if self.waiting_bytes < most && self.taken == taken && matches!(self.look(digest), Look::NotHere(_)) {
             self.put(digest, Value::Removed, None);
         }
     }
 
-    /// Takes what waits, to be written; [`written`](Self::written) ends it. `None` if nothing waits, or something is being written.
+    /// Takes what waits, to be written; [`written`](Self::written) or [`lost`](Self::lost) ends it. `None` if nothing waits, or something is being written.
     pub(super) fn take(&mut self) -> Option<Batch> {
         if self.waiting.is_empty() || self.writing.is_some() {
             return None;
@@ -123,9 +124,19 @@ impl Buffer {
         Some(Batch { values, fences: std::mem::take(&mut self.fences) })
     }
 
-    /// What was taken is on the disk, or lost.
+    /// What was taken is on the disk.
     pub(super) fn written(&mut self) {
         self.writing = None;
+    }
+
+    /// What was taken is lost. Nor is there anything else by these digests: what the disk holds is older.
+    pub(super) fn lost(&mut self) {
+        let Some(lost) = self.writing.take() else { return };
+        for digest in lost.keys() {
+            if !self.waiting.contains_key(digest) {
+                self.put(*digest, Value::Removed, None);
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -193,14 +204,35 @@ mod tests {
         let mut buffer = Buffer::default();
         let Look::NotHere(taken) = buffer.look(1) else { panic!("nothing is there") };
         buffer.put(1, value(1), None);
-        buffer.forget(1, taken);
+        buffer.forget(1, taken, usize::MAX);
         assert_eq!(found(&buffer, 1), Some(value(1)));
         buffer.take().unwrap();
         buffer.written();
-        buffer.forget(1, taken);
+        buffer.forget(1, taken, usize::MAX);
         assert_eq!(found(&buffer, 1), None, "it went to the disk meanwhile, and must not be hidden there");
         let Look::NotHere(taken) = buffer.look(1) else { panic!("nothing is there") };
-        buffer.forget(1, taken);
+        buffer.forget(1, taken, usize::MAX);
         assert_eq!(found(&buffer, 1), Some(Value::Removed));
+    }
+
+    #[test]
+    fn forgetting_keeps_to_the_limit() {
+        let mut buffer = Buffer::default();
+        for digest in 0..100 {
+            buffer.forget(digest, 0, 3 * VALUE_OVERHEAD);
+        }
+        assert_eq!((buffer.bytes(), buffer.entries()), (3 * VALUE_OVERHEAD, 3));
+    }
+
+    #[test]
+    fn what_is_lost_hides_what_is_older_and_nothing_newer() {
+        let mut buffer = Buffer::default();
+        buffer.put(1, value(1), None);
+        buffer.put(2, value(1), None);
+        buffer.take().unwrap();
+        buffer.put(2, value(2), None);
+        buffer.lost();
+        assert_eq!((found(&buffer, 1), found(&buffer, 2)), (Some(Value::Removed), Some(value(2))));
+        assert_eq!(buffer.take().unwrap().values.len(), 2, "the next batch may be taken");
     }
 }

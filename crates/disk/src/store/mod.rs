@@ -1,5 +1,7 @@
 mod buffer;
+mod reserve;
 mod segments;
+mod writing;
 
 use std::{
     fmt,
@@ -14,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use edge_cache_breaker::{Breaker, BreakerConfig, State};
-use edge_cache_core::{BoxError, CacheKey, Entry, SharedClock, Store, StoreError, TierName, marker::Fence};
+use edge_cache_core::{BoxError, CacheKey, Entry, SharedClock, Store, StoreError, TierName};
 use edge_cache_wire as wire;
 use parking_lot::Mutex;
 use tokio::{
@@ -23,10 +25,13 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::segments::Segments;
 use self::{
-    buffer::{Batch, Buffer, Look, Value},
+    buffer::{Buffer, Look, Value},
     segments::ReadError,
+};
+pub(crate) use self::{
+    reserve::Reserve,
+    segments::{Segments, is_damage, is_full},
 };
 use crate::{DiskConfig, order::Order};
 
@@ -35,6 +40,8 @@ const READING_MAX: usize = 8;
 /// What waits in memory before it is written: this part of a segment, within the two limits.
 const BATCHES_A_SEGMENT: u64 = 16;
 const BATCH_BYTES: std::ops::RangeInclusive<u64> = 256 << 10..=4 << 20;
+/// Longest wait for a batch to be written. Nobody is served later for it, and a slow disk is still one.
+const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// The disk tier's store. Cheap to clone; clones share the entries.
 #[derive(Clone)]
@@ -43,6 +50,7 @@ pub struct DiskStore(Arc<Inner>);
 struct Inner {
     buffer: Mutex<Buffer>,
     segments: Segments,
+    reserve: Reserve,
     order: Arc<Order>,
     reading: Arc<Semaphore>,
     /// One batch is written at a time.
@@ -83,7 +91,13 @@ impl fmt::Debug for DiskStore {
 }
 
 impl DiskStore {
-    pub(crate) fn new(config: DiskConfig, segments: Segments, order: Arc<Order>, clock: SharedClock) -> Self {
+    pub(crate) fn new(
+        config: DiskConfig,
+        segments: Segments,
+        reserve: Reserve,
+        order: Arc<Order>,
+        clock: SharedClock,
+    ) -> Self {
         // One answer is enough: a disk bears all calls at once, and behind a memory tier they are few.
         let breaker = |name| Breaker::named(name, BreakerConfig { ramp_max: 1, ..BreakerConfig::default() });
         let batch = config.capacity_bytes / DiskConfig::SEGMENTS / BATCHES_A_SEGMENT;
@@ -91,6 +105,7 @@ impl DiskStore {
         Self(Arc::new(Inner {
             buffer: Mutex::default(),
             segments,
+            reserve,
             order,
             reading: Arc::new(Semaphore::new(READING_MAX)),
             writing: Arc::new(Semaphore::new(1)),
@@ -109,15 +124,24 @@ impl DiskStore {
         self.0.is_held_back.store(held_back, Ordering::Release);
     }
 
-    /// Writes what waits in memory. Call it about every second, and before the process ends: what waits is lost with it.
+    /// Writes what waits in memory, and waits for what is being written. Call it about every second, and before the process ends: what
+    /// waits is lost with it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: what waited is lost.
+    /// [`StoreError::Unavailable`]: what was to be written could not be, and is lost; or its breaker is open, and it waits on; or it takes
+    /// more than ten seconds, and is still being written.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        if self.0.buffer.lock().bytes() == 0 {
+        if self.0.buffer.lock().entries() == 0 {
             return Ok(());
         }
-        bounded(&self.0.writes, self.0.config.timeout, self.write(0)).await
+        match timeout(WRITE_MAX, self.write(0)).await {
+            Ok(written) => written.map_err(unavailable),
+            Err(elapsed) => {
+                // It counts itself when it ends. Until then nothing more is to come.
+                self.0.writes.trip();
+                Err(unavailable(elapsed))
+            }
+        }
     }
 
     /// Entries held, as of the last time that their part of the disk was merged: one that was replaced since counts twice.
@@ -159,69 +183,6 @@ impl DiskStore {
         }
     }
 
-    /// Writes a batch, if at least `due` bytes wait.
-    async fn write(&self, due: usize) -> Result<(), BoxError> {
-        let place = Arc::clone(&self.0.writing).acquire_owned().await?;
-        // Another may have written it while this one waited.
-        if self.0.buffer.lock().bytes() < due {
-            return Ok(());
-        }
-        let this = self.clone();
-        blocking(place, move || this.write_batch()).await?
-    }
-
-    fn write_batch(&self) -> Result<(), BoxError> {
-        let Some(batch) = self.0.buffer.lock().take() else { return Ok(()) };
-        let written = self.write_values(&batch);
-        self.0.buffer.lock().written();
-        let went = written? + self.0.segments.evict()?;
-        self.count(Eviction::Size).fetch_add(went, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn write_values(&self, batch: &Batch) -> Result<u64, BoxError> {
-        // Before the entries: a later run must begin above every fence that it finds.
-        batch.fences.iter().try_for_each(|fence| self.0.order.given(*fence))?;
-        let mut values: Vec<_> = batch.values.iter().collect();
-        values.sort_unstable_by_key(|(digest, _)| **digest);
-        let values = values.into_iter().map(|(digest, value)| (*digest, value.to_bytes()));
-        let written = self.0.segments.write(values);
-        if written.as_ref().is_err_and(segments::is_full) {
-            // Others fill the disk too: what is given back makes room for the next batch.
-            let went = self.0.segments.give_way()?;
-            self.count(Eviction::Size).fetch_add(went, Ordering::Relaxed);
-        }
-        Ok(written?)
-    }
-
-    /// Takes a value, and writes if it is time to.
-    async fn keep(&self, digest: u128, value: Value, fence: Option<Fence>) -> Result<(), StoreError> {
-        let state = self.0.writes.state();
-        if state == State::Open {
-            return Err(unavailable("its breaker is open"));
-        }
-        let (due, most) = (self.0.batch_bytes, 2 * self.0.batch_bytes);
-        let write = || bounded(&self.0.writes, self.0.config.timeout, self.write(due));
-        // One batch may wait while another is written, and no more.
-        if self.0.buffer.lock().bytes() >= most {
-            write().await?;
-        }
-        let waiting = {
-            let mut buffer = self.0.buffer.lock();
-            if buffer.bytes() >= most {
-                return Err(unavailable("more waits than it can write"));
-            }
-            buffer.put(digest, value, fence)
-        };
-        if state == State::HalfOpen {
-            // Else nobody would learn that the disk is well again before a whole batch has come.
-            return bounded(&self.0.writes, self.0.config.timeout, self.write(0)).await;
-        }
-        // While a batch is being written, whoever puts next comes to this one.
-        let is_writing = self.0.writing.available_permits() == 0;
-        if waiting < due || (is_writing && waiting < most) { Ok(()) } else { write().await }
-    }
-
     async fn find(&self, key: &CacheKey) -> Result<Option<Entry>, StoreError> {
         if self.0.is_held_back.load(Ordering::Acquire) {
             return Ok(None);
@@ -258,7 +219,18 @@ impl DiskStore {
 
     fn forget(&self, digest: u128, taken: Option<u64>) {
         if let Some(taken) = taken {
-            self.0.buffer.lock().forget(digest, taken);
+            self.0.buffer.lock().forget(digest, taken, self.most());
+        }
+    }
+
+    /// Drops a part that is damaged, with those before it.
+    fn discard(&self, age: u64) -> fjall::Result<()> {
+        match self.0.segments.discard(age) {
+            Err(error) if is_full(&error) => {
+                self.0.reserve.release();
+                self.0.segments.discard(age)
+            }
+            discarded => discarded,
         }
     }
 
@@ -273,7 +245,7 @@ impl DiskStore {
                 Err(ReadError::Damaged { age, source }) => {
                     tracing::warn!(segment = age, error = %source, "part of the disk tier is damaged and goes");
                     this.count(Eviction::Damaged).fetch_add(1, Ordering::Relaxed);
-                    this.0.segments.discard(age)?;
+                    this.discard(age)?;
                     Ok(Err(corrupt(source)))
                 }
             })

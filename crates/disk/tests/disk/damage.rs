@@ -2,6 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
+use edge_cache_disk::DiskError;
+
 use super::*;
 
 const ENTRIES: u64 = 200;
@@ -76,7 +78,12 @@ async fn look(path: &Path, incarnation: u128, what: &str) -> u64 {
     let is_old = markers.position().fence.incarnation == incarnation;
     let mut live = 0;
     for n in 0..ENTRIES {
-        let Ok(Some(found)) = store.get(&key(&format!("/{n}"))).await else { continue };
+        let found = match store.get(&key(&format!("/{n}"))).await {
+            Ok(Some(found)) => found,
+            // Damage is told as such: anything else is a fault of the disk, or a panic of the engine.
+            Ok(None) | Err(StoreError::Corrupt { .. }) => continue,
+            Err(error) => panic!("{what}: {error:?}"),
+        };
         assert!(is_old, "{what}: a new order, and entries of before");
         assert!(found.body() == &body(n), "{what}: another body");
         let want = if n % 2 == 0 { Verdict::Gone } else { Verdict::Live };
@@ -138,6 +145,43 @@ async fn entries_that_are_cut_off_or_gone_are_misses_or_a_fresh_start() {
         fs::remove_file(damaged.path().join(name)).unwrap();
         look(damaged.path(), incarnation, &format!("without {}", name.display())).await;
     }
+}
+
+#[tokio::test]
+async fn what_the_system_refuses_to_open_is_left_alone() {
+    let (dir, incarnation) = prepared().await;
+    // Of the filled segment: the file that says which tables there are. A folder in its place cannot be read, as a file could not be whom
+    // the system denies it.
+    let current = dir.path().join("entries/keyspaces/1/current");
+    let aside = dir.path().join("aside");
+    fs::rename(&current, &aside).unwrap();
+    fs::create_dir(&current).unwrap();
+    let refused = edge_cache_disk::open(config(dir.path()), Arc::new(SystemClock)).unwrap_err();
+    assert!(matches!(refused, DiskError::Engine { .. }), "{refused}");
+    fs::remove_dir(&current).unwrap();
+    fs::rename(&aside, &current).unwrap();
+    assert_eq!(look(dir.path(), incarnation, "nothing went").await, ENTRIES / 2);
+}
+
+#[tokio::test]
+async fn an_order_that_ends_before_what_the_entries_know_is_begun_anew() {
+    let (dir, incarnation) = prepared().await;
+    let order = dir.path().join("order");
+    // Entries after the last purge: their table bears its number.
+    {
+        let (store, order) = open(dir.path());
+        store.put(key("/last"), filled(order.markers().start(), &["last"], Bytes::new()), LONG).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let whole = fs::read(&order).unwrap();
+    // The first record is of 16 and 33 bytes.
+    for len in (49..whole.len()).step_by(5) {
+        let copied = tempfile::tempdir().unwrap();
+        copy(dir.path(), copied.path());
+        fs::write(copied.path().join("order"), &whole[..len]).unwrap();
+        assert_eq!(look(copied.path(), incarnation, &format!("{len} of {}", whole.len())).await, 0);
+    }
+    assert_eq!(look(dir.path(), incarnation, "whole").await, ENTRIES / 2);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bound;
 mod crash;
 mod damage;
 mod restart;
+mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
