@@ -53,7 +53,9 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
-    if let (Some(outbox), Some(disk)) = (outbox.clone(), cache.disk().cloned()) {
+    // Where it holds nothing of an earlier run there is nothing to doubt.
+    let earlier = cache.disk().filter(|disk| disk.entries() > 0);
+    if let (Some(outbox), Some(disk)) = (outbox.clone(), earlier.cloned()) {
         disk.hold_back(true);
         tokio::spawn(believe_disk(cache.clone(), disk, outbox));
     }
