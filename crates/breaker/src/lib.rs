@@ -22,6 +22,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod breaker;
+// Waits, which the models of threads do not know.
+#[cfg(not(edge_cache_loom))]
+mod call;
 mod config;
 mod layer;
 // Waits, which the models of threads do not know.

@@ -16,8 +16,7 @@ use edge_cache_core::{
     marker::{Fence, Markers},
 };
 use edge_cache_wire as wire;
-use redis::{AsyncCommands, RedisError};
-use tokio::time::timeout;
+use redis::AsyncCommands;
 
 use crate::{HotBoard, RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link};
 
@@ -78,10 +77,8 @@ impl RedisStore {
     /// Why not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut connection = self.0.small.clone();
-        bounded(&self.0.reads, self.0.config.read_timeout, async move {
-            redis::cmd("PING").query_async::<()>(&mut connection).await
-        })
-        .await
+        let asked = async move { redis::cmd("PING").query_async::<()>(&mut connection).await };
+        self.0.reads.call(self.0.config.read_timeout, asked).await.map_err(unavailable)
     }
 
     /// The state of the breaker over reads.
@@ -123,28 +120,6 @@ fn unavailable(source: impl Into<BoxError>) -> StoreError {
     StoreError::Unavailable { tier: TierName::Redis, source: source.into() }
 }
 
-async fn bounded<T>(
-    breaker: &Breaker,
-    wait: Duration,
-    call: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, StoreError> {
-    let permit = breaker.try_acquire().map_err(unavailable)?;
-    match timeout(wait, call).await {
-        Ok(Ok(value)) => {
-            permit.success();
-            Ok(value)
-        }
-        Ok(Err(error)) => {
-            permit.failure();
-            Err(unavailable(error))
-        }
-        Err(elapsed) => {
-            permit.failure();
-            Err(unavailable(elapsed))
-        }
-    }
-}
-
 impl Store for RedisStore {
     type Get = Pin<Box<dyn Future<Output = Result<Option<Entry>, StoreError>> + Send>>;
     type Put = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
@@ -165,10 +140,9 @@ impl Store for RedisStore {
         let (this, key) = (self.clone(), key.clone());
         Box::pin(async move {
             let (mut connection, name) = (this.0.small.clone(), this.key(&key));
-            let found = bounded(&this.0.reads, this.0.config.read_timeout, async move {
-                connection.get::<_, Option<Bytes>>(name).await
-            });
-            let Some(frame) = found.await? else { return Ok(None) };
+            let asked = async move { connection.get::<_, Option<Bytes>>(name).await };
+            let found = this.0.reads.call(this.0.config.read_timeout, asked).await.map_err(unavailable)?;
+            let Some(frame) = found else { return Ok(None) };
             wire::decode(&frame, &key, this.0.config.body_bytes_max)
                 .map_err(|source| StoreError::Corrupt { tier: TierName::Redis, source: source.into() })
         })
@@ -181,10 +155,8 @@ impl Store for RedisStore {
             let connection = if frame.len() < LARGE_BYTES { &this.0.small } else { &this.0.large };
             let (mut connection, name) = (connection.clone(), this.key(&key));
             let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1);
-            bounded(&this.0.writes, this.0.config.write_timeout, async move {
-                connection.pset_ex::<_, _, ()>(name, &frame[..], millis).await
-            })
-            .await
+            let asked = async move { connection.pset_ex::<_, _, ()>(name, &frame[..], millis).await };
+            this.0.writes.call(this.0.config.write_timeout, asked).await.map_err(unavailable)
         })
     }
 
@@ -201,8 +173,8 @@ impl Store for RedisStore {
         let (this, key) = (self.clone(), key.clone());
         Box::pin(async move {
             let (mut connection, name) = (this.0.small.clone(), this.key(&key));
-            bounded(&this.0.writes, this.0.config.write_timeout, async move { connection.unlink::<_, ()>(name).await })
-                .await
+            let asked = async move { connection.unlink::<_, ()>(name).await };
+            this.0.writes.call(this.0.config.write_timeout, asked).await.map_err(unavailable)
         })
     }
 }

@@ -241,7 +241,7 @@ impl DiskStore {
             let this = self.clone();
             blocking(place, move || match this.0.segments.get(digest) {
                 Ok(found) => Ok(Ok(found)),
-                Err(ReadError::Refused(error)) => Err(error.into()),
+                Err(ReadError::Refused(error)) => Err(BoxError::from(error)),
                 Err(ReadError::Damaged { age, source }) => {
                     tracing::warn!(segment = age, error = %source, "part of the disk tier is damaged and goes");
                     this.count(Eviction::Damaged).fetch_add(1, Ordering::Relaxed);
@@ -252,7 +252,7 @@ impl DiskStore {
             .await?
         };
         // Damage is no failure of the breaker's kind: the disk answers.
-        bounded(&self.0.reads, self.0.config.timeout, call).await?
+        self.0.reads.call(self.0.config.timeout, call).await.map_err(unavailable)?
     }
 }
 
@@ -274,28 +274,6 @@ fn unavailable(source: impl Into<BoxError>) -> StoreError {
 
 fn corrupt(source: impl Into<BoxError>) -> StoreError {
     StoreError::Corrupt { tier: TierName::Disk, source: source.into() }
-}
-
-async fn bounded<T>(
-    breaker: &Breaker,
-    wait: Duration,
-    call: impl Future<Output = Result<T, BoxError>>,
-) -> Result<T, StoreError> {
-    let permit = breaker.try_acquire().map_err(unavailable)?;
-    match timeout(wait, call).await {
-        Ok(Ok(value)) => {
-            permit.success();
-            Ok(value)
-        }
-        Ok(Err(error)) => {
-            permit.failure();
-            Err(unavailable(error))
-        }
-        Err(elapsed) => {
-            permit.failure();
-            Err(unavailable(elapsed))
-        }
-    }
 }
 
 impl Store for DiskStore {
