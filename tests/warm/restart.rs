@@ -2,8 +2,20 @@
 
 use edge_cache_tests::{Gate, Origin, Reply, eventually};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::{ask, counting, node, stop, until};
+
+/// A node that held `/a` has stopped: its folder, the setting of its snapshot, and its origin.
+async fn stopped_with_a() -> (TempDir, String, Origin) {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = format!("snapshot = \"{}\"", folder.path().join("snapshot").display());
+    let origin = counting("max-age=1000").await;
+    let first = node(&origin, &snapshot, "").start().await;
+    ask(&first, "/a").await;
+    stop(first).await;
+    (folder, snapshot, origin)
+}
 
 #[tokio::test]
 async fn a_restart_holds_what_was_held_with_its_remaining_time() {
@@ -65,12 +77,7 @@ async fn what_was_purged_stays_purged() {
 
 #[tokio::test]
 async fn a_snapshot_is_good_for_one_start_and_one_that_was_killed_leaves_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let snapshot = format!("snapshot = \"{}\"", folder.path().join("snapshot").display());
-    let origin = counting("max-age=1000").await;
-    let first = node(&origin, &snapshot, "").start().await;
-    ask(&first, "/a").await;
-    stop(first).await;
+    let (_folder, snapshot, origin) = stopped_with_a().await;
     let second = node(&origin, &snapshot, "").start().await;
     until(&second, "warm").await;
     assert!(ask(&second, "/a").await.is_hit_of("memory"));
@@ -84,13 +91,8 @@ async fn a_snapshot_is_good_for_one_start_and_one_that_was_killed_leaves_none() 
 
 #[tokio::test]
 async fn a_damaged_or_foreign_snapshot_is_ignored_with_one_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, snapshot, origin) = stopped_with_a().await;
     let file = folder.path().join("snapshot");
-    let snapshot = format!("snapshot = \"{}\"", file.display());
-    let origin = counting("max-age=1000").await;
-    let first = node(&origin, &snapshot, "").start().await;
-    ask(&first, "/a").await;
-    stop(first).await;
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -108,13 +110,8 @@ async fn a_damaged_or_foreign_snapshot_is_ignored_with_one_line() {
 
 #[tokio::test]
 async fn a_run_that_does_not_use_the_snapshot_removes_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, snapshot, origin) = stopped_with_a().await;
     let file = folder.path().join("snapshot");
-    let snapshot = format!("snapshot = \"{}\"", file.display());
-    let origin = counting("max-age=1000").await;
-    let first = node(&origin, &snapshot, "").start().await;
-    ask(&first, "/a").await;
-    stop(first).await;
     assert!(file.exists());
     let off = node(&origin, &format!("{snapshot}\nenabled = false"), "").start().await;
     off.purge(json!({"tags": ["a"], "hard": true})).await;

@@ -2,11 +2,13 @@
 
 mod clock;
 pub mod contract;
+mod head;
 mod rng;
 mod store;
 
 pub use self::{
     clock::FakeClock,
+    head::head,
     rng::{FixedRng, SeededRng},
     store::FlakyStore,
 };

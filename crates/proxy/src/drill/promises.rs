@@ -5,6 +5,8 @@ mod origin;
 mod redis;
 mod rolling;
 
+use std::fmt;
+
 use serde::Serialize;
 
 pub(crate) use self::rolling::judge as judge_rolling;
@@ -40,6 +42,14 @@ impl Promise {
     /// What could not be measured is not kept.
     fn unmeasured(name: &'static str, promise: impl Into<String>, what: &str) -> Self {
         Self::new(name, promise, format!("not measured: {what}"), false)
+    }
+}
+
+/// A line of the report: whether it held, the promise, and what was measured.
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { promise, figure, held, .. } = self;
+        write!(f, "{:6}  {promise} — {figure}", if *held { "ok" } else { "BROKEN" })
     }
 }
 

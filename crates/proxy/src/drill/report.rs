@@ -185,8 +185,8 @@ pub(crate) fn render(report: &Report) -> String {
         line(format_args!("Failures, counted and not timed: {}", report.failures));
     }
     line(format_args!(""));
-    for Promise { promise, figure, held, .. } in &report.promises {
-        line(format_args!("{:6}  {promise} — {figure}", if *held { "ok" } else { "BROKEN" }));
+    for promise in &report.promises {
+        line(format_args!("{promise}"));
     }
     line(format_args!("\n{}", report.verdict));
     text

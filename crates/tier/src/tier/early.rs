@@ -43,32 +43,9 @@ pub(super) fn smoothed(before: Option<u32>, took: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use edge_cache_core::{Freshness, Kind, PackedHeaders, TagSet, marker::Fence};
-    use http::StatusCode;
+    use edge_cache_testkit::head;
 
     use super::*;
-
-    fn head(lifetime_secs: i64, fill_millis: u32) -> Head {
-        let at = Timestamp::from_secs;
-        let (stored, until) = (at(1_000), at(1_000 + lifetime_secs));
-        let freshness = Freshness {
-            born: stored,
-            stored,
-            fresh_until: until,
-            revalidate_until: until,
-            error_until: until,
-            stale_allowed: true,
-        };
-        Head {
-            kind: Kind::Response,
-            status: StatusCode::OK,
-            headers: PackedHeaders::default(),
-            freshness,
-            fence: Fence::default(),
-            tags: TagSet::from_hashes(Vec::new()),
-            fill_millis,
-        }
-    }
 
     fn due(head: &Head, beta: f64, left: Duration, unit: f64) -> bool {
         is_due(head, beta, head.freshness.fresh_until - left, || unit)

@@ -1,5 +1,4 @@
-use edge_cache_core::{Freshness, KeyParts, Kind, PackedHeaders, TagSet, Timestamp, marker::Fence};
-use http::StatusCode;
+use edge_cache_core::KeyParts;
 
 use super::*;
 
@@ -8,24 +7,7 @@ fn key(path: &str) -> CacheKey {
 }
 
 fn head(fill_millis: u32) -> Head {
-    let (stored, until) = (Timestamp::from_secs(100), Timestamp::from_secs(400));
-    let freshness = Freshness {
-        born: stored,
-        stored,
-        fresh_until: until,
-        revalidate_until: until,
-        error_until: until,
-        stale_allowed: true,
-    };
-    Head {
-        kind: Kind::Response,
-        status: StatusCode::OK,
-        headers: PackedHeaders::default(),
-        freshness,
-        fence: Fence::default(),
-        tags: TagSet::from_hashes(Vec::new()),
-        fill_millis,
-    }
+    edge_cache_testkit::head(300, fill_millis)
 }
 
 fn paths(hot: &[Hot]) -> Vec<String> {
