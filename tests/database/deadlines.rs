@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::support::{FOREVER, config, one, open, running};
 
 fn until(deadline: Instant) -> Work {
-    Work { priority: Priority::Interactive, deadline: Some(Deadline(deadline.into_std())) }
+    Work { deadline: Some(Deadline(deadline.into_std())), ..Work::default() }
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn nobody_waits_behind_what_nobody_waits_for() {
     let watcher = open(config(postgres.url())).await;
     let db = open(DatabaseConfig { connections_max: 10, queue_timeout: PATIENCE, ..config(postgres.url()) }).await;
     let slow = |priority| {
-        let (db, work) = (db.clone(), Work { priority, deadline: None });
+        let (db, work) = (db.clone(), Work { priority, ..Work::default() });
         tokio::spawn(
             async move { work.run(db.query("SELECT CAST(pg_sleep(3600) AS text) AS slept", &[])).await.map(drop) },
         )

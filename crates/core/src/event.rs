@@ -22,10 +22,31 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
     fn refreshed_early(&self, tier: TierName) {
         let _unheard = tier;
     }
+    /// A purge has ended, and this is what is to be said of it.
+    fn purge_noted(&self, note: &PurgeNote) {
+        let _unheard = note;
+    }
     /// A purge of `tags` tags was applied.
     fn purged(&self, kind: PurgeKind, tags: usize) {
         let _unheard = (kind, tags);
     }
+}
+
+/// What is told of a purge that was made on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeNote {
+    /// How it came: `api`, `outbox`, `write`.
+    pub by: &'static str,
+    /// How far it goes.
+    pub kind: PurgeKind,
+    /// Tags that it named.
+    pub tags: usize,
+    /// What was purged, as it was asked for; of a write its method and path.
+    pub what: String,
+    /// Who purged.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A listener shared by a whole stack.

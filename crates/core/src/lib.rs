@@ -28,6 +28,7 @@ mod rng;
 pub mod route;
 mod store;
 mod tag;
+mod trace;
 mod work;
 
 /// A boxed error that can cross threads, as Tower's layers use it.
@@ -36,7 +37,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub use self::{
     clock::{Clock, SharedClock, SystemClock, Timestamp, monotonic_millis},
     entry::{Entry, Handoff},
-    event::{Events, NoEvents, SharedEvents},
+    event::{Events, NoEvents, PurgeNote, SharedEvents},
     freshness::{Freshness, Judgement},
     head::{Head, HeadError, Kind, PackedHeaders},
     key::{CacheKey, KeyParts},
@@ -45,5 +46,6 @@ pub use self::{
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},
-    work::{Deadline, Level, Pressure, Priority},
+    trace::{RequestId, Step, TRACEPARENT, TraceContext, Trail},
+    work::{ClientAddress, Deadline, Level, Pressure, Priority},
 };

@@ -34,6 +34,9 @@ pub enum Served {
 }
 
 impl Served {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] = [Self::Hit, Self::Stale, Self::Coalesced, Self::Miss, Self::Bypass, Self::Error];
+
     /// The label's text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -120,6 +123,22 @@ impl Bypass {
             Self::Range => "range",
             Self::HitForMiss => "hit-for-miss",
             Self::Precondition => "precondition",
+        }
+    }
+
+    /// The same as a sentence.
+    #[must_use]
+    pub const fn as_reason(self) -> &'static str {
+        match self {
+            Self::NoKey => "goes past: no key can be built for it",
+            Self::Credentials => "goes past: it bears credentials, and the route is not declared free of identity",
+            Self::Route => "goes past: the route is declared uncacheable",
+            Self::Query => "goes past: a declared parameter is malformed",
+            Self::Path => "goes past: the path is not canonical, or looks like a file on a route that makes answers",
+            Self::Body => "goes past: it has a body",
+            Self::Range => "goes past: a range is asked for, and nothing whole is stored",
+            Self::HitForMiss => "goes past: the last answer could not be stored",
+            Self::Precondition => "goes past: only the origin can judge its precondition",
         }
     }
 }

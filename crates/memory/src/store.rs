@@ -18,6 +18,7 @@ use crate::MemoryConfig;
 pub struct MemoryStore {
     entries: Cache<CacheKey, Kept, BuildHasherDefault<DigestHasher>>,
     evictions: Arc<Evictions>,
+    capacity_bytes: u64,
     body_bytes_max: u64,
 }
 
@@ -64,7 +65,8 @@ impl MemoryStore {
                 count.fetch_add(1, Ordering::Relaxed);
             })
             .build_with_hasher(BuildHasherDefault::default());
-        Self { entries, evictions, body_bytes_max: config.body_bytes_max.min(config.capacity_bytes) }
+        let capacity_bytes = config.capacity_bytes;
+        Self { entries, evictions, capacity_bytes, body_bytes_max: config.body_bytes_max.min(capacity_bytes) }
     }
 
     /// Entries held, as of the last housekeeping.
@@ -77,6 +79,12 @@ impl MemoryStore {
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
         self.entries.weighted_size()
+    }
+
+    /// Bytes that may be held.
+    #[must_use]
+    pub const fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes
     }
 
     /// Entries that went for this reason.

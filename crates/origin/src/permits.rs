@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use edge_cache_breaker::{Limiter, LimiterConfig, Load, Overloaded, Place};
 use edge_cache_core::Priority;
+use tokio::time::Instant;
 
 use crate::work::Work;
 
 const CLASSES: usize = Priority::ALL.len();
+/// Below it nobody stood in the queue.
+const NO_WAIT: Duration = Duration::from_micros(500);
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
 
 /// Permits to work at an origin. Refreshing what is still good may use 15 % of them and warming 5 %, at least one each; these are ceilings,
 /// and whoever waits for an answer goes first. Clones share the permits.
@@ -35,8 +42,15 @@ impl Permits {
     /// # Errors
     /// [`Overloaded`]: too many wait, or it took too long.
     pub async fn acquire(&self) -> Result<Permit, Overloaded> {
-        let work = Work::current();
-        self.0.acquire(work.priority as usize, work.until()).await.map(Permit)
+        let (work, began) = (Work::current(), Instant::now());
+        let permit = self.0.acquire(work.priority as usize, work.until()).await.map(Permit);
+        let waited = began.elapsed();
+        match &permit {
+            Ok(_) if waited < NO_WAIT => {}
+            Ok(_) => Work::note("origin", || format!("waited {:.1} ms for a permit", millis(waited))),
+            Err(refused) => Work::note("origin", || format!("no permit after {:.1} ms: {refused}", millis(waited))),
+        }
+        permit
     }
 
     /// Changes how many there are, from 1 to what it began with.

@@ -1,6 +1,6 @@
 //! The innermost service: an HTTP origin, or the Pitchey handlers.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use edge_cache::{
     EdgeCache, Settings,
     core::{BoxError, Clock, SharedClock, SystemClock, SystemRng},
     settings::OriginKind,
-    telemetry::{Metrics, Reading, Unit},
+    telemetry::{Metrics, Reading, catalogue},
     tier::RequestBody,
 };
 use edge_cache_origin::{
@@ -85,23 +85,21 @@ pub(crate) fn pitchey(database: Database, options: PitcheyOptions) -> Origin {
 /// Shows each HTTP origin in the metrics.
 pub(crate) fn watch_upstream(metrics: &Metrics, upstream: &HttpUpstream) {
     for (at, origin) in upstream.state().into_iter().enumerate() {
-        let add = |reading: Reading| metrics.read_at_scrape(reading.labelled("origin", origin.authority.to_string()));
-        let gauge = |name, help, read: fn(&OriginState) -> f64| {
+        let add = |reading: Reading| metrics.read_at_scrape(reading.labelled(origin.authority.to_string()));
+        let gauge = |metric, read: fn(&OriginState) -> f64| {
             let upstream = upstream.clone();
-            add(Reading::gauge(name, help, Unit::None, move || read(&upstream.state()[at])));
+            add(Reading::gauge(metric, move || read(&upstream.state()[at])));
         };
-        gauge("upstream_in_flight", "Requests under way to the origin, to the last byte", |s| s.in_flight as f64);
-        let help = "Whether the origin passes its health checks: 1 or 0; 1 where there are none";
-        gauge("upstream_healthy", help, |s| f64::from(u8::from(s.healthy)));
-        gauge("upstream_breaker", "Breaker of the origin: 0 closed, 1 half-open, 2 open", |s| s.breaker.as_gauge());
-        let counter = |name, help, read: fn(&OriginState) -> u64| {
+        gauge(&catalogue::UPSTREAM_IN_FLIGHT, |s| s.in_flight as f64);
+        gauge(&catalogue::UPSTREAM_HEALTHY, |s| f64::from(u8::from(s.healthy)));
+        gauge(&catalogue::UPSTREAM_BREAKER, |s| s.breaker.as_gauge());
+        let counter = |metric, read: fn(&OriginState) -> u64| {
             let upstream = upstream.clone();
-            add(Reading::counter(name, help, move || read(&upstream.state()[at])));
+            add(Reading::counter(metric, move || read(&upstream.state()[at])));
         };
-        counter("upstream_requests", "Requests sent to the origin, checks aside", |s| s.requests);
-        let help = "Requests that the origin failed at: not reached, too slow, no answer, or 502, 503, 504";
-        counter("upstream_failures", help, |s| s.failures);
-        counter("upstream_retries", "Requests that another origin had failed at before", |s| s.retries);
+        counter(&catalogue::UPSTREAM_REQUESTS, |s| s.requests);
+        counter(&catalogue::UPSTREAM_FAILURES, |s| s.failures);
+        counter(&catalogue::UPSTREAM_RETRIES, |s| s.retries);
     }
 }
 
@@ -113,32 +111,29 @@ pub(crate) fn follow_purges(database: &Database, cache: &EdgeCache) {
 
 /// Shows the pools in the metrics.
 pub(crate) fn watch(metrics: &Metrics, database: &Database) {
-    let gauge = |name, help, unit, read: fn(&PoolState) -> f64| {
+    let gauge = |metric, read: fn(&PoolState) -> f64| {
         let database = database.clone();
-        metrics.read_at_scrape(Reading::gauge(name, help, unit, move || read(&database.state())));
+        metrics.read_at_scrape(Reading::gauge(metric, move || read(&database.state())));
     };
-    gauge("database_connections", "Open connections to the database", Unit::None, |s| f64::from(s.connections));
-    gauge("database_connections_idle", "Open connections that nobody uses", Unit::None, |s| f64::from(s.idle));
-    gauge("database_connections_in_use", "Open connections at work", Unit::None, |s| f64::from(s.in_use));
-    gauge("database_connections_max", "Most connections allowed", Unit::None, |s| f64::from(s.connections_max));
-    gauge("database_waiting", "Callers that wait for a connection to be open", Unit::None, |s| s.waiting as f64);
-    let counter = |name, help, read: fn(&PoolState) -> u64| {
+    gauge(&catalogue::DATABASE_CONNECTIONS, |s| f64::from(s.connections));
+    gauge(&catalogue::DATABASE_CONNECTIONS_IDLE, |s| f64::from(s.idle));
+    gauge(&catalogue::DATABASE_CONNECTIONS_IN_USE, |s| f64::from(s.in_use));
+    gauge(&catalogue::DATABASE_CONNECTIONS_MAX, |s| f64::from(s.connections_max));
+    gauge(&catalogue::DATABASE_WAITING, |s| s.waiting as f64);
+    let counter = |metric, read: fn(&PoolState) -> u64| {
         let database = database.clone();
-        metrics.read_at_scrape(Reading::counter(name, help, move || read(&database.state())));
+        metrics.read_at_scrape(Reading::counter(metric, move || read(&database.state())));
     };
-    counter("database_checkouts", "Checkouts of connections", |s| s.checkouts);
-    counter("database_waits", "Checkouts that had to wait for a connection", |s| s.waits);
-    counter("database_wait_milliseconds", "Time spent waiting for connections", |s| millis(s.wait_time));
-    counter("database_timeouts", "Checkouts given up at the acquire timeout", |s| s.timeouts);
-    counter("database_connects", "Connections opened", |s| s.created);
-    counter("database_connect_errors", "Connects that failed", |s| s.connect_errors);
-    counter("database_closed_broken", "Connections closed because they broke or were left in a statement", |s| {
-        s.closed_broken
-    });
-    counter("database_closed_aged", "Connections closed for age or idleness", |s| s.closed_aged);
-    let queries = database.clone();
-    let help = "Statements sent to the database";
-    metrics.read_at_scrape(Reading::counter("database_queries", help, move || queries.queries_total()));
+    counter(&catalogue::DATABASE_CHECKOUTS, |s| s.checkouts);
+    counter(&catalogue::DATABASE_WAITS, |s| s.waits);
+    counter(&catalogue::DATABASE_TIMEOUTS, |s| s.timeouts);
+    counter(&catalogue::DATABASE_CONNECTS, |s| s.created);
+    counter(&catalogue::DATABASE_CONNECT_ERRORS, |s| s.connect_errors);
+    counter(&catalogue::DATABASE_CLOSED_BROKEN, |s| s.closed_broken);
+    counter(&catalogue::DATABASE_CLOSED_AGED, |s| s.closed_aged);
+    let (waits, queries) = (database.clone(), database.clone());
+    metrics.read_at_scrape(Reading::seconds(&catalogue::DATABASE_WAIT, move || waits.state().wait_time));
+    metrics.read_at_scrape(Reading::counter(&catalogue::DATABASE_QUERIES, move || queries.queries_total()));
     for (at, endpoint) in database.endpoints().into_iter().enumerate() {
         watch_endpoint(metrics, database, at, &endpoint.name);
     }
@@ -146,26 +141,16 @@ pub(crate) fn watch(metrics: &Metrics, database: &Database) {
 
 /// Shows one way to the database, the `at`-th.
 fn watch_endpoint(metrics: &Metrics, database: &Database, at: usize, name: &str) {
-    let read = |read: fn(&EndpointState) -> f64| {
+    let gauge = |metric, read: fn(&EndpointState) -> f64| {
         let database = database.clone();
-        move || database.endpoints().get(at).map_or(f64::NAN, read)
+        let gauge = Reading::gauge(metric, move || database.endpoints().get(at).map_or(f64::NAN, read));
+        metrics.read_at_scrape(gauge.labelled(name.to_owned()));
     };
-    let gauge = |metric, help, of| {
-        let gauge = Reading::gauge(metric, help, Unit::None, read(of));
-        metrics.read_at_scrape(gauge.labelled("endpoint", name.to_owned()));
-    };
-    let help = "Breaker of each way to the database: 0 closed, 1 half-open, 2 open";
-    gauge("database_breaker", help, |endpoint| endpoint.breaker.as_gauge());
-    let help = "Open connections of each way to the database";
-    gauge("database_endpoint_connections", help, |endpoint| f64::from(endpoint.pool.connections));
+    gauge(&catalogue::DATABASE_BREAKER, |endpoint| endpoint.breaker.as_gauge());
+    gauge(&catalogue::DATABASE_ENDPOINT_CONNECTIONS, |endpoint| f64::from(endpoint.pool.connections));
     let opened = database.clone();
-    let help = "Times that a way to the database was found not to be fit for use";
-    let opened = Reading::counter("database_breaker_opened", help, move || {
+    let opened = Reading::counter(&catalogue::DATABASE_BREAKER_OPENED, move || {
         opened.endpoints().get(at).map_or(0, |endpoint| endpoint.breaker_opened)
     });
-    metrics.read_at_scrape(opened.labelled("endpoint", name.to_owned()));
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    metrics.read_at_scrape(opened.labelled(name.to_owned()));
 }

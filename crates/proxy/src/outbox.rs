@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use edge_cache::{
-    Audit, EdgeCache, EdgeCacheBuilder, Purge, PurgeKind, Settings, Target,
+    Audit, EdgeCache, EdgeCacheBuilder, Purge, PurgeKind, Settings, Target, tier::OF_OUTBOX,
     core::BoxError,
     settings::OriginKind,
-    telemetry::{Metrics, Reading, Unit},
+    telemetry::{Metrics, Reading, catalogue},
 };
 use edge_cache_origin::{
     database::Database,
@@ -50,19 +50,15 @@ pub(crate) fn mark_done(builder: EdgeCacheBuilder, database: Database) -> EdgeCa
 
 /// Shows the consumer in the metrics.
 pub(crate) fn watch(metrics: &Metrics, progress: &Arc<Progress>) {
-    let gauge = |name, help, unit, read: fn(&Progress) -> f64| {
+    let gauge = |metric, read: fn(&Progress) -> f64| {
         let progress = Arc::clone(progress);
-        metrics.read_at_scrape(Reading::gauge(name, help, unit, move || read(&progress)));
+        metrics.read_at_scrape(Reading::gauge(metric, move || read(&progress)));
     };
-    let help = "Since the oldest purge that waits in the outbox was written";
-    gauge("outbox_lag", help, Unit::Seconds, |progress| progress.lag().map_or(f64::NAN, |lag| lag.as_secs_f64()));
-    let help = "Whether this node is the one that consumes the outbox";
-    gauge("outbox_leader", help, Unit::None, |progress| f64::from(u8::from(progress.leads())));
-    let done = Arc::clone(progress);
-    metrics.read_at_scrape(Reading::counter("outbox_rows", "Rows of the outbox purged for", move || done.done()));
-    let failures = Arc::clone(progress);
-    let help = "Times that the outbox could not be consumed";
-    metrics.read_at_scrape(Reading::counter("outbox_failures", help, move || failures.failures()));
+    gauge(&catalogue::OUTBOX_LAG, |progress| progress.lag().map_or(f64::NAN, |lag| lag.as_secs_f64()));
+    gauge(&catalogue::OUTBOX_LEADER, |progress| f64::from(u8::from(progress.leads())));
+    let (done, failures) = (Arc::clone(progress), Arc::clone(progress));
+    metrics.read_at_scrape(Reading::counter(&catalogue::OUTBOX_ROWS, move || done.done()));
+    metrics.read_at_scrape(Reading::counter(&catalogue::OUTBOX_FAILURES, move || failures.failures()));
 }
 
 /// The cache as the one who purges what the outbox names.
@@ -110,7 +106,7 @@ fn audit(entries: &[&Entry], tags: &[&str], kind: PurgeKind) -> Audit {
         what.push_str(&format!(" and {} more", tags.len() - NAMED_MAX));
     }
     Audit {
-        actor: format!("sql: {}", several(entries.iter().map(|entry| entry.actor.as_str()).collect())),
+        actor: format!("{OF_OUTBOX}{}", several(entries.iter().map(|entry| entry.actor.as_str()).collect())),
         reason: several(entries.iter().map(|entry| entry.reason.as_str()).collect()),
         what,
         kind,

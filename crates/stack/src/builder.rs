@@ -24,7 +24,7 @@ use crate::{
     cache::Parts,
     compress::CompressLayer,
     disk::Disk,
-    settings::{SettingsError, WarmSettings},
+    settings::{SettingsError, TelemetrySettings, WarmSettings},
     warm::{self, Warming},
 };
 
@@ -44,6 +44,7 @@ pub struct EdgeCacheBuilder {
     after_write: Option<AfterWrite>,
     permits: Option<Permits>,
     warm: WarmSettings,
+    telemetry: TelemetrySettings,
 }
 
 /// Why a cache cannot be built.
@@ -59,9 +60,17 @@ pub enum BuildError {
     /// The disk tier's folder cannot be used.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A route is declared wrongly.
+    /// A route is declared wrongly, or a setting breaks its rule.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The access log cannot be opened.
+    #[error("telemetry.access_log = \"{path}\": cannot be opened to append to it")]
+    AccessLog {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 impl Default for EdgeCacheBuilder {
@@ -79,6 +88,7 @@ impl Default for EdgeCacheBuilder {
             after_write: None,
             permits: None,
             warm: WarmSettings::default(),
+            telemetry: TelemetrySettings::default(),
         }
     }
 }
@@ -100,6 +110,7 @@ impl EdgeCacheBuilder {
         self.memory = settings.memory.clone();
         self.redis = settings.redis.clone();
         self.warm = settings.warm.clone();
+        self.telemetry = settings.telemetry.clone();
         self.disk = settings.disk.clone();
         self.routes.extend(settings.declared_routes()?);
         Ok(self)
@@ -180,6 +191,12 @@ impl EdgeCacheBuilder {
         self
     }
 
+    /// What is noted of requests. Default: they are counted, and the last 4096 kept.
+    pub fn telemetry(mut self, telemetry: TelemetrySettings) -> Self {
+        self.telemetry = telemetry;
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
@@ -211,11 +228,13 @@ impl EdgeCacheBuilder {
             after_write,
             permits,
             warm: warm_settings,
+            telemetry,
         } = self;
         let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
         tier.keep_tags = keying.expose_tags;
         let metrics = Metrics::new();
+        let watch = telemetry.watch(&metrics)?;
         let events: SharedEvents = Arc::new(metrics.clone());
         let (lease, strict) = (redis.lease, redis.acknowledge == Acknowledge::Strict);
         let acknowledge_timeout = redis.acknowledge_timeout;
@@ -278,6 +297,7 @@ impl EdgeCacheBuilder {
             purger,
             backplane,
             metrics,
+            watch,
             permits,
             warming,
         }))

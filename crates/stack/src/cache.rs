@@ -9,7 +9,7 @@ use edge_cache_disk::DiskStore;
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_origin::Permits;
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
-use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Unit};
+use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Watch, catalogue};
 use edge_cache_tier::{
     Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Located, Purge, Purger, Tier, TierLayer, TierReport,
 };
@@ -49,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) purger: Purger,
     pub(crate) backplane: Option<RedisBackplane>,
     pub(crate) metrics: Metrics,
+    pub(crate) watch: Option<Watch>,
     pub(crate) permits: Option<Permits>,
     pub(crate) warming: Option<Warming>,
 }
@@ -96,9 +97,13 @@ impl EdgeCache {
             purger,
             backplane,
             metrics,
+            watch,
             permits,
             warming,
         } = parts;
+        if let Some(log) = watch.as_ref().and_then(|watch| watch.access.clone()) {
+            metrics.read_at_scrape(Reading::counter(&catalogue::ACCESS_LOG_DROPPED, move || log.dropped()));
+        }
         if let Some(store) = memory.store() {
             watch_memory(&metrics, store);
         }
@@ -118,7 +123,7 @@ impl EdgeCache {
             governor.watch(&metrics);
         }
         let layer = EdgeCacheLayer {
-            observe: ObserveLayer::new(metrics.clone()),
+            observe: watch.map_or_else(ObserveLayer::off, ObserveLayer::new),
             key: KeyLayer::new(keying),
             warm: warming.as_ref().map_or(WarmLayer::off(), |warming| WarmLayer::new(warming.hot().clone())),
             invalidate,
@@ -157,7 +162,7 @@ impl EdgeCache {
     }
 
     /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, what is hot here in Redis,
-    /// and what waits for the disk on it.
+    /// what waits for the disk on it, and the last lines of the access log.
     /// Call it when nothing is served any more, and before [`leave`](Self::leave); `all_ended` tells whether every request, and every
     /// [fill](Self::drain), has. Bound it by a deadline of your own.
     pub async fn keep(&self, all_ended: bool) {
@@ -172,7 +177,12 @@ impl EdgeCache {
                 disk.end().await;
             }
         };
-        tokio::join!(memory, disk);
+        let lines = async {
+            if let Some(log) = self.watch().and_then(|watch| watch.access.as_ref()) {
+                log.flush().await;
+            }
+        };
+        tokio::join!(memory, disk, lines);
     }
 
     /// The layer. Every service that it makes shares this cache.
@@ -191,6 +201,12 @@ impl EdgeCache {
     #[must_use]
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Whoever looks at requests: the last of them, and the access log; `None` where nobody does.
+    #[must_use]
+    pub fn watch(&self) -> Option<&Watch> {
+        self.layer.observe.watch()
     }
 
     /// The declared routes, the fallback last.
@@ -322,7 +338,12 @@ impl EdgeCache {
                 governor.run().await;
             }
         };
-        tokio::join!(tidy, follow, govern);
+        let write = async {
+            if let Some(log) = self.watch().and_then(|watch| watch.access.as_ref()) {
+                log.run().await;
+            }
+        };
+        tokio::join!(tidy, follow, govern, write);
     }
 
     /// Waits until the writes that run now have ended and are purged for, and the fills have ended and are kept. Bound it by a
@@ -336,56 +357,51 @@ impl EdgeCache {
 }
 
 fn watch_memory(metrics: &Metrics, store: &MemoryStore) {
-    let (entries, bytes) = (store.clone(), store.clone());
-    metrics.read_at_scrape(Reading::gauge("memory_entries", "Entries in the memory tier", Unit::None, move || {
+    let gauge = |metric, read: fn(&MemoryStore) -> f64| {
+        let store = store.clone();
+        metrics.read_at_scrape(Reading::gauge(metric, move || read(&store)));
+    };
+    gauge(&catalogue::MEMORY_ENTRIES, |store| {
         // moka counts at its housekeeping; the figure is of now.
-        entries.tidy();
-        entries.entries() as f64
-    }));
-    metrics.read_at_scrape(Reading::gauge(
-        "memory_used",
-        "What the memory tier's entries weigh",
-        Unit::Bytes,
-        move || bytes.weight_bytes() as f64,
-    ));
+        store.tidy();
+        store.entries() as f64
+    });
+    gauge(&catalogue::MEMORY_USED, |store| store.weight_bytes() as f64);
+    gauge(&catalogue::MEMORY_CAPACITY, |store| store.capacity_bytes() as f64);
     for (why, label) in [(Eviction::Size, "size"), (Eviction::Expired, "expired"), (Eviction::Replaced, "replaced")] {
         let store = store.clone();
-        let help = "Entries that left the memory tier, by reason";
-        let reading = Reading::counter("memory_evictions", help, move || store.evicted(why));
-        metrics.read_at_scrape(reading.labelled("reason", label));
+        let reading = Reading::counter(&catalogue::MEMORY_EVICTIONS, move || store.evicted(why));
+        metrics.read_at_scrape(reading.labelled(label));
     }
 }
 
 fn watch_backplane(metrics: &Metrics, backplane: &RedisBackplane, purger: &Purger) {
-    let gauge = |name, help, unit, read: Box<dyn Fn() -> f64 + Send + Sync>| {
-        metrics.read_at_scrape(Reading::gauge(name, help, unit, read));
+    let of_purger = |metric, read: fn(&Purger) -> f64| {
+        let purger = purger.clone();
+        metrics.read_at_scrape(Reading::gauge(metric, move || read(&purger)));
     };
-    let standing = purger.clone();
-    let help = "Whether this node serves what it holds: 1 in step with the others, 0 cut off from them";
-    let is_in_step = move || f64::from(u8::from(!matches!(standing.standing(), Standing::CutOff { .. })));
-    gauge("backplane_in_step", help, Unit::None, Box::new(is_in_step));
-    let following = backplane.clone();
-    let age = move || following.following().heard.map_or(f64::NAN, |heard| heard.as_secs_f64());
-    gauge("backplane_lag", "Since Redis last told what was purged", Unit::Seconds, Box::new(age));
-    let following = backplane.clone();
-    let nodes = move || following.following().nodes as f64;
-    gauge("backplane_nodes", "Nodes that share purges, this one included", Unit::None, Box::new(nodes));
-    let waiting = purger.clone();
-    let help = "Tags whose purges count on this node and wait for Redis to reach the others";
-    gauge("backplane_waiting_tags", help, Unit::None, Box::new(move || waiting.waiting_tags() as f64));
-    let following = backplane.clone();
-    let help = "Announcements of purges that showed that something before them was missed";
-    metrics.read_at_scrape(Reading::counter("backplane_gaps", help, move || following.following().gaps));
-    let following = backplane.clone();
-    let help = "Times that Redis was found to have lost the order of purges";
-    metrics.read_at_scrape(Reading::counter("backplane_losses", help, move || following.following().losses));
+    of_purger(&catalogue::BACKPLANE_IN_STEP, |purger| {
+        f64::from(u8::from(!matches!(purger.standing(), Standing::CutOff { .. })))
+    });
+    of_purger(&catalogue::BACKPLANE_WAITING_TAGS, |purger| purger.waiting_tags() as f64);
+    let gauge = |metric, read: fn(Following) -> f64| {
+        let backplane = backplane.clone();
+        metrics.read_at_scrape(Reading::gauge(metric, move || read(backplane.following())));
+    };
+    gauge(&catalogue::BACKPLANE_LAG, |following| following.heard.map_or(f64::NAN, |heard| heard.as_secs_f64()));
+    gauge(&catalogue::BACKPLANE_NODES, |following| following.nodes as f64);
+    let counter = |metric, read: fn(Following) -> u64| {
+        let backplane = backplane.clone();
+        metrics.read_at_scrape(Reading::counter(metric, move || read(backplane.following())));
+    };
+    counter(&catalogue::BACKPLANE_GAPS, |following| following.gaps);
+    counter(&catalogue::BACKPLANE_LOSSES, |following| following.losses);
 }
 
 fn watch_redis(metrics: &Metrics, store: &RedisStore) {
-    let help = "Breakers of the Redis tier: 0 closed, 1 half-open, 2 open";
     let (reads, writes) = (store.clone(), store.clone());
-    let read = Reading::gauge("redis_breaker", help, Unit::None, move || reads.read_breaker().as_gauge());
-    let write = Reading::gauge("redis_breaker", help, Unit::None, move || writes.write_breaker().as_gauge());
-    metrics.read_at_scrape(read.labelled("calls", "read"));
-    metrics.read_at_scrape(write.labelled("calls", "write"));
+    let read = Reading::gauge(&catalogue::REDIS_BREAKER, move || reads.read_breaker().as_gauge());
+    let write = Reading::gauge(&catalogue::REDIS_BREAKER, move || writes.write_breaker().as_gauge());
+    metrics.read_at_scrape(read.labelled("read"));
+    metrics.read_at_scrape(write.labelled("write"));
 }

@@ -7,7 +7,7 @@ use edge_cache_core::{
     marker::{Guard, Markers, Ticket},
 };
 use edge_cache_disk::{DiskConfig, DiskError, DiskOrder, DiskStore, Eviction};
-use edge_cache_telemetry::{Metrics, Reading, Unit};
+use edge_cache_telemetry::{Metrics, Reading, catalogue};
 use edge_cache_tier::{Audit, Backplane, Numbered, Receipt};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
@@ -76,27 +76,23 @@ impl Disk {
     }
 
     pub(crate) fn watch(&self, metrics: &Metrics) {
-        let gauge = |name, help, unit, read: fn(&DiskStore) -> f64| {
+        let gauge = |metric, read: fn(&DiskStore) -> f64| {
             let store = self.store.clone();
-            metrics.read_at_scrape(Reading::gauge(name, help, unit, move || read(&store)));
+            Reading::gauge(metric, move || read(&store))
         };
-        gauge("disk_entries", "Entries in the disk tier, about", Unit::None, |store| store.entries() as f64);
-        gauge("disk_used", "What the disk tier's entries occupy", Unit::Bytes, |store| store.used_bytes() as f64);
+        metrics.read_at_scrape(gauge(&catalogue::DISK_ENTRIES, |store| store.entries() as f64));
+        metrics.read_at_scrape(gauge(&catalogue::DISK_USED, |store| store.used_bytes() as f64));
+        metrics.read_at_scrape(gauge(&catalogue::DISK_CAPACITY, |store| store.capacity_bytes() as f64));
         let evictions = [(Eviction::Size, "size"), (Eviction::Expired, "expired"), (Eviction::Damaged, "damaged")];
         for (why, label) in evictions {
             let store = self.store.clone();
-            let help = "Entries that left the disk tier, by reason";
-            let reading = Reading::counter("disk_evictions", help, move || store.evicted(why));
-            metrics.read_at_scrape(reading.labelled("reason", label));
+            let reading = Reading::counter(&catalogue::DISK_EVICTIONS, move || store.evicted(why));
+            metrics.read_at_scrape(reading.labelled(label));
         }
-        let breaker = |calls, read: fn(&DiskStore) -> f64| {
-            let store = self.store.clone();
-            let help = "Breakers of the disk tier: 0 closed, 1 half-open, 2 open";
-            let reading = Reading::gauge("disk_breaker", help, Unit::None, move || read(&store));
-            metrics.read_at_scrape(reading.labelled("calls", calls));
-        };
-        breaker("read", |store| store.read_breaker().as_gauge());
-        breaker("write", |store| store.write_breaker().as_gauge());
+        let reads = gauge(&catalogue::DISK_BREAKER, |store| store.read_breaker().as_gauge());
+        metrics.read_at_scrape(reads.labelled("read"));
+        let writes = gauge(&catalogue::DISK_BREAKER, |store| store.write_breaker().as_gauge());
+        metrics.read_at_scrape(writes.labelled("write"));
     }
 }
 

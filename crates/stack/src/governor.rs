@@ -10,7 +10,7 @@ use edge_cache_breaker::{Load, State};
 use edge_cache_core::{Level, Pressure};
 use edge_cache_origin::Permits;
 use edge_cache_redis::RedisStore;
-use edge_cache_telemetry::{Metrics, Reading, Unit};
+use edge_cache_telemetry::{Metrics, Reading, catalogue};
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -119,31 +119,22 @@ impl Governor {
     }
 
     pub(crate) fn watch(&self, metrics: &Metrics) {
-        let gauge = |name, help, read: fn(&Governed) -> f64| {
+        let gauge = |metric, read: fn(&Governed) -> f64| {
             let this = self.clone();
-            metrics.read_at_scrape(Reading::gauge(name, help, Unit::None, move || read(&this.governed())));
+            metrics.read_at_scrape(Reading::gauge(metric, move || read(&this.governed())));
         };
-        let help = "How hard the origin is pressed: 0 calm; 1 nothing is refreshed or warmed; 2 stale answers are stretched; 3 fills queue";
-        gauge("origin_pressure", help, |seen| f64::from(seen.level as u8));
-        gauge("origin_utilisation", "Permits taken, of all, over the last 100 ms", |seen| seen.utilisation);
-        let help = "Most requests at work at the origin at once; lower while Redis is lost";
-        gauge("origin_permits_limit", help, |seen| seen.load.limit as f64);
-        gauge("origin_permits_in_use", "Requests at work at the origin", |seen| seen.load.in_use as f64);
-        let help = "Most requests that have been at work at the origin at once";
-        gauge("origin_permits_in_use_max", help, |seen| seen.load.in_use_max as f64);
-        let help =
-            "Requests that can be at work at the origin without Redis too, by the load of the last minute with it";
-        gauge("origin_permits_safe", help, |seen| seen.safe as f64);
-        gauge("origin_waiting", "Requests that wait for a permit", |seen| seen.load.waiting as f64);
-        let counter = |name, help, read: fn(&Load) -> u64| {
-            let this = self.clone();
-            metrics.read_at_scrape(Reading::counter(name, help, move || read(&this.permits.load())));
-        };
-        counter("origin_admitted", "Requests that got a permit", |load| load.admitted);
-        counter("origin_shed", "Requests refused a permit: the queue was full or too slow", |load| load.refused);
-        counter("origin_wait_milliseconds", "Time spent waiting for permits", |load| {
-            u64::try_from(load.waited.as_millis()).unwrap_or(u64::MAX)
-        });
+        gauge(&catalogue::ORIGIN_PRESSURE, |seen| f64::from(seen.level as u8));
+        gauge(&catalogue::ORIGIN_UTILISATION, |seen| seen.utilisation);
+        gauge(&catalogue::ORIGIN_PERMITS_LIMIT, |seen| seen.load.limit as f64);
+        gauge(&catalogue::ORIGIN_PERMITS_IN_USE, |seen| seen.load.in_use as f64);
+        gauge(&catalogue::ORIGIN_PERMITS_IN_USE_MAX, |seen| seen.load.in_use_max as f64);
+        gauge(&catalogue::ORIGIN_PERMITS_SAFE, |seen| seen.safe as f64);
+        gauge(&catalogue::ORIGIN_WAITING, |seen| seen.load.waiting as f64);
+        let permits = || self.permits.clone();
+        let (admitted, shed, waited) = (permits(), permits(), permits());
+        metrics.read_at_scrape(Reading::counter(&catalogue::ORIGIN_ADMITTED, move || admitted.load().admitted));
+        metrics.read_at_scrape(Reading::counter(&catalogue::ORIGIN_SHED, move || shed.load().refused));
+        metrics.read_at_scrape(Reading::seconds(&catalogue::ORIGIN_WAIT, move || waited.load().waited));
     }
 }
 

@@ -49,6 +49,6 @@ pub use self::{
     builder::{BuildError, EdgeCacheBuilder},
     cache::{Cached, EdgeCache, EdgeCacheLayer},
     governor::Governed,
-    settings::{Settings, SettingsError, WarmSettings},
+    settings::{Settings, SettingsError, TelemetrySettings, WarmSettings},
     warm::Warmer,
 };

@@ -25,7 +25,7 @@ use edge_cache_core::{
 };
 use edge_cache_memory::MemoryStore;
 use edge_cache_redis::HotBoard;
-use edge_cache_telemetry::{Metrics, Reading, Unit};
+use edge_cache_telemetry::{Metrics, Reading, catalogue};
 use edge_cache_tier::{Keeper, Purger};
 use edge_cache_warmer::{Hot, HotSet, Replay};
 use parking_lot::Mutex;
@@ -232,31 +232,23 @@ impl Warming {
     }
 
     pub(crate) fn watch(&self, metrics: &Metrics) {
-        let gauge = |name, help, read: fn(&Self) -> f64| {
+        let gauge = |metric, read: fn(&Self) -> f64| {
             let this = self.clone();
-            metrics.read_at_scrape(Reading::gauge(name, help, Unit::None, move || read(&this)));
+            metrics.read_at_scrape(Reading::gauge(metric, move || read(&this)));
         };
-        gauge("warm_keys", "Keys counted in the hot set of this node", |this| this.0.hot.len() as f64);
-        let help = "Whether the node is warm enough to be sent requests: 1 or 0";
-        gauge("warm_ready", help, |this| f64::from(u8::from(this.warmth().readiness.is_ready())));
-        gauge("warm_held", "Of what was hot when the node started, keys that it has loaded", |this| {
-            this.warmth().held as f64
-        });
-        gauge("warm_hot", "Keys that were hot when the node started", |this| this.warmth().hot as f64);
-        let counter = |name, help, read: fn(&Done) -> &AtomicU64| {
+        gauge(&catalogue::WARM_KEYS, |this| this.0.hot.len() as f64);
+        gauge(&catalogue::WARM_READY, |this| f64::from(u8::from(this.warmth().readiness.is_ready())));
+        gauge(&catalogue::WARM_HELD, |this| this.warmth().held as f64);
+        gauge(&catalogue::WARM_HOT, |this| this.warmth().hot as f64);
+        let counter = |metric, read: fn(&Done) -> &AtomicU64| {
             let this = self.clone();
-            metrics.read_at_scrape(Reading::counter(name, help, move || read(&this.0.done).load(Ordering::Relaxed)));
+            Reading::counter(metric, move || read(&this.0.done).load(Ordering::Relaxed))
         };
-        counter("warm_restored", "Entries of the run before that were loaded into memory", |done| &done.restored);
-        counter("warm_promoted", "Entries brought into memory from the tier behind it, unasked", |done| &done.promoted);
-        counter("warm_rounds", "Rounds of asking for what is hot", |done| &done.rounds);
-        counter("warm_stopped", "Rounds that stopped because the origin was pressed", |done| &done.stopped);
-        let asked = |outcome, read: fn(&Done) -> &AtomicU64| {
-            let this = self.clone();
-            let help = "Keys that rounds looked after, by what came of it";
-            let reading = Reading::counter("warm_keys_asked", help, move || read(&this.0.done).load(Ordering::Relaxed));
-            metrics.read_at_scrape(reading.labelled("outcome", outcome));
-        };
+        metrics.read_at_scrape(counter(&catalogue::WARM_RESTORED, |done| &done.restored));
+        metrics.read_at_scrape(counter(&catalogue::WARM_PROMOTED, |done| &done.promoted));
+        metrics.read_at_scrape(counter(&catalogue::WARM_ROUNDS, |done| &done.rounds));
+        metrics.read_at_scrape(counter(&catalogue::WARM_STOPPED, |done| &done.stopped));
+        let asked = |outcome, read| metrics.read_at_scrape(counter(&catalogue::WARM_KEYS_ASKED, read).labelled(outcome));
         asked("warmed", |done| &done.warmed);
         asked("fresh", |done| &done.fresh);
         asked("failed", |done| &done.failed);

@@ -1,17 +1,41 @@
-//! The metric catalogue, the layer that counts requests, and the set-up of logs.
+//! What an operator sees: the metric [catalogue], the layer that watches requests, the access log, traces, and the set-up of logs.
 //!
-//! Every metric of the project is in [`Metrics`]: name, unit and meaning in one place. Labels are closed enums and declared route
-//! names, never a raw path or key, so their number is bounded.
+//! Every metric of the project is in the [catalogue]: name, unit and meaning in one place. Labels are closed enums and declared names, never a
+//! raw path or key, so their number is bounded.
+//!
+//! ```
+//! use edge_cache_telemetry::{Metrics, Reading, catalogue};
+//!
+//! let metrics = Metrics::new();
+//! metrics.read_at_scrape(Reading::gauge(&catalogue::MEMORY_ENTRIES, || 3.0));
+//! assert!(metrics.render().contains("edge_cache_memory_entries 3.0"));
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod gauges;
+mod access;
+pub mod catalogue;
+mod finished;
+mod histogram;
 mod logs;
 mod metrics;
 pub mod observe;
+mod readings;
+mod recent;
+mod requests;
+mod routes;
+#[cfg(test)]
+mod testing;
+mod watch;
 
 pub use self::{
-    gauges::{Reading, Unit},
+    access::{AccessFormat, AccessLog},
+    finished::{Agent, CacheStatus, Finished, OnFinished},
+    histogram::Distribution,
     logs::{LogFormat, check_filter, init_logs},
-    metrics::Metrics,
+    metrics::{Metrics, SeenPurge},
     observe::{Observe, ObserveLayer},
+    readings::Reading,
+    requests::{Requests, SeenRequest},
+    routes::{ResultSnapshot, RouteSnapshot},
+    watch::Watch,
 };

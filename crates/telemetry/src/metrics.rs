@@ -1,28 +1,30 @@
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+//! What happened so far, as text for Prometheus and as values for whoever shows them.
 
-use edge_cache_core::{Events, Served, TierName, marker::PurgeKind};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use edge_cache_core::{Events, PurgeNote, TierName, Timestamp, marker::PurgeKind};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry},
 };
 
-use crate::gauges::{Gauges, Reading};
-
-/// Label sets. Values are closed enums and declared route names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RequestLabels {
-    pub(crate) route: Cow<'static, str>,
-    pub(crate) result: &'static str,
-    pub(crate) tier: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteResult {
-    route: Cow<'static, str>,
-    result: &'static str,
-}
+use crate::{
+    catalogue::{self, Definition},
+    histogram::LATENCY,
+    readings::{Reading, Readings, unit},
+    recent::Recent,
+    routes::{Counted, RouteMetrics, RouteSnapshot, RouteTable, Routes},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TierOperation {
@@ -46,13 +48,12 @@ struct KindLabel {
     kind: &'static str,
 }
 
-/// Upper bounds in seconds: a memory hit is far below the first, the hard timeouts are the last.
-const LATENCY_BUCKETS: [f64; 14] =
-    [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-
 fn latency() -> Histogram {
-    Histogram::new(LATENCY_BUCKETS)
+    Histogram::new(LATENCY.iter().map(|micros| *micros as f64 / 1e6))
 }
+
+/// Purges that are kept to be shown.
+const PURGES_KEPT: usize = 50;
 
 /// Every metric, and the text that Prometheus scrapes. Cheap to clone.
 #[derive(Clone)]
@@ -60,9 +61,9 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Mutex<Registry>,
-    gauges: Gauges,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteResult, Histogram, fn() -> Histogram>,
+    readings: Readings,
+    of_process: Readings,
+    routes: Arc<RouteTable>,
     fills: Family<TierStored, Counter>,
     fill_durations: Family<TierLabel, Histogram, fn() -> Histogram>,
     fill_failures: Family<TierLabel, Counter>,
@@ -70,6 +71,17 @@ struct Inner {
     store_failures: Family<TierOperation, Counter>,
     purges: Family<KindLabel, Counter>,
     purged_tags: Counter,
+    recent_purges: Recent<SeenPurge>,
+    in_flight: AtomicU64,
+}
+
+/// A purge, and when it was made.
+#[derive(Clone, Debug)]
+pub struct SeenPurge {
+    /// When it ended.
+    pub at: Timestamp,
+    /// What is to be said of it.
+    pub note: PurgeNote,
 }
 
 impl fmt::Debug for Metrics {
@@ -90,9 +102,9 @@ impl Metrics {
     pub fn new() -> Self {
         let inner = Inner {
             registry: Mutex::default(),
-            gauges: Gauges::default(),
-            requests: Family::default(),
-            durations: Family::new_with_constructor(latency as fn() -> Histogram),
+            readings: Readings::default(),
+            of_process: Readings::default(),
+            routes: Arc::new(RouteTable::new()),
             fills: Family::default(),
             fill_durations: Family::new_with_constructor(latency as fn() -> Histogram),
             fill_failures: Family::default(),
@@ -100,53 +112,34 @@ impl Metrics {
             store_failures: Family::default(),
             purges: Family::default(),
             purged_tags: Counter::default(),
+            recent_purges: Recent::new(PURGES_KEPT),
+            in_flight: AtomicU64::new(0),
         };
-        let mut registry = Registry::with_prefix("edge_cache");
-        registry.register(
-            "requests",
-            "Requests answered, by route, by what was done (hit, stale, coalesced, miss, bypass, error) and by the tier whose bytes were served (origin where none)",
-            inner.requests.clone(),
-        );
-        registry.register_with_unit(
-            "request_duration",
-            "From the request's head read to the last byte of its answer handed to the connection, errors included",
-            Unit::Seconds,
-            inner.durations.clone(),
-        );
-        registry.register("fills", "Fills ended, by tier and by whether the answer was kept", inner.fills.clone());
-        registry.register_with_unit(
-            "fill_duration",
-            "From the call inward to the last byte of its answer, by tier",
-            Unit::Seconds,
-            inner.fill_durations.clone(),
-        );
-        registry.register(
-            "fill_failures",
-            "Fills without an answer to keep: no answer, a server error, or a body that ended early",
-            inner.fill_failures.clone(),
-        );
-        registry.register(
-            "early_refreshes",
-            "Hits that found a fresh entry near its end and had it asked for anew behind the answer, by tier",
-            inner.early_refreshes.clone(),
-        );
-        registry.register(
-            "store_failures",
-            "Operations on a tier's store that failed; the request went on as on a miss",
-            inner.store_failures.clone(),
-        );
-        registry.register("purges", "Purges applied on this node, by kind", inner.purges.clone());
-        registry.register("purged_tags", "Tags that purges named", inner.purged_tags.clone());
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The running build", build);
-        registry.register_collector(Box::new(inner.gauges.clone()));
-        *inner.registry.lock() = registry;
-        Self(Arc::new(inner))
+        let mut root = Registry::default();
+        let ours = root.sub_registry_with_prefix("edge_cache");
+        register(ours, &catalogue::FILLS, inner.fills.clone());
+        register(ours, &catalogue::FILL_DURATION, inner.fill_durations.clone());
+        register(ours, &catalogue::FILL_FAILURES, inner.fill_failures.clone());
+        register(ours, &catalogue::EARLY_REFRESHES, inner.early_refreshes.clone());
+        register(ours, &catalogue::STORE_FAILURES, inner.store_failures.clone());
+        register(ours, &catalogue::PURGES, inner.purges.clone());
+        register(ours, &catalogue::PURGED_TAGS, inner.purged_tags.clone());
+        register(ours, &catalogue::BUILD, Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        ours.register_collector(Box::new(Routes(Arc::clone(&inner.routes))));
+        ours.register_collector(Box::new(inner.readings.clone()));
+        root.register_collector(Box::new(inner.of_process.clone()));
+        *inner.registry.lock() = root;
+        let this = Self(Arc::new(inner));
+        // It must not keep itself alive.
+        let inner = Arc::downgrade(&this.0);
+        let in_flight = move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight.load(Ordering::Relaxed) as f64);
+        this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
+        this
     }
 
     /// Adds a value that is read when Prometheus asks.
     pub fn read_at_scrape(&self, reading: Reading) {
-        self.0.gauges.add(reading);
+        if reading.is_of_process() { self.0.of_process.add(reading) } else { self.0.readings.add(reading) }
     }
 
     /// The OpenMetrics text. Serve it as [`CONTENT_TYPE`](Self::CONTENT_TYPE).
@@ -160,10 +153,49 @@ impl Metrics {
     /// The media type of [`render`](Self::render).
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    pub(crate) fn request(&self, route: Cow<'static, str>, served: Served, tier: Option<TierName>, took: Duration) {
-        let (result, tier) = (served.as_str(), tier.map_or("origin", TierName::as_str));
-        self.0.requests.get_or_create(&RequestLabels { route: route.clone(), result, tier }).inc();
-        self.0.durations.get_or_create(&RouteResult { route, result }).observe(took.as_secs_f64());
+    /// What was counted of each route until now, by name.
+    #[must_use]
+    pub fn routes(&self) -> Vec<RouteSnapshot> {
+        self.0.routes.snapshot()
+    }
+
+    /// Fills that ended with an answer, kept or not.
+    #[must_use]
+    pub fn fills(&self) -> u64 {
+        let tiers = [TierName::Memory, TierName::Redis, TierName::Disk];
+        let each = tiers.into_iter().flat_map(|tier| ["yes", "no"].map(|stored| TierStored { tier: tier.as_str(), stored }));
+        each.filter_map(|labels| self.0.fills.get(&labels).map(|count| count.get())).sum()
+    }
+
+    /// The last purges that were made on this node, the newest first.
+    #[must_use]
+    pub fn recent_purges(&self) -> Vec<SeenPurge> {
+        self.0.recent_purges.all()
+    }
+
+    /// A request has come.
+    pub(crate) fn begins(&self) {
+        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has its answer, or its client has left.
+    pub(crate) fn ends(&self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn route(&self, name: &Cow<'static, str>) -> Arc<RouteMetrics> {
+        self.0.routes.route(name)
+    }
+
+    pub(crate) fn count(&self, route: &RouteMetrics, seen: &Counted) {
+        self.0.routes.count(route, seen);
+    }
+}
+
+fn register(registry: &mut Registry, metric: &'static Definition, values: impl Metric) {
+    match unit(metric) {
+        Some(unit) => registry.register_with_unit(metric.name, metric.help, unit, values),
+        None => registry.register(metric.name, metric.help, values),
     }
 }
 
@@ -190,39 +222,94 @@ impl Events for Metrics {
         self.0.purges.get_or_create(&KindLabel { kind: kind.as_str() }).inc();
         self.0.purged_tags.inc_by(tags as u64);
     }
+
+    fn purge_noted(&self, note: &PurgeNote) {
+        let at = edge_cache_core::Clock::now(&edge_cache_core::SystemClock);
+        self.0.recent_purges.push(SeenPurge { at, note: note.clone() });
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use edge_cache_core::Served;
+
     use super::*;
-    use crate::gauges::Unit;
+
+    fn counted(served: Served, tier: Option<TierName>, took: Duration) -> Counted {
+        Counted { served, tier, took, body_bytes: 100, age: None, cost: Duration::from_millis(20) }
+    }
 
     #[test]
     fn what_happened_is_in_the_text() {
         let metrics = Metrics::new();
-        metrics.request("trending".into(), Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
-        metrics.request("trending".into(), Served::Miss, None, Duration::from_secs(9));
+        let trending = metrics.route(&"trending".into());
+        let hit = counted(Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
+        metrics.count(&trending, &Counted { age: Some(Duration::from_secs(3)), ..hit });
+        metrics.count(&trending, &counted(Served::Miss, None, Duration::from_secs(9)));
         metrics.filled(TierName::Redis, Duration::from_millis(3), true);
         metrics.store_failed(TierName::Redis, "get");
         metrics.purged(PurgeKind::Hard, 3);
         metrics.refreshed_early(TierName::Memory);
-        metrics.read_at_scrape(Reading::gauge("memory_used", "Bytes held", Unit::Bytes, || 42.0));
-        metrics.read_at_scrape(Reading::counter("evictions", "Entries that went", || 7).labelled("reason", "size"));
+        metrics.read_at_scrape(Reading::gauge(&catalogue::MEMORY_USED, || 42.0));
+        metrics.read_at_scrape(Reading::counter(&catalogue::MEMORY_EVICTIONS, || 7).labelled("size"));
+        metrics.read_at_scrape(Reading::counter(&catalogue::MEMORY_EVICTIONS, || 8).labelled("expired"));
+        metrics.read_at_scrape(Reading::seconds(&catalogue::PROCESS_CPU, || Duration::from_millis(1500)));
+        metrics.read_at_scrape(Reading::gauge(&catalogue::BACKPLANE_LAG, || f64::NAN));
         let text = metrics.render();
         for line in [
             "edge_cache_requests_total{route=\"trending\",result=\"hit\",tier=\"memory\"} 1",
             "edge_cache_requests_total{route=\"trending\",result=\"miss\",tier=\"origin\"} 1",
             "edge_cache_request_duration_seconds_bucket{le=\"0.0005\",route=\"trending\",result=\"hit\"} 1",
+            "edge_cache_request_duration_seconds_bucket{le=\"+Inf\",route=\"trending\",result=\"miss\"} 1",
+            "edge_cache_response_body_bytes_total{route=\"trending\",result=\"hit\"} 100",
+            "edge_cache_served_age_seconds_bucket{le=\"5.0\",tier=\"memory\"} 1",
+            "edge_cache_origin_calls_saved_total{route=\"trending\"} 1",
+            "edge_cache_origin_saved_seconds_total{route=\"trending\"} 0.02",
             "edge_cache_fills_total{tier=\"redis\",stored=\"yes\"} 1",
             "edge_cache_store_failures_total{tier=\"redis\",operation=\"get\"} 1",
             "edge_cache_purges_total{kind=\"hard\"} 1",
             "edge_cache_purged_tags_total 3",
             "edge_cache_early_refreshes_total{tier=\"memory\"} 1",
             "edge_cache_memory_used_bytes 42.0",
-            "edge_cache_evictions_total{reason=\"size\"} 7",
+            "edge_cache_memory_evictions_total{reason=\"size\"} 7",
+            "edge_cache_memory_evictions_total{reason=\"expired\"} 8",
+            "process_cpu_seconds_total 1.5",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
         }
+        let is_lag = |line: &str| line.starts_with("edge_cache_backplane_lag_seconds");
+        assert!(!text.lines().any(is_lag), "what is not known is left out");
+    }
+
+    #[test]
+    fn the_values_are_those_of_the_text() {
+        let metrics = Metrics::new();
+        let route = metrics.route(&"search".into());
+        for served in Served::ALL {
+            metrics.count(&route, &counted(served, None, Duration::from_millis(1)));
+        }
+        metrics.count(&route, &counted(Served::Hit, Some(TierName::Redis), Duration::from_millis(1)));
+        let routes = metrics.routes();
+        assert_eq!(routes.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["other", "search"]);
+        let search = &routes[1];
+        assert_eq!((search.requests(), search.saved_calls(), search.body_bytes()), (7, 4, 700));
+        assert_eq!(search.hit_rate(), Some(3.0 / 5.0));
+        assert_eq!(search.error_rate(), Some(1.0 / 7.0));
+        assert_eq!((search.from_tier(TierName::Redis), search.saved), (1, Duration::from_millis(80)));
+        assert_eq!((routes[0].hit_rate(), routes[0].error_rate()), (None, None));
+    }
+
+    #[test]
+    fn no_more_routes_are_counted_apart_than_can_be_shown() {
+        let metrics = Metrics::new();
+        for at in 0..3000 {
+            let route = metrics.route(&format!("r{at}").into());
+            metrics.count(&route, &counted(Served::Hit, None, Duration::ZERO));
+        }
+        let routes = metrics.routes();
+        assert_eq!(routes.len(), 1000);
+        let all = routes.iter().map(RouteSnapshot::requests).sum::<u64>();
+        assert_eq!(all, 3000, "what is not counted apart is counted all the same");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry as Slot};
-use edge_cache_core::{CacheKey, Entry, Head, Priority, marker::Start};
+use edge_cache_core::{CacheKey, Entry, Head, Priority, RequestId, marker::Start};
 use tokio::sync::watch;
 
 use crate::shared_body::SharedBody;
@@ -17,6 +17,7 @@ struct Flight {
     sender: Sender,
     /// Of whoever leads it.
     priority: Priority,
+    led_by: Option<RequestId>,
 }
 
 type Sender = watch::Sender<Landing>;
@@ -80,9 +81,15 @@ pub(crate) enum Join {
 pub(crate) struct Waiting {
     flight: Sender,
     landing: watch::Receiver<Landing>,
+    led_by: Option<RequestId>,
 }
 
 impl Waiting {
+    /// The request whose fill it is.
+    pub(crate) const fn led_by(&self) -> Option<RequestId> {
+        self.led_by
+    }
+
     /// How the flight came out.
     pub(crate) async fn landed(&mut self) -> Landing {
         let landing = self.landing.wait_for(|landing| !matches!(landing, Landing::Pending)).await;
@@ -98,13 +105,13 @@ impl Flights {
 
     /// Joins the flight of `key`, or starts it. Who has somebody waiting does not wait for one that nobody asked for, which may stand last
     /// in the queue before the origin: he starts another, and who comes after him joins that.
-    pub(crate) fn join(&self, key: &CacheKey, priority: Priority) -> Join {
+    pub(crate) fn join(&self, key: &CacheKey, priority: Priority, by: Option<RequestId>) -> Join {
         let (sender, _) = watch::channel(Landing::Pending);
-        let new = Flight { sender: sender.clone(), priority };
+        let new = Flight { sender: sender.clone(), priority, led_by: by };
         match self.0.entry(key.clone()) {
             Slot::Occupied(flight) if flight.get().priority < Priority::Warm || priority >= Priority::Refresh => {
-                let flight = flight.get().sender.clone();
-                return Join::Wait(Waiting { landing: flight.subscribe(), flight });
+                let Flight { sender, led_by, .. } = flight.get().clone();
+                return Join::Wait(Waiting { landing: sender.subscribe(), flight: sender, led_by });
             }
             Slot::Occupied(mut flight) => drop(flight.insert(new)),
             Slot::Vacant(free) => drop(free.insert(new)),
@@ -113,8 +120,8 @@ impl Flights {
     }
 
     /// Starts a flight unless one runs.
-    pub(crate) fn try_lead(&self, key: &CacheKey, priority: Priority) -> Option<Lead> {
-        match self.join(key, priority) {
+    pub(crate) fn try_lead(&self, key: &CacheKey, priority: Priority, by: Option<RequestId>) -> Option<Lead> {
+        match self.join(key, priority, by) {
             Join::Lead(lead) => Some(lead),
             Join::Wait(_) => None,
         }
@@ -171,19 +178,19 @@ mod tests {
     #[tokio::test]
     async fn one_leads_and_the_rest_wait() {
         let flights = Flights::default();
-        let lead = flights.try_lead(&key(), Priority::Interactive).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("a flight runs") };
+        let lead = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
         lead.land(Landing::Alone);
         assert!(matches!(waiter.landed().await, Landing::Alone));
         drop(lead);
-        assert!(flights.try_lead(&key(), Priority::Interactive).is_some(), "the flight has ended");
+        assert!(flights.try_lead(&key(), Priority::Interactive, None).is_some(), "the flight has ended");
     }
 
     #[tokio::test]
     async fn a_vanished_leader_wakes_everybody() {
         let flights = Flights::default();
-        let lead = flights.try_lead(&key(), Priority::Interactive).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("a flight runs") };
+        let lead = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
         drop(lead);
         assert!(matches!(waiter.landed().await, Landing::Failed(Away::Yes)));
     }
@@ -191,29 +198,29 @@ mod tests {
     #[tokio::test]
     async fn nobody_who_is_waited_for_waits_for_what_nobody_asked_for() {
         let flights = Flights::default();
-        let warm = flights.try_lead(&key(), Priority::Warm).unwrap();
+        let warm = flights.try_lead(&key(), Priority::Warm, None).unwrap();
         for as_little in [Priority::Warm, Priority::Refresh] {
-            assert!(flights.try_lead(&key(), as_little).is_none(), "{as_little:?}");
+            assert!(flights.try_lead(&key(), as_little, None).is_none(), "{as_little:?}");
         }
-        let lead = flights.try_lead(&key(), Priority::Covered).expect("it does not wait");
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive) else { panic!("one leads for all") };
+        let lead = flights.try_lead(&key(), Priority::Covered, None).expect("it does not wait");
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("one leads for all") };
         // Whoever was overtaken ends nobody else's flight.
         drop(warm);
         lead.land(Landing::Alone);
         assert!(matches!(waiter.landed().await, Landing::Alone));
         let refresh = flights.clone();
         drop(lead);
-        let _refresh = refresh.try_lead(&key(), Priority::Refresh).unwrap();
-        assert!(flights.try_lead(&key(), Priority::Interactive).is_none(), "a refresh is joined: it has begun already");
+        let _refresh = refresh.try_lead(&key(), Priority::Refresh, None).unwrap();
+        assert!(flights.try_lead(&key(), Priority::Interactive, None).is_none(), "a refresh is joined: it has begun already");
     }
 
     #[test]
     fn closing_an_old_flight_leaves_the_new_one() {
         let flights = Flights::default();
-        let mut old = flights.try_lead(&key(), Priority::Interactive).unwrap();
+        let mut old = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
         old.close();
-        let _new = flights.try_lead(&key(), Priority::Interactive).unwrap();
+        let _new = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
         drop(old);
-        assert!(flights.try_lead(&key(), Priority::Interactive).is_none());
+        assert!(flights.try_lead(&key(), Priority::Interactive, None).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_cache_core::{
-    BoxError, Bypass, Entry, SharedClock, SharedEvents, TagHash, Timestamp,
+    BoxError, Bypass, Entry, PurgeNote, SharedClock, SharedEvents, TagHash, Timestamp,
     marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket, Verdict},
 };
 
@@ -85,10 +85,13 @@ impl std::fmt::Debug for Numbered {
     }
 }
 
+/// How the actor of a purge begins that SQL asked for.
+pub const OF_OUTBOX: &str = "sql: ";
+
 /// Who purged what, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// Who.
+    /// Who; with [`OF_OUTBOX`] before it where SQL asked for the purge.
     pub actor: String,
     /// Why.
     pub reason: String,
@@ -221,6 +224,22 @@ impl Purger {
         if let Some(backplane) = &self.backplane {
             backplane.audit(entry, receipt);
         }
+        let by = if actor.starts_with(OF_OUTBOX) { "outbox" } else { "api" };
+        let note = PurgeNote {
+            by,
+            kind: *kind,
+            tags,
+            what: what.clone(),
+            actor: actor.clone(),
+            reason: reason.clone(),
+        };
+        self.events.purge_noted(&note);
+    }
+
+    /// Tells of a purge that a write made by its answer.
+    pub(crate) fn wrote(&self, what: &str, kind: PurgeKind, tags: usize) {
+        let (what, none) = (what.to_owned(), String::new);
+        self.events.purge_noted(&PurgeNote { by: "write", kind, tags, what, actor: none(), reason: none() });
     }
 
     /// The order that purges are numbered in now; 0 while none is known. Another one says that what was purged before may be lost.

@@ -156,6 +156,12 @@ impl DiskStore {
         self.0.segments.used_bytes()
     }
 
+    /// Bytes that they may occupy.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.0.config.capacity_bytes
+    }
+
     /// Entries that went for this reason.
     #[must_use]
     pub fn evicted(&self, why: Eviction) -> u64 {

@@ -92,16 +92,27 @@ impl Database {
     /// See [`DbError`].
     pub async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
         let _permit = self.permit().await?;
-        match &self.shared.backend {
+        let began = tokio::time::Instant::now();
+        let rows = match &self.shared.backend {
             Backend::Postgres(chain) => self.read(chain, sql, params).await,
-            Backend::Sqlite(source) => {
-                let lease = source.checkout().await?;
-                self.count();
-                let (sql, params) = (sql.to_owned(), params.to_vec());
-                let limit = Some(self.limit());
-                sqlite::run(lease, limit, move |connection| sqlite::query(connection, &sql, &params)).await.1
+            Backend::Sqlite(source) => self.read_file(source, sql, params).await,
+        };
+        Work::note("database", || {
+            let took = began.elapsed().as_secs_f64() * 1000.0;
+            match &rows {
+                Ok(rows) => format!("{} rows in {took:.1} ms", rows.len()),
+                Err(error) => format!("failed after {took:.1} ms: {error}"),
             }
-        }
+        });
+        rows
+    }
+
+    async fn read_file(&self, source: &Source<SqliteManager>, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        let lease = source.checkout().await?;
+        self.count();
+        let (sql, params) = (sql.to_owned(), params.to_vec());
+        let limit = Some(self.limit());
+        sqlite::run(lease, limit, move |connection| sqlite::query(connection, &sql, &params)).await.1
     }
 
     async fn read(&self, chain: &Chain, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
@@ -155,7 +166,7 @@ impl Database {
     fn prove_replicas(&self, chain: &Chain) {
         for at in chain.replicas.unproven() {
             let this = self.clone();
-            let work = Work { priority: Priority::Refresh, deadline: None };
+            let work = Work { priority: Priority::Refresh, ..Work::default() };
             tokio::spawn(work.run(async move {
                 let Backend::Postgres(chain) = &this.shared.backend else { return };
                 let position = async {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use edge_cache_core::{TRACEPARENT, TraceContext};
 use edge_cache_policy::{hop, split_unquoted};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
@@ -26,7 +27,11 @@ pub fn has_passed(headers: &HeaderMap, name: &str) -> bool {
 pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
     let client = req.extensions().get::<FromClient>().map(|client| client.address);
     let version = req.version();
+    let trace = req.extensions().get::<TraceContext>().map(TraceContext::traceparent);
     let headers = req.headers_mut();
+    if let Some(traceparent) = trace {
+        headers.insert(TRACEPARENT, traceparent);
+    }
     let trailers = takes_trailers(headers);
     hop::strip(headers);
     if trailers {

@@ -147,6 +147,13 @@ where
         if let Some(said) = said {
             member.did(permit, said);
         }
+        Work::note("origin", || {
+            let (authority, took) = (&member.authority, sent.elapsed().as_secs_f64() * 1000.0);
+            match &outcome {
+                Ok(response) => format!("{authority} answered {} after {took:.1} ms", response.status().as_u16()),
+                Err(_) => format!("{authority} gave no answer, after {took:.1} ms"),
+            }
+        });
         outcome.map(|response| Answered { response, place })
     }
 

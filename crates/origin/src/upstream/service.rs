@@ -145,7 +145,7 @@ where
         }
         self.shared.prepare(&mut req);
         let work = Work::of(req.extensions());
-        let Ok(permit) = work.run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
+        let Ok(permit) = work.clone().run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
         let began = Instant::now();
         // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
         let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
@@ -178,7 +178,7 @@ where
         self.shared.prepare(&mut req);
         wishes(req.headers_mut(), &wish);
         let work = Work::of(req.extensions());
-        let Ok(permit) = work.run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
+        let Ok(permit) = work.clone().run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
         let began = Instant::now();
         let mut answered = match work.run(self.shared.send(req, false, began)).await {
             Ok(answered) => answered,

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use edge_cache::{
-    core::{Deadline, Priority},
+    core::{ClientAddress, Deadline, Priority},
     tier::Trusted,
 };
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
@@ -112,6 +112,7 @@ where
         req.extensions_mut().insert(Deadline(deadline.into_std()));
         let mut interim = None;
         if let Some(address) = self.visit.client {
+            req.extensions_mut().insert(ClientAddress(address));
             // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
             let client = if req.version() == Version::HTTP_11 {
                 let sink = &self.visit.interim;

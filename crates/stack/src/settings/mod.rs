@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod origin;
 mod route;
+mod telemetry;
 mod warm;
 
 use edge_cache_core::route::Route;
@@ -33,6 +34,7 @@ pub use self::{
     log::{LogFormatSetting, LogSettings},
     origin::{OriginKind, OriginSettings},
     route::{RouteIdentity, RouteSettings},
+    telemetry::{AccessLogFormat, TelemetrySettings},
     warm::WarmSettings,
 };
 
@@ -64,6 +66,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[log]`: what is logged.
     pub log: LogSettings,
+    /// `[telemetry]`: what is noted of requests.
+    pub telemetry: TelemetrySettings,
     /// `[[route]]`: what is declared about parts of the URL space.
     pub route: Vec<RouteSettings>,
 }
@@ -95,6 +99,7 @@ impl Settings {
         if let Err(error) = edge_cache_telemetry::check_filter(&self.log.filter) {
             return Err(SettingsError::rule("log.filter", format!("\"{}\"", self.log.filter), error));
         }
+        self.telemetry.validate()?;
         self.cache.validate()?;
         self.warm.validate()?;
         self.disk.validate().map_err(|error| SettingsError::other(error.to_string()))?;

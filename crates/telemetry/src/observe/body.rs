@@ -1,30 +1,13 @@
 use std::{
-    borrow::Cow,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::{Outcome, Served};
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
-use crate::Metrics;
-
-/// What is counted once the last byte is out.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub(super) metrics: Metrics,
-    pub(super) began: Instant,
-    pub(super) route: Cow<'static, str>,
-    pub(super) outcome: Outcome,
-}
-
-impl Record {
-    pub(super) fn done(self) {
-        self.metrics.request(self.route, self.outcome.served, self.outcome.tier, self.began.elapsed());
-    }
-}
+use super::record::Record;
 
 /// Counts on drop: when the connection is done with the body, or gives it up.
 #[derive(Debug)]
@@ -49,8 +32,8 @@ pin_project! {
 }
 
 impl<B> ObserveBody<B> {
-    pub(super) const fn new(inner: B, record: Record) -> Self {
-        Self { inner, record: OnDrop(Some(record)) }
+    pub(super) const fn new(inner: B, record: Option<Record>) -> Self {
+        Self { inner, record: OnDrop(record) }
     }
 }
 
@@ -67,14 +50,18 @@ impl<B: Body> Body for ObserveBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        if !matches!(frame, Some(Ok(_)))
-            && let Some(mut record) = this.record.0.take()
-        {
-            if frame.is_some() {
-                // A body that breaks off is no answer, however fast it broke.
-                record.outcome = Outcome { served: Served::Error, tier: None };
+        match (&frame, &mut this.record.0) {
+            (Some(Ok(frame)), Some(record)) => {
+                record.sent(frame.data_ref().map_or(0, Buf::remaining));
             }
-            record.done();
+            (ended, kept) => {
+                if let Some(mut record) = kept.take() {
+                    if ended.is_some() {
+                        record.broke_off();
+                    }
+                    record.done();
+                }
+            }
         }
         Poll::Ready(frame)
     }

@@ -1,17 +1,15 @@
 use std::{
-    borrow::Cow,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::{Outcome, Served, route::Matched};
+use edge_cache_core::TierName;
 use http::Response;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
+use tracing::Span;
 
-use super::{ObserveBody, body::Record};
-use crate::Metrics;
+use super::{ObserveBody, record::Asked};
 
 pin_project! {
     /// Future of [`Observe`](super::Observe).
@@ -20,14 +18,18 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        metrics: Metrics,
-        began: Instant,
+        asked: Option<Asked>,
+        span: Option<Span>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, metrics: Metrics, began: Instant) -> Self {
-        Self { inner, metrics, began }
+    pub(super) const fn new(inner: F, asked: Asked, span: Option<Span>) -> Self {
+        Self { inner, asked: Some(asked), span }
+    }
+
+    pub(super) const fn off(inner: F) -> Self {
+        Self { inner, asked: None, span: None }
     }
 }
 
@@ -39,29 +41,24 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _entered = this.span.as_ref().map(Span::enter);
         let result = ready!(this.inner.poll(cx));
-        let record = |route: Cow<'static, str>, outcome: Outcome| Record {
-            metrics: this.metrics.clone(),
-            began: *this.began,
-            route,
-            outcome,
-        };
+        let asked = this.asked.take();
         Poll::Ready(match result {
-            Ok(response) => {
-                let route = response.extensions().get::<Matched>().map_or(Cow::Borrowed("other"), |m| m.0.name.clone());
-                let said = response.extensions().get::<Outcome>().copied();
-                // A server error is an error whoever made it, unless a tier served it as an answer of its own.
-                let outcome = match said {
-                    Some(outcome) if outcome.tier.is_some() => outcome,
-                    _ if response.status().is_server_error() => Outcome { served: Served::Error, tier: None },
-                    Some(outcome) => outcome,
-                    None => Outcome { served: Served::Bypass, tier: None },
-                };
-                let record = record(route, outcome);
+            Ok(mut response) => {
+                let record = asked.map(|asked| asked.answered(&mut response));
+                if let (Some(span), Some(record)) = (this.span.as_ref(), &record) {
+                    span.record("status", response.status().as_u16());
+                    span.record("result", record.outcome.served.as_str());
+                    span.record("tier", record.outcome.tier.map_or("origin", TierName::as_str));
+                    tracing::debug!("answered");
+                }
                 Ok(response.map(|body| ObserveBody::new(body, record)))
             }
             Err(error) => {
-                record(Cow::Borrowed("other"), Outcome { served: Served::Error, tier: None }).done();
+                if let Some(asked) = asked {
+                    asked.failed();
+                }
                 Err(error)
             }
         })

@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, TagHash,
+    BoxError, TagHash, Trail,
     headers::CACHE_GROUP_INVALIDATION,
     marker::{Guard, PurgeKind, Start},
 };
@@ -132,7 +132,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, req: Request<B>) -> Self::Future {
+    fn call(&mut self, mut req: Request<B>) -> Self::Future {
         if request::is_safe(req.method()) {
             return ResponseFuture { kind: Kind::Safe { inner: Oneshot::new(self.inner.clone(), req) } };
         }
@@ -143,9 +143,11 @@ where
             let task = self.tasks.spawn(async move { Ok(by_method::purge(purger, written, trusted, hard).await) });
             return ResponseFuture { kind: Kind::Unsafe { task } };
         }
+        let what = format!("{} {}", req.method(), req.uri().path());
+        let (trail, begun) = Trail::of(req.extensions_mut());
         let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
-            let (parts, body) = match Oneshot::new(inner, req).await {
+            let (mut parts, body) = match Oneshot::new(inner, req).await {
                 Ok(response) => response.into_parts(),
                 Err(error) => {
                     // Whether the write happened, nobody can tell.
@@ -154,6 +156,9 @@ where
                     return Err(error);
                 }
             };
+            if begun {
+                parts.extensions.insert(trail.clone());
+            }
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             let changed = parts.status.is_success() || parts.status.is_redirection();
             // A gateway that got no reply cannot tell: the write may have happened.
@@ -169,7 +174,15 @@ where
                 _ => None,
             };
             let (stale, mode) = stale_tags(&purger, written.as_ref(), &parts.headers);
+            let took = stale.each_ref().map(|(kind, tags)| (*kind, tags.len()));
             let (start, acknowledged) = purge(&purger, stale, kept.as_ref().map(|(_, _, guard)| guard)).await;
+            for (kind, tags) in took.into_iter().filter(|(_, tags)| *tags > 0) {
+                trail.note("purge", format!("{}: {tags} tags", kind.as_str()));
+                purger.wrote(&what, kind, tags);
+            }
+            if !acknowledged {
+                trail.note("purge", "not yet known to be everywhere");
+            }
             // To the letter of RFC 9875 the groups are no tags: then what the answer names is not all that was made stale.
             let named = mode == Mode::Guarded && parts.headers.contains_key(CACHE_GROUP_INVALIDATION);
             if let (Some(after), true) = (&after, acknowledged && named) {

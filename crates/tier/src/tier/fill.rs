@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_cache_core::{
     BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Priority, Store,
-    Timestamp,
+    Timestamp, Trail,
     marker::{Start, Verdict},
 };
 use edge_cache_policy::{conditional, range, response::is_failure};
@@ -56,6 +56,8 @@ pub(super) struct Fill<St, S, B> {
     pub(super) purpose: Purpose,
     /// The flight; `None` for a request that asks only for itself.
     pub(super) lead: Option<Lead>,
+    /// Of the request that leads it.
+    pub(super) trail: Trail,
     /// The request itself wants nothing stored.
     pub(super) by_request: bool,
 }
@@ -94,7 +96,7 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, by_request } = fill;
+    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, trail, by_request } = fill;
     // The fence comes before anything inward is called.
     let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
@@ -110,6 +112,7 @@ where
         flight_key,
         selecting,
         lead,
+        trail,
         start,
         began,
         to_leader,
@@ -131,7 +134,10 @@ where
                 pad.start = start;
             }
             // Another process has filled it meanwhile.
-            leased::Leased::Filled(entry) => return pad.found(entry),
+            leased::Leased::Filled(entry) => {
+                pad.note("another node filled it meanwhile");
+                return pad.found(entry);
+            }
         }
     }
     // What was purged since it was looked up lends nothing any more, not even its validators.
@@ -144,6 +150,7 @@ where
     let is_live = held.as_ref().is_some_and(|entry| pad.shared.markers.judge(entry) == Verdict::Live);
     let beyond = held.as_ref().filter(|_| is_live).map_or(Timestamp::EPOCH, |entry| entry.head().freshness.fresh_until);
     let validating = prepare(&mut req, &purpose, held.as_ref(), (requested, beyond));
+    pad.note(if validating { "asks further in whether it has changed" } else { "asks further in" });
     let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
     let mut response = match Oneshot::new(inner, req).await {
         Ok(response) => response,
@@ -160,6 +167,7 @@ where
         };
     }
     let received = pad.shared.clock.now();
+    pad.note(format!("was answered {}", response.status().as_u16()));
     let (mut parts, body) = response.into_parts();
     let mut handoff = parts.extensions.remove::<Handoff>();
     let outcome = parts.extensions.get::<Outcome>().copied();
@@ -290,6 +298,7 @@ struct Pad<St, RB, E> {
     flight_key: CacheKey,
     selecting: HeaderMap,
     lead: Option<Lead>,
+    trail: Trail,
     start: Start,
     began: Instant,
     to_leader: Sender<RB, E>,
@@ -299,4 +308,10 @@ struct Pad<St, RB, E> {
     lease: Option<FillLease>,
     /// Nobody waits for it.
     is_background: bool,
+}
+
+impl<St: Store, RB, E> Pad<St, RB, E> {
+    fn note(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
+        self.trail.note(self.shared.store.name().as_str(), what);
+    }
 }

@@ -50,6 +50,7 @@ impl<St: Store> Trip<'_, St> {
             key: self.lookup.key.clone(),
             held: self.lookup.entry.clone(),
             lead,
+            trail: self.trail.clone(),
             by_request: self.lookup.fwd == Fwd::Request,
         }
     }
@@ -76,7 +77,8 @@ impl<St: Store> Trip<'_, St> {
             return;
         }
         let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
-        if let Some(lead) = self.shared.flights.try_lead(&flight_key, own.max(Priority::Refresh)) {
+        let led_by = self.trail.id();
+        if let Some(lead) = self.shared.flights.try_lead(&flight_key, own.max(Priority::Refresh), led_by) {
             if self.is_renewed() {
                 return lead.land(Landing::Again);
             }
@@ -109,27 +111,38 @@ impl<St: Store> Trip<'_, St> {
             || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
         let joins = if alone { 0 } else { JOINS_MAX };
         for join in 1..=joins {
-            match self.shared.flights.join(&self.flight_key(&purpose), own) {
+            match self.shared.flights.join(&self.flight_key(&purpose), own, self.trail.id()) {
                 Join::Lead(new) => {
                     // Between our look-up and now another flight may have landed and stored.
                     if let Some(response) = self.look_again() {
                         new.land(Landing::Again);
+                        self.note("another fill has stored it meanwhile");
                         return Ok(response);
                     }
+                    self.note("leads the fill");
                     lead = Some(new);
                     break;
                 }
                 Join::Wait(flight) => match self.wait(flight, &purpose).await {
-                    Waited::Answer(response) => return Ok(response),
+                    Waited::Answer(response) => {
+                        self.note("answered with what that fill brought");
+                        return Ok(response);
+                    }
                     // One leader's failure may be its own: one more tries for all.
-                    Waited::Failed(away) if join == joins => return Ok(self.unanswered(away)),
-                    Waited::Failed(_) => {}
+                    Waited::Failed(away) if join == joins => {
+                        self.note("that fill failed, and another before it");
+                        return Ok(self.unanswered(away));
+                    }
+                    Waited::Failed(_) => self.note("that fill failed"),
                     Waited::Again => {
                         if let Some(response) = self.look_again() {
                             return Ok(response);
                         }
                     }
-                    Waited::Alone => break,
+                    Waited::Alone => {
+                        self.note("asks for itself: what that fill brings is not for it");
+                        break;
+                    }
                 },
             }
         }
@@ -141,7 +154,10 @@ impl<St: Store> Trip<'_, St> {
             None => receiver.await,
             Some(limit) => match timeout(limit, receiver).await {
                 Ok(outward) => outward,
-                Err(_) => return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No))),
+                Err(_) => {
+                    self.note("too slow for a client that can have what is stale; the fill goes on");
+                    return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No)));
+                }
             },
         };
         match outward {
@@ -209,6 +225,10 @@ impl<St: Store> Trip<'_, St> {
     }
 
     async fn wait<RB>(&mut self, mut flight: Waiting, purpose: &Purpose) -> Waited<RB> {
+        match flight.led_by() {
+            Some(id) => self.note(format!("waits for the fill that request {id} leads")),
+            None => self.note("waits for the fill of another request"),
+        }
         let soft = self.patience();
         let limit = soft.unwrap_or(self.shared.config.wait_max);
         let Ok(landing) = timeout(limit, flight.landed()).await else {

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::{Bypass, Fwd, Outcome, Served, TierName};
+use edge_cache_core::{Bypass, Fwd, Outcome, Served, TierName, Trail};
 use edge_cache_policy::cache_status::{self, Member};
 use http::Response;
 use pin_project_lite::pin_project;
@@ -28,7 +28,7 @@ pin_project! {
     enum Kind<F, RB, E> {
         Ready { response: Option<Response<TierBody<RB>>> },
         Off { #[pin] inner: F },
-        Bypass { #[pin] inner: F, tier: TierName, fwd: Fwd, why: Bypass },
+        Bypass { #[pin] inner: F, tier: TierName, fwd: Fwd, why: Bypass, trail: Option<Trail> },
         Slow { boxed: Boxed<RB, E> },
     }
 }
@@ -42,8 +42,8 @@ impl<F, RB, E> ResponseFuture<F, RB, E> {
         Self { kind: Kind::Off { inner } }
     }
 
-    pub(super) const fn bypass(inner: F, tier: TierName, fwd: Fwd, why: Bypass) -> Self {
-        Self { kind: Kind::Bypass { inner, tier, fwd, why } }
+    pub(super) const fn bypass(inner: F, tier: TierName, (fwd, why): (Fwd, Bypass), trail: Option<Trail>) -> Self {
+        Self { kind: Kind::Bypass { inner, tier, fwd, why, trail } }
     }
 
     pub(super) fn slow(boxed: Boxed<RB, E>) -> Self {
@@ -63,13 +63,16 @@ where
                 Poll::Ready(Ok(response.take().expect("a future is not polled after it is ready")))
             }
             KindProj::Off { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
-            KindProj::Bypass { inner, tier, fwd, why } => {
+            KindProj::Bypass { inner, tier, fwd, why, trail } => {
                 let mut response = ready!(inner.poll(cx))?;
                 let detail = (*fwd == Fwd::Bypass).then_some(why.as_str());
                 let member =
                     Member::Forward { fwd: *fwd, fwd_status: None, ttl: None, stored: false, collapsed: false, detail };
                 cache_status::append(response.headers_mut(), *tier, member);
                 response.extensions_mut().insert(Outcome { served: Served::Bypass, tier: None });
+                if let Some(trail) = trail.take() {
+                    response.extensions_mut().insert(trail);
+                }
                 Poll::Ready(Ok(response.map(TierBody::inner)))
             }
             KindProj::Slow { boxed } => boxed.as_mut().poll(cx),

@@ -5,7 +5,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, Timestamp, marker::Verdict};
+use edge_cache_core::{
+    BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, Timestamp, Trail, marker::Verdict,
+};
 use edge_cache_policy::{
     Mode,
     conditional::Conditions,
@@ -61,8 +63,10 @@ where
         let Some(keyed) = req.extensions().get::<Keyed>().cloned() else {
             let why = req.extensions().get::<Bypassed>().map_or(Bypass::NoKey, |bypassed| bypassed.0);
             let fwd = if matches!(*req.method(), Method::GET | Method::HEAD) { Fwd::Bypass } else { Fwd::Method };
+            let (trail, begun) = Trail::of(req.extensions_mut());
+            trail.note(shared.store.name().as_str(), why.as_reason());
             let oneshot = Oneshot::new(self.inner.clone(), req);
-            return ResponseFuture::bypass(oneshot, shared.store.name(), fwd, why);
+            return ResponseFuture::bypass(oneshot, shared.store.name(), (fwd, why), begun.then_some(trail));
         };
         // Polled once here, so that a hit in memory costs no box and no clone of the inner service.
         let mut get = shared.store.get(keyed.key());

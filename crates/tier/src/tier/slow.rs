@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, CacheKey, Entry, Fwd, Judgement, Kind, Store, StoreError, Timestamp, marker::Verdict};
+use edge_cache_core::{
+    BoxError, CacheKey, Entry, Fwd, Judgement, Kind, Store, StoreError, Timestamp, Trail, marker::Verdict,
+};
 use edge_cache_policy::{
     Mode,
     conditional::Conditions,
@@ -39,6 +41,8 @@ pub(super) struct Trip<'a, St> {
     pub(super) beyond: Option<Timestamp>,
     /// What is stored was found to be due for a refresh, though it is fresh.
     pub(super) due: bool,
+    /// Where each decision is noted.
+    pub(super) trail: Trail,
 }
 
 pub(super) async fn run<St, S, B, RB>(
@@ -46,7 +50,33 @@ pub(super) async fn run<St, S, B, RB>(
     inner: S,
     mut req: Request<B>,
     keyed: Keyed,
+    found: (First<St::Get>, bool),
+) -> Result<Response<TierBody<RB>>, S::Error>
+where
+    St: Store,
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Default + Send + 'static,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    let (trail, begun) = Trail::of(req.extensions_mut());
+    let mut answer = answer(shared, inner, req, keyed, found, trail.clone()).await;
+    if let (Ok(response), true) = (&mut answer, begun) {
+        // For whoever tells the request's story; an inner tier's steps are among ours.
+        response.extensions_mut().insert(trail);
+    }
+    answer
+}
+
+async fn answer<St, S, B, RB>(
+    shared: Arc<Shared<St>>,
+    inner: S,
+    mut req: Request<B>,
+    keyed: Keyed,
     (first, due): (First<St::Get>, bool),
+    trail: Trail,
 ) -> Result<Response<TierBody<RB>>, S::Error>
 where
     St: Store,
@@ -68,11 +98,15 @@ where
     let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
     let refresh = beyond.is_some();
     let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
-    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup, beyond, due };
+    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup, beyond, due, trail };
 
     match trip.stored_answer() {
-        Some(Answer::Final(response)) => return Ok(response),
+        Some(Answer::Final(response)) => {
+            trip.note("answered with what is stored");
+            return Ok(response);
+        }
         Some(Answer::Refreshing(response)) => {
+            trip.note("answered with what is stored, to be asked for anew behind the answer");
             trip.refresh_behind(inner, req);
             return Ok(response);
         }
@@ -81,6 +115,7 @@ where
     if let Some(own) = trip.lookup.own.take() {
         trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, cut_off: false, own: None };
     }
+    trip.note(trip.why());
     if keyed.directives().only_if_cached {
         return Ok(respond::made(shared.store.name(), StatusCode::GATEWAY_TIMEOUT, trip.lookup.fwd, "only-if-cached"));
     }
@@ -104,6 +139,25 @@ enum Answer<RB> {
 }
 
 impl<St: Store> Trip<'_, St> {
+    pub(super) fn note(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
+        self.trail.note(self.shared.store.name().as_str(), what);
+    }
+
+    /// Why what is stored will not do.
+    fn why(&self) -> &'static str {
+        let verdict = self.lookup.entry.as_ref().map(|(_, verdict)| *verdict);
+        match (self.lookup.fwd, verdict) {
+            (_, Some(Verdict::Soft | Verdict::Gone)) => "what is stored was purged",
+            (_, Some(Verdict::CutOff)) => "what is stored may have been purged: this node is cut off from the others",
+            (Fwd::UriMiss, _) => "nothing is stored for the URL",
+            (Fwd::VaryMiss, _) => "what is stored is for other request headers",
+            (Fwd::Request, _) => "the request wants it newer than what is stored",
+            (Fwd::Stale, _) => "what is stored is stale, or soon will be",
+            (Fwd::Partial, _) => "a part is stored, and more is asked for",
+            (Fwd::Bypass | Fwd::Method, _) => "not a matter for the cache",
+        }
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }

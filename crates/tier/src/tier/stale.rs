@@ -76,6 +76,7 @@ impl<St: Store> Trip<'_, St> {
         } else {
             "stale-if-error"
         };
+        self.note("the origin failed: answers with what is stale");
         Some(respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail))
     }
 

@@ -50,6 +50,10 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     }
 
     pub(super) fn failed(mut self, outward: Outward<RB, E>, away: Away) {
+        self.note(match away {
+            Away::Yes => "the origin gave no answer",
+            Away::No => "the origin's own failure is not kept",
+        });
         self.shared.events.fill_failed(self.shared.store.name());
         // What nobody waits for is refused first when the origin has much to do: that says nothing of what a client would get.
         let notes = if self.is_background { &self.shared.deferred } else { &self.shared.failed };
@@ -61,6 +65,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     }
 
     pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
+        self.note(format!("not kept: {}", why.as_str()));
         if !is_of_request(why) {
             self.shared.uncacheable.add(&self.flight_key, why, self.shared.clock.now());
         }
@@ -87,6 +92,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
                 head
             }),
         };
+        self.note("it has not changed");
         let start = self.start;
         match head {
             Ok(head) => self.whole(Entry::new(head, held.body().clone(), start), said).await,
@@ -145,6 +151,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     /// The fill is over: who comes now looks in the store.
     pub(super) fn settle(&mut self, stored: bool) {
+        self.note(if stored { "kept" } else { "not kept: larger than the tier takes" });
         if stored {
             self.shared.uncacheable.clear(&self.flight_key);
             self.shared.failed.clear(&self.flight_key);

@@ -1,0 +1,251 @@
+//! Who a request is among others, and what became of it on its way.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+
+/// The header that carries a trace from hop to hop (W3C Trace Context §3.2).
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The name of one request on this node: the number of its span.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl RequestId {
+    /// Reads sixteen hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(text, 16).ok().filter(|_| digits).map(Self)
+    }
+
+    /// Its sixteen digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        let mut digits = [0; 16];
+        put_hex(&mut digits, u128::from(self.0));
+        digits
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where a request stands in a trace (request extension): one span of it is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace, the same on every hop; never zero.
+    pub trace: u128,
+    /// Our span in it; never zero.
+    pub id: RequestId,
+    /// The span of whoever sent the request; `None` where the trace begins here.
+    pub parent: Option<u64>,
+    /// Whether whoever began the trace wants it kept.
+    pub sampled: bool,
+    /// When the request came.
+    pub began: Instant,
+}
+
+impl TraceContext {
+    /// The context of a request with these headers, whose span is `id`. A trace that begins here gets the number `trace`, and is kept if
+    /// `sampled` says so; both are asked only then. A header that does not parse is as none (W3C Trace Context §4.2).
+    #[must_use]
+    pub fn of(headers: &HeaderMap, id: RequestId, began: Instant, begin: impl FnOnce() -> (u128, bool)) -> Self {
+        match single(headers).and_then(parse) {
+            Some((trace, parent, sampled)) => Self { trace, id, parent: Some(parent), sampled, began },
+            None => {
+                let (trace, sampled) = begin();
+                Self { trace, id, parent: None, sampled, began }
+            }
+        }
+    }
+
+    /// What the next hop is told: the same trace, with our span as the parent (W3C Trace Context §3.3).
+    #[must_use]
+    pub fn traceparent(&self) -> HeaderValue {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        put_hex(&mut text[3..35], self.trace);
+        put_hex(&mut text[36..52], u128::from(self.id.0));
+        text[54] |= u8::from(self.sampled);
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits make a header value")
+    }
+}
+
+/// Several of them are none (W3C Trace Context §4.2).
+fn single(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    all.next().filter(|_| all.next().is_none()).map(HeaderValue::as_bytes)
+}
+
+/// `version-trace-parent-flags` (W3C Trace Context §3.2.2): what is known of it in any version.
+fn parse(text: &[u8]) -> Option<(u128, u64, bool)> {
+    let field = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        let lower = digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        lower.then(|| std::str::from_utf8(digits).ok()).flatten()
+    };
+    let dashes = [2, 35, 52].iter().all(|at| text.get(*at) == Some(&b'-'));
+    let version = field(0, 2)?;
+    // Later versions may say more after another dash; this one ends here.
+    let ends = text.len() == 55 || (version != "00" && text.get(55) == Some(&b'-'));
+    if !dashes || version == "ff" || !ends {
+        return None;
+    }
+    let trace = u128::from_str_radix(field(3, 35)?, 16).ok()?;
+    let parent = u64::from_str_radix(field(36, 52)?, 16).ok()?;
+    let flags = u8::from_str_radix(field(53, 55)?, 16).ok()?;
+    (trace != 0 && parent != 0).then_some((trace, parent, flags & 1 == 1))
+}
+
+fn put_hex(into: &mut [u8], mut number: u128) {
+    for digit in into.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+/// Steps kept of one request: more than any takes that is not retried without end.
+const STEPS_MAX: usize = 64;
+
+/// What was decided for a request, when, and why (extension of the request, and of its answer). Clones share it. A plain hit has none: its
+/// `Cache-Status` says all there is.
+#[derive(Clone, Debug)]
+pub struct Trail(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: Option<RequestId>,
+    began: Instant,
+    steps: Mutex<Vec<Step>>,
+}
+
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Since the request came.
+    pub at: Duration,
+    /// Who decided: a tier, the origin.
+    pub who: &'static str,
+    /// What, and why.
+    pub what: Cow<'static, str>,
+}
+
+impl Trail {
+    /// The trail of the request with these extensions, begun here if nobody has yet. The second value tells whether it was.
+    pub fn of(extensions: &mut Extensions) -> (Self, bool) {
+        if let Some(trail) = extensions.get::<Self>() {
+            return (trail.clone(), false);
+        }
+        let context = extensions.get::<TraceContext>();
+        let (id, began) = (context.map(|context| context.id), context.map_or_else(Instant::now, |context| context.began));
+        let trail = Self(Arc::new(Shared { id, began, steps: Mutex::default() }));
+        extensions.insert(trail.clone());
+        (trail, true)
+    }
+
+    /// The request it is of, where that has a name.
+    #[must_use]
+    pub fn id(&self) -> Option<RequestId> {
+        self.0.id
+    }
+
+    /// Notes a decision of this moment. After 64 of them no more are kept.
+    pub fn note(&self, who: &'static str, what: impl Into<Cow<'static, str>>) {
+        let mut steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        if steps.len() < STEPS_MAX {
+            steps.push(Step { at: self.0.began.elapsed(), who, what: what.into() });
+        }
+    }
+
+    /// What was noted so far.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        self.0.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn context(lines: &[&str]) -> TraceContext {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(TRACEPARENT, HeaderValue::from_str(line).unwrap());
+        }
+        TraceContext::of(&headers, RequestId(0xab), Instant::now(), || (7, false))
+    }
+
+    #[test]
+    fn a_trace_goes_on_with_our_span_as_the_parent() {
+        let context = context(&[SENT]);
+        assert_eq!(context.parent, Some(0x00f0_67aa_0ba9_02b7));
+        assert_eq!(context.traceparent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01");
+    }
+
+    #[test]
+    fn what_does_not_parse_begins_a_trace() {
+        let begun = "00-00000000000000000000000000000007-00000000000000ab-00";
+        assert_eq!(context(&[]).traceparent(), begun);
+        for wrong in [
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.more",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x",
+            "",
+        ] {
+            assert_eq!(context(&[wrong]).traceparent(), begun, "{wrong}");
+        }
+        assert_eq!(context(&[SENT, SENT]).traceparent(), begun);
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_it_is_known() {
+        let later = context(&["01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03-more"]);
+        assert_eq!(later.traceparent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01");
+    }
+
+    #[test]
+    fn an_id_reads_as_it_is_written() {
+        for id in [RequestId(1), RequestId(u64::MAX), RequestId(0x0123_4567_89ab_cdef)] {
+            assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+            assert_eq!(id.digits(), id.to_string().as_bytes());
+        }
+        for wrong in ["", "1", "+123456789abcdef", "0123456789abcdeg", "00123456789abcdef"] {
+            assert_eq!(RequestId::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trail_is_one_for_all_who_hold_the_request_and_bounded() {
+        let mut extensions = Extensions::new();
+        let (trail, begun) = Trail::of(&mut extensions);
+        assert!(begun);
+        let (same, begun) = Trail::of(&mut extensions);
+        assert!(!begun);
+        for _ in 0..2 * STEPS_MAX {
+            same.note("memory", "looked");
+        }
+        assert_eq!(trail.steps().len(), STEPS_MAX);
+    }
+}

@@ -1,0 +1,77 @@
+//! Who looks at requests, and how closely.
+
+use std::sync::Arc;
+
+use edge_cache_core::RequestId;
+use http::HeaderName;
+
+use crate::{
+    Metrics,
+    access::AccessLog,
+    finished::{Finished, OnFinished},
+    requests::Requests,
+};
+
+/// What an [`Observe`](crate::Observe) does with the requests it sees.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Where they are counted.
+    pub metrics: Metrics,
+    /// Where the last of them are kept.
+    pub requests: Requests,
+    /// Where they are written down; `None` for nowhere.
+    pub access: Option<AccessLog>,
+    /// Who is told of those whose traces are kept; `None` for nobody.
+    pub spans: Option<Arc<dyn OnFinished>>,
+    /// The header that tells a client its request's name; `None` for none.
+    pub id_header: Option<HeaderName>,
+    /// The share of traces begun here that are kept, from 0 to 1.
+    pub sample: f64,
+}
+
+impl Watch {
+    /// Counts into `metrics`, keeps the last 4096 requests, and does nothing else.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, requests: Requests::new(4096), access: None, spans: None, id_header: None, sample: 0.0 }
+    }
+
+    /// A name for a request, and what a trace that begins with it would be called.
+    pub(crate) fn name() -> (RequestId, u128) {
+        let drawn = rand::random::<u128>() | 1;
+        // The span's number is never zero, and says nothing of the trace's.
+        (RequestId(rand::random::<u64>() | 1), drawn)
+    }
+
+    /// Whether a trace that begins here is kept, by its number: the same answer wherever it is asked.
+    pub(crate) fn is_sampled(&self, trace: u128) -> bool {
+        // The upper half is as good as any random number.
+        ((trace >> 64) as u64 as f64) < self.sample * (u64::MAX as f64)
+    }
+
+    pub(crate) fn finished(&self, request: &Finished) {
+        self.requests.push(request);
+        if let Some(access) = &self.access {
+            access.write(request);
+        }
+        if let Some(spans) = self.spans.as_ref().filter(|_| request.context.sampled) {
+            spans.finished(request);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_traces_is_what_was_asked_for() {
+        let kept = |sample| {
+            let watch = Watch { sample, ..Watch::new(Metrics::new()) };
+            (0..10_000).filter(|_| watch.is_sampled(Watch::name().1)).count()
+        };
+        assert_eq!((kept(0.0), kept(1.0)), (0, 10_000));
+        let tenth = kept(0.1);
+        assert!((700..1300).contains(&tenth), "{tenth}");
+    }
+}
