@@ -151,7 +151,8 @@ impl Trail {
             return (trail.clone(), false);
         }
         let context = extensions.get::<TraceContext>();
-        let (id, began) = (context.map(|context| context.id), context.map_or_else(Instant::now, |context| context.began));
+        let (id, began) =
+            (context.map(|context| context.id), context.map_or_else(Instant::now, |context| context.began));
         let trail = Self(Arc::new(Shared { id, began, steps: Mutex::default() }));
         extensions.insert(trail.clone());
         (trail, true)

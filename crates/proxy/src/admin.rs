@@ -1,33 +1,40 @@
-//! The operators' side: metrics, health, how the origin is, purge.
+//! The operators' side: metrics, the performance page, health, how the origin is, requests one by one, purge.
 
 mod explain;
 mod health;
-mod hot;
-mod page;
+pub(crate) mod hot;
+pub(crate) mod origin;
 mod purge;
+mod requests;
 mod token;
 
 use std::net::SocketAddr;
 
 use axum::{
     Router,
-    extract::State,
-    response::IntoResponse,
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use edge_cache::{EdgeCache, Metrics};
 use edge_cache_origin::database::Database;
-use http::{Uri, header};
+use http::{HeaderMap, Uri, header};
 use tokio::net::TcpListener;
 
 use self::token::Access;
 pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
-use crate::{listener, origin::HttpUpstream};
+use crate::{
+    listener,
+    origin::HttpUpstream,
+    performance::{Feed, Performance, Sources, assets},
+    server::Places,
+};
 
 /// The admin listener.
 pub(crate) struct Admin {
     listener: TcpListener,
     router: Router,
+    performance: Performance,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// What `/health/ready` says of the process itself.
@@ -41,6 +48,7 @@ struct Shared {
     upstream: Option<HttpUpstream>,
     readiness: Readiness,
     access: Access,
+    feed: Feed,
 }
 
 impl Admin {
@@ -50,14 +58,31 @@ impl Admin {
         cache: EdgeCache,
         database: Option<Database>,
         upstream: Option<HttpUpstream>,
+        places: Places,
     ) -> anyhow::Result<Self> {
         let (listener, address) = listener::bind("listen.admin", at).await?;
         let readiness = Readiness::default();
         let access = Access::from_environment(address.ip());
-        let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access };
+        let performance = Performance::new(Sources {
+            cache: cache.clone(),
+            database: database.clone(),
+            upstream: upstream.clone(),
+            places,
+            readiness: readiness.clone(),
+        });
+        let feed = Feed::new(performance.clone(), &address.to_string());
+        let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access, feed };
         let router = Router::new()
-            .route("/", get(page::page))
-            .route("/origin", get(page::origin))
+            .route("/", get(|| async { Redirect::to("/admin/performance") }))
+            .route("/admin/performance", get(|| async { assets::page() }))
+            .route(
+                "/admin/performance/assets/{name}",
+                get(|Path(name): Path<String>| async move { assets::asset(&name) }),
+            )
+            .route("/admin/performance/feed", get(follow))
+            .route("/origin", get(origin::origin))
+            .route("/requests", get(requests::list))
+            .route("/requests/{id}", get(requests::detail))
             .route("/metrics", get(metrics))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
@@ -65,14 +90,24 @@ impl Admin {
             .route("/purge", post(purge::purge))
             .route("/explain", get(explain::explain))
             .with_state(shared);
-        Ok(Self { listener, router, address, readiness })
+        Ok(Self { listener, router, performance, address, readiness })
     }
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self) {
-        if let Err(error) = axum::serve(self.listener, self.router).await {
-            tracing::error!(%error, "the admin listener ended");
-        }
+        let serve = async {
+            if let Err(error) = axum::serve(self.listener, self.router).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        };
+        tokio::join!(serve, self.performance.run());
+    }
+}
+
+async fn follow(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match shared.access.check(&headers) {
+        Ok(()) => shared.feed.answer(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 

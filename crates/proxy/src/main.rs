@@ -13,6 +13,7 @@ mod load;
 mod operate;
 mod origin;
 mod outbox;
+mod performance;
 mod serve;
 mod server;
 mod shutdown;

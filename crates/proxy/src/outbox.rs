@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use edge_cache::{
-    Audit, EdgeCache, EdgeCacheBuilder, Purge, PurgeKind, Settings, Target, tier::OF_OUTBOX,
+    Audit, EdgeCache, EdgeCacheBuilder, Purge, PurgeKind, Settings, Target,
     core::BoxError,
     settings::OriginKind,
     telemetry::{Metrics, Reading, catalogue},
+    tier::OF_OUTBOX,
 };
 use edge_cache_origin::{
     database::Database,

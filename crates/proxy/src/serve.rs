@@ -16,7 +16,9 @@ use crate::{
     exit::{UsageError, say},
     listener,
     origin::{self, Behind, HttpUpstream, Origin},
-    outbox, server,
+    outbox,
+    performance::process,
+    server::{self, Places},
     shutdown::Signals,
     warming,
 };
@@ -105,6 +107,7 @@ pub(crate) struct Running {
     cache: EdgeCache,
     origin: Origin,
     listener: tokio::net::TcpListener,
+    places: Places,
     outbox: Option<Consumer>,
     /// What is asked for beside what is hot.
     plan: Vec<Replay>,
@@ -135,9 +138,12 @@ impl Running {
             outbox::watch(cache.metrics(), &outbox.progress());
         }
         let (listener, address) = listener::bind("listen.address", &settings.listen.address).await?;
+        let places = Places::new(settings.limits.connections_max);
+        places.watch(cache.metrics());
+        process::watch(cache.metrics());
         let admin = match settings.listen.admin.as_str() {
             "" => None,
-            at => Some(admin::Admin::bind(at, cache.clone(), database, upstream).await?),
+            at => Some(admin::Admin::bind(at, cache.clone(), database, upstream, places.clone()).await?),
         };
         for concern in concerns(settings) {
             tracing::warn!("{concern}");
@@ -147,12 +153,12 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, address, admin, plan })
+        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, places, address, admin, plan })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, origin, outbox, listener, address, admin, plan } = self;
+        let Self { settings, cache, origin, outbox, listener, places, address, admin, plan } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
@@ -170,7 +176,7 @@ impl Running {
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        let all_ended = server::run(listener, &cache, service, &settings, &mut signals, stopping).await;
+        let all_ended = server::run(listener, &cache, service, &settings, &places, &mut signals, stopping).await;
         if let Some(warmer) = warmer {
             warmer.abort();
         }

@@ -9,6 +9,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use edge_cache::{
     Cached, EdgeCache,
     settings::{LimitSettings, Settings},
+    telemetry::{Metrics, Reading, catalogue},
 };
 use futures_util::FutureExt;
 use http::Request;
@@ -20,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt;
@@ -32,6 +33,30 @@ use self::{
 };
 use crate::{body::ClientBody, origin::Origin, shutdown::Signals};
 
+/// Places for connections. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    free: Arc<Semaphore>,
+    all: usize,
+}
+
+impl Places {
+    pub(crate) fn new(all: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(all)), all }
+    }
+
+    /// Shows them in the metrics.
+    pub(crate) fn watch(&self, metrics: &Metrics) {
+        let places = self.clone();
+        metrics.read_at_scrape(Reading::gauge(&catalogue::CLIENT_CONNECTIONS, move || places.taken() as f64));
+    }
+
+    /// Connections that are open.
+    pub(crate) fn taken(&self) -> u64 {
+        self.all.saturating_sub(self.free.available_permits()) as u64
+    }
+}
+
 /// Serves `service`, which `cache` stands before, on `listener` until a signal, tells `stopping`, then drains until a second one.
 /// Returns whether everything has ended.
 pub(crate) async fn run(
@@ -39,6 +64,7 @@ pub(crate) async fn run(
     cache: &EdgeCache,
     service: Cached<Origin>,
     settings: &Settings,
+    places: &Places,
     signals: &mut Signals,
     stopping: impl FnOnce(),
 ) -> bool {
@@ -49,12 +75,10 @@ pub(crate) async fn run(
         request_timeout: settings.limits.request_timeout,
         name: settings.origin.name.clone(),
     });
-    let places = Arc::new(Semaphore::new(settings.limits.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
-        let place = Arc::clone(&places).acquire_owned();
         let (stream, place) = tokio::select! {
-            accepted = accept(&listener, place) => accepted,
+            accepted = accept(&listener, &places.free) => accepted,
             () = signals.next() => break,
         };
         let client = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
@@ -86,15 +110,16 @@ pub(crate) async fn run(
 }
 
 /// The next connection, once there is a place for it. Running out of descriptors passes: it waits instead of spinning.
-async fn accept<P, E>(listener: &TcpListener, place: impl Future<Output = Result<P, E>>) -> (TcpStream, Option<P>) {
-    let place = place.await.ok();
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // A place is taken when somebody has come for it, so that what is taken is what is open.
+    drop(free.acquire().await);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
-                return (stream, place);
+                return (stream, Arc::clone(free).try_acquire_owned().ok());
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

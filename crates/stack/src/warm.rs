@@ -248,7 +248,8 @@ impl Warming {
         metrics.read_at_scrape(counter(&catalogue::WARM_PROMOTED, |done| &done.promoted));
         metrics.read_at_scrape(counter(&catalogue::WARM_ROUNDS, |done| &done.rounds));
         metrics.read_at_scrape(counter(&catalogue::WARM_STOPPED, |done| &done.stopped));
-        let asked = |outcome, read| metrics.read_at_scrape(counter(&catalogue::WARM_KEYS_ASKED, read).labelled(outcome));
+        let asked =
+            |outcome, read| metrics.read_at_scrape(counter(&catalogue::WARM_KEYS_ASKED, read).labelled(outcome));
         asked("warmed", |done| &done.warmed);
         asked("fresh", |done| &done.fresh);
         asked("failed", |done| &done.failed);

@@ -244,7 +244,11 @@ mod tests {
         for metric in ALL {
             assert!(metric.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", metric.name);
             assert!(seen.insert(metric.full_name()), "{}", metric.name);
-            assert!(!metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('|'), "{}", metric.name);
+            assert!(
+                !metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('|'),
+                "{}",
+                metric.name
+            );
         }
         assert_eq!(ORIGIN_SAVED.full_name(), "edge_cache_origin_saved_seconds_total");
         assert_eq!(PROCESS_CPU.full_name(), "process_cpu_seconds_total");

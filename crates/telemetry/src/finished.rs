@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use edge_cache_core::{Outcome, TraceContext, Timestamp, Trail};
+use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 /// An answered request.

@@ -132,7 +132,8 @@ impl Metrics {
         let this = Self(Arc::new(inner));
         // It must not keep itself alive.
         let inner = Arc::downgrade(&this.0);
-        let in_flight = move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight.load(Ordering::Relaxed) as f64);
+        let in_flight =
+            move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight.load(Ordering::Relaxed) as f64);
         this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
         this
     }
@@ -159,12 +160,17 @@ impl Metrics {
         self.0.routes.snapshot()
     }
 
-    /// Fills that ended with an answer, kept or not.
+    /// Fills of a tier that ended with an answer, kept or not.
     #[must_use]
-    pub fn fills(&self) -> u64 {
-        let tiers = [TierName::Memory, TierName::Redis, TierName::Disk];
-        let each = tiers.into_iter().flat_map(|tier| ["yes", "no"].map(|stored| TierStored { tier: tier.as_str(), stored }));
-        each.filter_map(|labels| self.0.fills.get(&labels).map(|count| count.get())).sum()
+    pub fn fills(&self, tier: TierName) -> u64 {
+        let each = ["yes", "no"].map(|stored| TierStored { tier: tier.as_str(), stored });
+        each.iter().filter_map(|labels| self.0.fills.get(labels).map(|count| count.get())).sum()
+    }
+
+    /// Requests that are being answered.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.0.in_flight.load(Ordering::Relaxed)
     }
 
     /// The last purges that were made on this node, the newest first.

@@ -98,7 +98,11 @@ impl RouteMetrics {
             duration: cell.duration.counts(),
             body_bytes: cell.body_bytes.load(Relaxed),
         });
-        RouteSnapshot { name: self.name.clone(), results, saved: Duration::from_micros(self.saved_micros.load(Relaxed)) }
+        RouteSnapshot {
+            name: self.name.clone(),
+            results,
+            saved: Duration::from_micros(self.saved_micros.load(Relaxed)),
+        }
     }
 }
 
@@ -301,8 +305,7 @@ impl Collector for Routes {
         let mut counters = begin(&mut encoder, &catalogue::REQUESTS, MetricType::Counter)?;
         for (route, served, result) in results() {
             for (source, count) in SOURCES.iter().zip(result.by_source).filter(|(_, count)| *count > 0) {
-                let labels: Labels<'_, 3> =
-                    [("route", &route.name), ("result", served.as_str()), ("tier", source)];
+                let labels: Labels<'_, 3> = [("route", &route.name), ("result", served.as_str()), ("tier", source)];
                 ConstCounter::new(count).encode(counters.encode_family(&labels)?)?;
             }
         }

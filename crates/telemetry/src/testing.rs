@@ -9,13 +9,7 @@ use crate::finished::{CacheStatus, Finished};
 
 pub(crate) fn finished(id: u64, target: &str) -> Finished {
     Finished {
-        context: TraceContext {
-            trace: 7,
-            id: RequestId(id),
-            parent: None,
-            sampled: true,
-            began: Instant::now(),
-        },
+        context: TraceContext { trace: 7, id: RequestId(id), parent: None, sampled: true, began: Instant::now() },
         at: Timestamp::from_millis(1_764_363_600_123),
         took: Duration::from_micros(312),
         client: Some("192.0.2.7".parse().unwrap()),

@@ -203,7 +203,9 @@ mod tests {
             assert!(flights.try_lead(&key(), as_little, None).is_none(), "{as_little:?}");
         }
         let lead = flights.try_lead(&key(), Priority::Covered, None).expect("it does not wait");
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("one leads for all") };
+        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else {
+            panic!("one leads for all")
+        };
         // Whoever was overtaken ends nobody else's flight.
         drop(warm);
         lead.land(Landing::Alone);
@@ -211,7 +213,10 @@ mod tests {
         let refresh = flights.clone();
         drop(lead);
         let _refresh = refresh.try_lead(&key(), Priority::Refresh, None).unwrap();
-        assert!(flights.try_lead(&key(), Priority::Interactive, None).is_none(), "a refresh is joined: it has begun already");
+        assert!(
+            flights.try_lead(&key(), Priority::Interactive, None).is_none(),
+            "a refresh is joined: it has begun already"
+        );
     }
 
     #[test]

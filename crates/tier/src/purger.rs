@@ -225,14 +225,8 @@ impl Purger {
             backplane.audit(entry, receipt);
         }
         let by = if actor.starts_with(OF_OUTBOX) { "outbox" } else { "api" };
-        let note = PurgeNote {
-            by,
-            kind: *kind,
-            tags,
-            what: what.clone(),
-            actor: actor.clone(),
-            reason: reason.clone(),
-        };
+        let note =
+            PurgeNote { by, kind: *kind, tags, what: what.clone(), actor: actor.clone(), reason: reason.clone() };
         self.events.purge_noted(&note);
     }
 

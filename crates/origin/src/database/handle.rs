@@ -107,7 +107,12 @@ impl Database {
         rows
     }
 
-    async fn read_file(&self, source: &Source<SqliteManager>, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+    async fn read_file(
+        &self,
+        source: &Source<SqliteManager>,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<Vec<Row>, DbError> {
         let lease = source.checkout().await?;
         self.count();
         let (sql, params) = (sql.to_owned(), params.to_vec());

@@ -29,6 +29,11 @@ impl Readiness {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// Whether the process wants no more requests.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// Whether nothing is purged here any more.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -72,7 +77,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         upstream.state().iter().any(|origin| origin.healthy && origin.breaker != edge_cache_breaker::State::Open)
     });
     let origin = part(origin.is_some(), origin.unwrap_or(false));
-    let draining = shared.readiness.draining.load(Ordering::Acquire);
+    let draining = shared.readiness.is_draining();
     let Warmth { readiness, held, hot, .. } = shared.cache.warmth();
     let ready = !draining && readiness.is_ready();
     let status = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };

@@ -2,7 +2,7 @@ use axum::{
     Json,
     extract::{Query, State},
 };
-use edge_cache::warmer::Replay;
+use edge_cache::{EdgeCache, warmer::Replay};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +27,12 @@ pub(super) async fn hot(
 ) -> Result<Json<Value>, (StatusCode, Json<Value>)> {
     let refuse = |(status, why): (StatusCode, String)| (status, Json(json!({ "error": why })));
     shared.access.check(&headers).map_err(refuse)?;
-    let top = shared.cache.hot().map(|hot| hot.top(question.n.unwrap_or(KEYS).min(KEYS_MAX))).unwrap_or_default();
+    Ok(Json(json!({ "keys": keys(&shared.cache, question.n.unwrap_or(KEYS).min(KEYS_MAX)) })))
+}
+
+/// The `n` hottest.
+pub(crate) fn keys(cache: &EdgeCache, n: usize) -> Vec<Value> {
+    let top = cache.hot().map(|hot| hot.top(n)).unwrap_or_default();
     let keys = top.iter().filter_map(|hot| {
         let replay = Replay::of_key(&hot.key)?;
         let headers: serde_json::Map<_, _> = replay
@@ -43,5 +48,5 @@ pub(super) async fn hot(
             "score": hot.score(),
         }))
     });
-    Ok(Json(json!({ "keys": keys.collect::<Vec<_>>() })))
+    keys.collect()
 }

@@ -58,9 +58,8 @@ const REQUESTS_MAX: usize = 1_000_000;
 
 impl TelemetrySettings {
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
-        let refuse = |key: &str, value: String, rule: &str| {
-            Err(SettingsError::rule(&format!("telemetry.{key}"), value, rule))
-        };
+        let refuse =
+            |key: &str, value: String, rule: &str| Err(SettingsError::rule(&format!("telemetry.{key}"), value, rule));
         if !(1..=REQUESTS_MAX).contains(&self.requests_kept) {
             return refuse("requests_kept", self.requests_kept.to_string(), "must be from 1 to 1000000");
         }

@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn the_json_form() {
-        let said: serde_json::Value = serde_json::from_str(&line(AccessFormat::Json, &asked_by(b"a \"b\" \\ \xe9\t"))).unwrap();
+        let said: serde_json::Value =
+            serde_json::from_str(&line(AccessFormat::Json, &asked_by(b"a \"b\" \\ \xe9\t"))).unwrap();
         let expected = serde_json::json!({
             "at": 1764363600.123, "id": "00000000000000ab", "trace": "00000000000000000000000000000007",
             "client": "192.0.2.7", "method": "GET", "host": "shop.example", "target": "/p?q=1", "version": "HTTP/1.1",

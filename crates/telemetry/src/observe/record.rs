@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache_core::{
-    Clock, ClientAddress, Handoff, Outcome, Served, SystemClock, Timestamp, TraceContext, Trail, headers::CACHE_STATUS,
+    ClientAddress, Clock, Handoff, Outcome, Served, SystemClock, Timestamp, TraceContext, Trail, headers::CACHE_STATUS,
     route::Matched,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -51,10 +51,10 @@ impl Drop for InFlight {
 impl Asked {
     pub(super) fn new<B>(watch: Arc<Watch>, context: TraceContext, req: &Request<B>) -> Self {
         let header = |name| req.headers().get(name).cloned();
-        let agent = watch.access.is_some().then(|| Agent {
-            referer: header(header::REFERER),
-            user_agent: header(header::USER_AGENT),
-        });
+        let agent = watch
+            .access
+            .is_some()
+            .then(|| Agent { referer: header(header::REFERER), user_agent: header(header::USER_AGENT) });
         Self {
             _counted: InFlight::new(&watch),
             context,

@@ -96,7 +96,8 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, trail, by_request } = fill;
+    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, trail, by_request } =
+        fill;
     // The fence comes before anything inward is called.
     let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());

@@ -1,0 +1,47 @@
+// The one answer that an operator looks for first: is all well, and if not, why.
+
+/** `{ value, word, tone, reasons }` for the whole node. */
+export function verdict(state) {
+  const { ready, alerts } = state;
+  const troubles = degraded(state);
+  if (!ready.ready) return { value: 'not-ready', word: 'Not ready', tone: 'bad', reasons: [unready(ready), ...troubles] };
+  const firing = alerts?.firing ?? [];
+  if (firing.length > 0) {
+    const critical = firing.some((alert) => alert.severity === 'critical');
+    const word = firing.length === 1 ? 'Alert firing' : `${firing.length} alerts firing`;
+    // The alerts themselves are listed right below.
+    return { value: 'alert', word, tone: critical ? 'bad' : 'warning', reasons: troubles };
+  }
+  if (troubles.length > 0) return { value: 'degraded', word: 'Degraded', tone: 'warning', reasons: troubles };
+  return { value: 'ready', word: 'Ready', tone: 'good', reasons: [] };
+}
+
+function unready({ draining, warm }) {
+  if (draining) return 'draining: it finishes what it has and takes no more';
+  if (warm.state === 'warming') return `warming: holds ${warm.held} of ${warm.hot} hot answers`;
+  return `warm-up: ${warm.state}`;
+}
+
+function degraded({ tiers, origin, ready, monitor }) {
+  const reasons = [];
+  const breaker = (who, state) => {
+    if (state && state !== 'closed') reasons.push(`${who}: breaker ${state}`);
+  };
+  for (const each of origin.endpoints) breaker(`database endpoint ${each.endpoint}`, each.breaker);
+  for (const each of origin.origins) {
+    breaker(`origin ${each.origin}`, each.breaker);
+    if (!each.healthy && each.breaker === 'closed') reasons.push(`origin ${each.origin}: unhealthy`);
+  }
+  for (const name of ['redis', 'disk']) {
+    breaker(`${name} reads`, tiers[name]?.reads);
+    breaker(`${name} writes`, tiers[name]?.writes);
+  }
+  if (ready.backplane === 'cut off') reasons.push('cut off from the other nodes');
+  if (origin.governor?.redis_lost) reasons.push('Redis lost: the origin is held to a safe number of permits');
+  // "calm" and "trim" are everyday life; from "stretch" on clients notice.
+  if (['stretch', 'queue'].includes(origin.governor?.pressure)) reasons.push(`origin under pressure: ${origin.governor.pressure}`);
+  for (const check of monitor?.checks ?? []) {
+    if (check.state === 'down') reasons.push(`check ${check.name} (${check.way === 'cache' ? 'through the cache' : 'at the origin'}) is down`);
+  }
+  return reasons;
+}

@@ -1,0 +1,81 @@
+//! The performance page: what happens each second, a day of it in memory, and the feed that shows it live.
+
+pub(crate) mod assets;
+mod feed;
+mod history;
+mod numbers;
+pub(crate) mod process;
+mod row;
+mod state;
+mod totals;
+
+use std::{sync::Arc, time::Duration};
+
+use edge_cache::core::{Clock, SystemClock};
+use parking_lot::Mutex;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+pub(crate) use self::{feed::Feed, state::Sources};
+use self::{history::History, row::Row, totals::Totals};
+
+/// Between two rows of the feed.
+const STEP: Duration = Duration::from_secs(1);
+
+/// What is measured of the process, second by second. Clones share it. Somebody must [run](Self::run) it.
+#[derive(Clone)]
+pub(crate) struct Performance(Arc<Inner>);
+
+struct Inner {
+    sources: Sources,
+    history: Mutex<History>,
+    /// The last row, as it is sent; written only while somebody listens.
+    now: watch::Sender<Arc<str>>,
+}
+
+impl Performance {
+    pub(crate) fn new(sources: Sources) -> Self {
+        let (now, _) = watch::channel(Arc::from(""));
+        Self(Arc::new(Inner { sources, history: Mutex::default(), now }))
+    }
+
+    /// Measures, without end.
+    pub(crate) async fn run(self) {
+        let mut beat = interval(STEP);
+        // A second that was missed is part of the next one, which says how long it was.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beat.tick().await;
+        let mut before = self.0.sources.totals();
+        loop {
+            beat.tick().await;
+            let now = self.0.sources.totals();
+            self.step(&before, &now);
+            before = now;
+        }
+    }
+
+    fn step(&self, before: &Totals, now: &Totals) {
+        let row = Row::between(before, now);
+        self.0.history.lock().push(row, now);
+        if self.0.now.receiver_count() > 0 {
+            let text = self.now(&row);
+            self.0.now.send_replace(text.into());
+        }
+    }
+
+    /// The message of one second.
+    fn now(&self, row: &Row) -> String {
+        let mut text = String::from("{\"sample\":");
+        row.write(&mut text);
+        text.push_str(",\"state\":");
+        text.push_str(&self.0.sources.state().to_string());
+        text.push('}');
+        text
+    }
+}
+
+fn unix_now() -> f64 {
+    SystemClock.now().as_millis() as f64 / 1000.0
+}
