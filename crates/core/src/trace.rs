@@ -146,6 +146,7 @@ pub struct Step {
 
 impl Trail {
     /// The trail of the request with these extensions, begun here if nobody has yet. The second value tells whether it was.
+    #[expect(clippy::disallowed_methods, reason = "for people to read: no decision depends on it")]
     pub fn of(extensions: &mut Extensions) -> (Self, bool) {
         if let Some(trail) = extensions.get::<Self>() {
             return (trail.clone(), false);
@@ -180,6 +181,7 @@ impl Trail {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "nothing depends on it")]
 mod tests {
     use super::*;
 

@@ -63,6 +63,10 @@ pub enum BuildError {
     /// A route is declared wrongly, or a setting breaks its rule.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Spans cannot be sent.
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Otlp(#[from] edge_cache_telemetry::OtlpError),
     /// The access log cannot be opened.
     #[error("telemetry.access_log = \"{path}\": cannot be opened to append to it")]
     AccessLog {

@@ -1,6 +1,6 @@
 //! One answered request, as everybody who looks at requests gets it.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
@@ -27,7 +27,7 @@ pub struct Finished {
     /// The status of its answer.
     pub status: StatusCode,
     /// The route's name.
-    pub route: std::borrow::Cow<'static, str>,
+    pub route: Arc<str>,
     /// What was done for it.
     pub outcome: Outcome,
     /// How old the stored answer was, whole seconds.

@@ -49,7 +49,7 @@ impl Histogram {
     pub(crate) fn observe(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         // A bound is part of its bucket.
-        let nanos_over = u64::from(time.subsec_nanos() % 1_000 != 0);
+        let nanos_over = u64::from(!time.subsec_nanos().is_multiple_of(1_000));
         let at = self.bounds.partition_point(|bound| *bound < micros.saturating_add(nanos_over));
         self.counts[at].fetch_add(1, Ordering::Relaxed);
         self.sum_micros.fetch_add(micros, Ordering::Relaxed);

@@ -19,6 +19,8 @@ mod histogram;
 mod logs;
 mod metrics;
 pub mod observe;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod readings;
 mod recent;
 mod requests;
@@ -27,6 +29,8 @@ mod routes;
 mod testing;
 mod watch;
 
+#[cfg(feature = "otlp")]
+pub use self::otlp::{OtlpError, OtlpSpans};
 pub use self::{
     access::{AccessFormat, AccessLog},
     finished::{Agent, CacheStatus, Finished, OnFinished},

@@ -1,7 +1,6 @@
 //! What happened so far, as text for Prometheus and as values for whoever shows them.
 
 use std::{
-    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -189,7 +188,7 @@ impl Metrics {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn route(&self, name: &Cow<'static, str>) -> Arc<RouteMetrics> {
+    pub(crate) fn route(&self, name: &str) -> Arc<RouteMetrics> {
         self.0.routes.route(name)
     }
 
@@ -248,7 +247,7 @@ mod tests {
     #[test]
     fn what_happened_is_in_the_text() {
         let metrics = Metrics::new();
-        let trending = metrics.route(&"trending".into());
+        let trending = metrics.route("trending");
         let hit = counted(Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
         metrics.count(&trending, &Counted { age: Some(Duration::from_secs(3)), ..hit });
         metrics.count(&trending, &counted(Served::Miss, None, Duration::from_secs(9)));
@@ -291,7 +290,7 @@ mod tests {
     #[test]
     fn the_values_are_those_of_the_text() {
         let metrics = Metrics::new();
-        let route = metrics.route(&"search".into());
+        let route = metrics.route("search");
         for served in Served::ALL {
             metrics.count(&route, &counted(served, None, Duration::from_millis(1)));
         }
@@ -310,7 +309,7 @@ mod tests {
     fn no_more_routes_are_counted_apart_than_can_be_shown() {
         let metrics = Metrics::new();
         for at in 0..3000 {
-            let route = metrics.route(&format!("r{at}").into());
+            let route = metrics.route(&format!("r{at}"));
             metrics.count(&route, &counted(Served::Hit, None, Duration::ZERO));
         }
         let routes = metrics.routes();

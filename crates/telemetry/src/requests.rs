@@ -1,7 +1,6 @@
 //! The last requests, to be asked about one by one.
 
 use std::{
-    borrow::Cow,
     fmt::Write,
     net::IpAddr,
     sync::{
@@ -49,7 +48,7 @@ struct Kept {
     client: Option<IpAddr>,
     method: Method,
     status: StatusCode,
-    route: Cow<'static, str>,
+    route: Arc<str>,
     outcome: Outcome,
     age: Option<Duration>,
     body_bytes: u64,
@@ -76,7 +75,7 @@ pub struct SeenRequest {
     /// The status of its answer.
     pub status: StatusCode,
     /// The route's name.
-    pub route: Cow<'static, str>,
+    pub route: Arc<str>,
     /// What was done for it.
     pub outcome: Outcome,
     /// How old the stored answer was.

@@ -1,7 +1,6 @@
 //! What is counted of each route, without a lock.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{
@@ -31,7 +30,7 @@ const SOURCES: [&str; 4] = ["memory", "redis", "disk", "origin"];
 /// Routes counted apart; whatever is beyond is counted as [`OTHER`].
 const ROUTES_MAX: usize = 1000;
 /// What belongs to no declared route.
-pub(crate) const OTHER: Cow<'static, str> = Cow::Borrowed("other");
+pub(crate) const OTHER: &str = "other";
 
 const fn source(tier: Option<TierName>) -> usize {
     match tier {
@@ -66,13 +65,13 @@ struct Cell {
 /// The counters of one route.
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
-    pub(crate) name: Cow<'static, str>,
+    pub(crate) name: Arc<str>,
     cells: [Cell; Served::ALL.len()],
     saved_micros: AtomicU64,
 }
 
 impl RouteMetrics {
-    fn new(name: Cow<'static, str>) -> Self {
+    fn new(name: Arc<str>) -> Self {
         let cell = |_| Cell {
             by_source: Default::default(),
             duration: Histogram::new(LATENCY),
@@ -139,7 +138,7 @@ impl ResultSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteSnapshot {
     /// The route's name.
-    pub name: Cow<'static, str>,
+    pub name: Arc<str>,
     results: [ResultSnapshot; Served::ALL.len()],
     /// Time that the origin did not have to take.
     pub saved: Duration,
@@ -148,7 +147,7 @@ pub struct RouteSnapshot {
 impl RouteSnapshot {
     /// A route of which nothing is known.
     #[must_use]
-    pub fn empty(name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn empty(name: impl Into<Arc<str>>) -> Self {
         RouteMetrics::new(name.into()).snapshot()
     }
 
@@ -177,7 +176,7 @@ impl RouteSnapshot {
             now.duration = now.duration.since(&then.duration);
             now.body_bytes = now.body_bytes.saturating_sub(then.body_bytes);
         }
-        Self { name: self.name.clone(), results, saved: self.saved.saturating_sub(earlier.saved) }
+        Self { name: Arc::clone(&self.name), results, saved: self.saved.saturating_sub(earlier.saved) }
     }
 
     /// Requests answered.
@@ -236,19 +235,19 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 #[derive(Debug)]
 pub(crate) struct RouteTable {
     /// Read by every request, replaced when a new route appears.
-    known: ArcSwap<HashMap<Cow<'static, str>, Arc<RouteMetrics>>>,
+    known: ArcSwap<HashMap<Arc<str>, Arc<RouteMetrics>>>,
     adding: Mutex<()>,
     ages: [Histogram; SOURCES.len() - 1],
 }
 
 impl RouteTable {
     pub(crate) fn new() -> Self {
-        let other = (OTHER, Arc::new(RouteMetrics::new(OTHER)));
+        let other = (OTHER.into(), Arc::new(RouteMetrics::new(OTHER.into())));
         let known = ArcSwap::from_pointee(HashMap::from([other]));
         Self { known, adding: Mutex::default(), ages: [(); 3].map(|()| Histogram::new(AGE)) }
     }
 
-    pub(crate) fn route(&self, name: &Cow<'static, str>) -> Arc<RouteMetrics> {
+    pub(crate) fn route(&self, name: &str) -> Arc<RouteMetrics> {
         if let Some(known) = self.known.load().get(name) {
             return Arc::clone(known);
         }
@@ -258,11 +257,12 @@ impl RouteTable {
             return Arc::clone(known);
         }
         if known.len() >= ROUTES_MAX {
-            return known.get(&OTHER).map(Arc::clone).expect("it is there from the beginning");
+            return known.get(OTHER).map(Arc::clone).expect("it is there from the beginning");
         }
-        let new = Arc::new(RouteMetrics::new(name.clone()));
+        let name = Arc::<str>::from(name);
+        let new = Arc::new(RouteMetrics::new(Arc::clone(&name)));
         let mut more = HashMap::clone(&known);
-        more.insert(name.clone(), Arc::clone(&new));
+        more.insert(name, Arc::clone(&new));
         self.known.store(Arc::new(more));
         new
     }

@@ -1,6 +1,6 @@
 //! A request for the tests of this crate.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edge_cache_core::{Outcome, RequestId, Served, TierName, Timestamp, TraceContext};
 use http::{HeaderValue, Method, StatusCode, Version};

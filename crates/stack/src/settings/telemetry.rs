@@ -1,6 +1,6 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use edge_cache_telemetry::{AccessFormat, AccessLog, Metrics, Requests, Watch};
+use edge_cache_telemetry::{AccessFormat, AccessLog, Metrics, OnFinished, Requests, Watch};
 use http::{HeaderName, Uri};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,24 @@ impl TelemetrySettings {
         }
     }
 
+    #[cfg(feature = "otlp")]
+    fn spans(&self, metrics: &Metrics) -> Result<Option<Arc<dyn OnFinished>>, BuildError> {
+        use edge_cache_telemetry::{OtlpSpans, Reading, catalogue};
+        if self.otlp_endpoint.is_empty() {
+            return Ok(None);
+        }
+        let spans = OtlpSpans::start(&self.otlp_endpoint)?;
+        let counted = spans.clone();
+        metrics.read_at_scrape(Reading::counter(&catalogue::SPANS_DROPPED, move || counted.dropped()));
+        Ok(Some(Arc::new(spans)))
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    #[expect(clippy::unnecessary_wraps, reason = "as the one that sends spans")]
+    fn spans(&self, _metrics: &Metrics) -> Result<Option<Arc<dyn OnFinished>>, BuildError> {
+        Ok(None)
+    }
+
     /// Whoever looks at requests as these settings say; `None` for nobody.
     pub(crate) fn watch(&self, metrics: &Metrics) -> Result<Option<Watch>, BuildError> {
         self.validate()?;
@@ -105,11 +123,12 @@ impl TelemetrySettings {
                 Some(log.map_err(|source| BuildError::AccessLog { path: path.to_owned(), source })?)
             }
         };
+        let spans = self.spans(metrics)?;
         Ok(Some(Watch {
             metrics: metrics.clone(),
             requests: Requests::new(self.requests_kept),
             access,
-            spans: None,
+            spans,
             id_header: self.header().ok().flatten(),
             sample: self.trace_sample,
         }))

@@ -75,7 +75,7 @@ impl Asked {
         let extensions = response.extensions();
         let route = match extensions.get::<Matched>() {
             Some(matched) => self.watch.metrics.route(&matched.0.name),
-            None => self.watch.metrics.route(&OTHER),
+            None => self.watch.metrics.route(OTHER),
         };
         let said = extensions.get::<Outcome>().copied();
         // A server error is an error whoever made it, unless a tier served it as an answer of its own.
@@ -103,7 +103,7 @@ impl Asked {
 
     /// There is no answer.
     pub(super) fn failed(self) {
-        let route = self.watch.metrics.route(&OTHER);
+        let route = self.watch.metrics.route(OTHER);
         let record = Record {
             asked: self,
             route,
@@ -162,7 +162,7 @@ impl Record {
             host,
             version,
             status,
-            route: route.name.clone(),
+            route: Arc::clone(&route.name),
             outcome,
             age,
             body_bytes,

@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tokio::{sync::oneshot, time::timeout};
 use tower_service::Service;
+use tracing::Instrument;
 
 use super::{
     fill::{self, Fill, Outward, Purpose},
@@ -55,6 +56,12 @@ impl<St: Store> Trip<'_, St> {
         }
     }
 
+    /// What log lines from within a fill say of it.
+    fn span(&self) -> tracing::Span {
+        let request = self.trail.id().map(tracing::field::display);
+        tracing::info_span!(target: "edge_cache::fill", "fill", tier = self.shared.store.name().as_str(), request)
+    }
+
     pub(super) fn refresh_behind<S, B, RB>(&self, inner: S, req: Request<B>)
     where
         S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
@@ -85,7 +92,8 @@ impl<St: Store> Trip<'_, St> {
             if self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().freshness.fresh_until > now) {
                 self.shared.events.refreshed_early(self.shared.store.name());
             }
-            self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None));
+            let fill = fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None);
+            self.shared.tasks.spawn(fill.instrument(self.span()));
         }
     }
 
@@ -149,7 +157,8 @@ impl<St: Store> Trip<'_, St> {
         let (sender, receiver) = oneshot::channel();
         let patience = self.patience();
         let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
-        self.shared.tasks.spawn(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
+        let fill = fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender));
+        self.shared.tasks.spawn(fill.instrument(self.span()));
         let outward = match patience {
             None => receiver.await,
             Some(limit) => match timeout(limit, receiver).await {
