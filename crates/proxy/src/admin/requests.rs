@@ -63,7 +63,7 @@ fn line(request: &SeenRequest) -> Value {
         "at": request.at.as_millis() as f64 / 1000.0,
         "method": request.method.as_str(),
         "url": request.url,
-        "route": request.route,
+        "route": &*request.route,
         "status": request.status.as_u16(),
         "result": request.outcome.served.as_str(),
         "tier": request.outcome.tier.map_or("origin", TierName::as_str),

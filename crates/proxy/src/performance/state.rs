@@ -147,7 +147,7 @@ fn route(route: &RouteSnapshot) -> Value {
     let took = route.duration();
     let millis = |share| took.quantile(share).map(|seconds| significant(seconds * 1000.0));
     json!({
-        "route": route.name,
+        "route": &*route.name,
         "calls": route.requests(),
         "hit": hit,
         "stale": stale,
