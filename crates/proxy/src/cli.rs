@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{bench, drill, warm};
+use crate::{bench, drill, top, warm};
 
 /// A multi-tier edge cache in front of an HTTP origin.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Purge(PurgeArgs),
     /// Say what a running node holds of a URL, and why it would hit or miss
     Explain(ExplainArgs),
+    /// Live rates, hit rates, latencies, and the hottest routes and keys, of one or several nodes
+    Top(top::Args),
     /// Ask running nodes for what readers will ask for, before they do
     Warm(Box<warm::Args>),
     /// The outbox in a Postgres database: edge_cache.invalidate(tag, …) purges when the transaction commits

@@ -17,6 +17,7 @@ mod performance;
 mod serve;
 mod server;
 mod shutdown;
+mod top;
 mod warm;
 mod warming;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
             cli::Command::Purge(args) => operate::purge(args).await,
             cli::Command::Explain(args) => operate::explain(args).await,
+            cli::Command::Top(args) => top::run(args).await,
             cli::Command::Warm(args) => warm::run(*args).await,
             cli::Command::Sql(args) => outbox::sql::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Bench(args) => bench::run(*args).await,

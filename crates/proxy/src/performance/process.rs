@@ -3,11 +3,15 @@
 use std::{
     fs,
     sync::OnceLock,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use edge_cache::telemetry::{Metrics, Reading, catalogue};
+use edge_cache::{
+    core::{Clock, SystemClock},
+    telemetry::{Metrics, Reading, catalogue},
+};
 use nix::sys::resource::{UsageWho, getrusage};
+use tokio::time::Instant;
 
 /// Processor time that this process has used, in user and kernel mode.
 pub(crate) fn cpu() -> Duration {
@@ -38,7 +42,7 @@ static STARTED: OnceLock<(Instant, f64)> = OnceLock::new();
 /// The moment when the process was first asked, near enough to its start, by two clocks.
 fn start() -> (Instant, f64) {
     *STARTED.get_or_init(|| {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let unix = SystemClock.now().as_millis() as f64 / 1000.0;
         (Instant::now(), unix)
     })
 }
