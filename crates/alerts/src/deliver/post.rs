@@ -40,7 +40,6 @@ pub(super) struct Post {
 
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says it")]
 pub(super) enum PostError {
     #[error("no whole answer")]
     Exchange(#[source] hyper_util::client::legacy::Error),
