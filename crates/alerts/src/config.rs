@@ -139,7 +139,7 @@ pub(crate) fn address(url: &Secret) -> Result<Uri, &'static str> {
     Ok(uri)
 }
 
-pub(crate) fn within(time: Duration, max: Duration) -> bool {
+fn within(time: Duration, max: Duration) -> bool {
     !time.is_zero() && time <= max
 }
 

@@ -95,7 +95,8 @@ impl Courier {
         Ok((Self { lanes: Arc::clone(&lanes), wake }, Delivery { lanes, wake: woken }))
     }
 
-    /// Gives a notice to every receiver's queue of 64. Where one is full, the oldest in it that tells of no recovery is dropped and counted.
+    /// Gives a notice to every receiver's queue of 64. Where one is full, the oldest in it that tells of no recovery is dropped and
+    /// counted.
     pub fn send(&self, notice: &Notice) {
         self.lanes.iter().for_each(|lane| lane.push(notice.clone()));
         self.wake.send_replace(());
@@ -108,8 +109,8 @@ impl Courier {
 }
 
 impl Delivery {
-    /// Sends what is given to the couriers until all of them are dropped, and then what is left: for as long as that takes, at most all attempts
-    /// and waits for each message. Dropped earlier, it gives up what is not sent.
+    /// Sends what is given to the couriers until all of them are dropped, and then what is left: for as long as that takes, at most all
+    /// attempts and waits for each message. Dropped earlier, it gives up what is not sent.
     pub async fn run(self) {
         let Self { lanes, wake } = self;
         join_all(lanes.iter().map(|lane| lane.run(wake.clone()))).await;

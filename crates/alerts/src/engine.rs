@@ -1,8 +1,9 @@
 //! From figures to notices.
 //!
-//! Two things are kept apart: whether a rule fires, and what those who read messages believe. Each evaluation brings the first up to date from the
-//! figures, then sends what it takes to bring the second in line, as far as cooldown, bound and severities let it. So whatever was held back is
-//! told later if it still holds, a rule is never told to have fired twice without having recovered, and a recovery cannot be lost.
+//! Two things are kept apart: whether a rule fires, and what those who read messages believe. Each evaluation brings the first up to date
+//! from the figures, then sends what it takes to bring the second in line, as far as cooldown, bound and severities let it. So whatever was
+//! held back is told later if it still holds, a rule is never told to have fired twice without having recovered, and a recovery cannot be
+//! lost.
 
 mod room;
 #[cfg(test)]

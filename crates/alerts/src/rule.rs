@@ -2,11 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AlertConfigError, Figure,
-    config::{DAY, within},
-    figure::Unit,
-};
+use crate::{AlertConfigError, Figure, config::DAY, figure::Unit};
 
 /// How far back from the threshold a figure must be to count as recovered, where a rule does not say.
 const BACK: f64 = 0.1;
@@ -197,10 +193,10 @@ impl Rule {
         if !well {
             return error(".clear", limit.clear.to_string(), rule);
         }
-        within(self.hold, DAY)
-            .then_some(())
-            .or(self.hold.is_zero().then_some(()))
-            .map_or_else(|| error(".hold", format!("{:?}", self.hold), "must be at most 24h".into()), Ok)
+        if self.hold > DAY {
+            return error(".hold", format!("{:?}", self.hold), "must be at most 24h".into());
+        }
+        Ok(())
     }
 }
 
