@@ -62,11 +62,9 @@ impl Lane {
 
     /// Sends what comes until nobody can send any more, and then what is left.
     pub(super) async fn run(&self, mut wake: watch::Receiver<()>) {
-        loop {
+        // It fails only once the last wake-up was heard too: nothing is left behind.
+        while wake.changed().await.is_ok() {
             self.drain().await;
-            if wake.changed().await.is_err() {
-                return self.drain().await;
-            }
         }
     }
 
