@@ -40,6 +40,6 @@ mod said;
 pub use self::{
     ask::{Answer, Ask, AskError, Question, Way},
     monitor::{Monitor, MonitorConfig, MonitorSnapshot, State},
-    outcome::{Class, Outcome},
+    outcome::{Class, Outcome, put},
     said::{By, said},
 };

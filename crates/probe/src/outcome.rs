@@ -65,8 +65,8 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// Puts `question`, for at most `patience`. Expected are `statuses`, or 2xx and 3xx where it is empty.
-pub(crate) async fn put<A: Ask>(asker: &A, question: &Question, statuses: &[u16], patience: Duration) -> Outcome {
+/// Puts `question`, for at most `patience`; a [`Class::Ok`] is all that is well. Expected are `statuses`, or 2xx and 3xx where it is empty.
+pub async fn put<A: Ask>(asker: &A, question: &Question, statuses: &[u16], patience: Duration) -> Outcome {
     let began = Instant::now();
     let answer = timeout(patience, asker.ask(question)).await;
     let took = began.elapsed();

@@ -72,13 +72,7 @@ impl Default for MonitorConfig {
 
 impl Default for CheckConfig {
     fn default() -> Self {
-        Self {
-            name: String::new(),
-            path: String::new(),
-            statuses: Vec::new(),
-            body_bytes_max: 16 << 20,
-            past: true,
-        }
+        Self { name: String::new(), path: String::new(), statuses: Vec::new(), body_bytes_max: 16 << 20, past: true }
     }
 }
 
@@ -126,7 +120,8 @@ impl MonitorConfig {
         let wrong = |rule: &str| broken(key, quoted(path), rule);
         let replay = if path.starts_with('/') {
             if self.authority.is_empty() {
-                let rule = "must be the HOST or HOST:PORT that clients name, where a check is a path: it is part of every key";
+                let rule =
+                    "must be the HOST or HOST:PORT that clients name, where a check is a path: it is part of every key";
                 return Err(broken("authority", "\"\"".to_owned(), rule));
             }
             Replay::new("http", &self.authority, path, [])
