@@ -6,9 +6,10 @@ mod monitor;
 
 use edge_cache_tests::{Origin, Proxy, ProxyBuilder};
 
-/// A node that heeds what clients on this machine say of freshness.
+/// A node that heeds what clients on this machine say of freshness, and does not leave an origin that failed alone for long.
 async fn trusting(origin: &Origin) -> Proxy {
-    let toml = format!("[origin]\nurl = \"{}\"\n[cache]\ntrusted = [\"127.0.0.1\"]\n", origin.url());
+    let cache = "[cache]\ntrusted = [\"127.0.0.1\"]\nretry_throttle = \"50ms\"\n";
+    let toml = format!("[origin]\nurl = \"{}\"\n{cache}", origin.url());
     ProxyBuilder::config(&toml).start().await
 }
 

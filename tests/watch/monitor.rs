@@ -53,15 +53,17 @@ async fn an_origin_that_dies_behind_a_warm_cache_is_seen_and_so_is_its_recovery(
 }
 
 #[tokio::test]
-async fn an_error_that_no_copy_covers_is_told_by_its_status() {
-    let mut origin = Origin::start(|_| async { Reply::cached("max-age=3600, must-revalidate", "good") }).await;
+async fn a_failure_that_no_copy_covers_is_told_by_its_status() {
+    let mut origin = good_origin().await;
     let proxy = trusting(&origin).await;
-    assert_eq!(once(&url(&proxy), &[]).await.code, Some(0));
     origin.stop().await;
     let dead = once(&url(&proxy), &[]).await;
-    assert_eq!((dead.code, &result(&dead, "through")["state"]), (Some(2), &"up".into()), "{dead:?}");
-    let past = result(&dead, "past");
-    assert_eq!((&past["class"], &past["status"]), (&"status".into(), &502.into()), "{past}");
+    assert_eq!(dead.code, Some(2), "{dead:?}");
+    for way in ["through", "past"] {
+        let result = result(&dead, way);
+        assert_eq!((&result["class"], &result["status"]), (&"status".into(), &502.into()), "{result}");
+        assert_eq!(result["error"], "status 502, expected 2xx or 3xx");
+    }
 }
 
 /// Waits for a line of the monitor's that fits.
