@@ -11,6 +11,9 @@ pub trait Ask: Clone + Send + Sync + 'static {
     /// Sends [`Question::request`] as a client would, with a client's priority, reads the answer to its end, and tells what came. Dropping the
     /// future gives the request up.
     ///
+    /// A service in this process has to be told that the request may say `no-cache` (the extension `Trusted` of the tiers); whose answer it was is
+    /// read from the headers in either case, with [`said`](crate::said).
+    ///
     /// # Errors
     /// When there was no whole answer; what time it may take is not for this to say.
     fn ask(&self, question: &Question) -> BoxFuture<'static, Result<Answer, AskError>>;

@@ -12,7 +12,7 @@ const DETAIL_BYTES_MAX: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// The origin, for this request or for one that it waited with.
+    /// The origin was asked: its own answer, or the cache's that there was none (a 502, 503 or 504).
     Origin,
     /// A cache that did not wait for the origin: with something fresh, or with something stale while it asks behind the answer.
     Cache,

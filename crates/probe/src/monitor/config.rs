@@ -42,7 +42,7 @@ pub struct CheckConfig {
     pub statuses: Vec<u16>,
     /// Longest body that is well, in bytes; at most 1 GiB. Default: 16 MiB.
     pub body_bytes_max: u64,
-    /// Ask past the cache, too: the origin is asked once a round. Default: true.
+    /// Ask past the cache, too: so the origin is asked once a round, and what it answers is stored. Default: true.
     pub past: bool,
 }
 

@@ -3,13 +3,12 @@
 use std::io::{self, IsTerminal, Write, stdout};
 
 use edge_cache_probe::{MonitorSnapshot, monitor::Finished};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::text;
 
-/// Cut off at the width of the terminal.
-const ROW: &str = "{wide_msg}";
+const TABLE: &str = "{msg}";
 
 #[derive(Debug)]
 pub(super) enum Show {
@@ -67,45 +66,28 @@ fn json(line: &Line<'_>) -> String {
     serde_json::to_string(line).expect("texts and numbers are JSON")
 }
 
-/// A heading and a row for each check by each way.
+/// A heading and a row for each check by each way: one text of several lines, which is drawn whole.
 #[derive(Debug)]
-pub(super) struct Live {
-    all: MultiProgress,
-    heading: ProgressBar,
-    rows: Vec<ProgressBar>,
-    widest: usize,
-}
+pub(super) struct Live(ProgressBar);
 
 impl Live {
     fn start(snapshot: &MonitorSnapshot) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        let row = || {
-            let style = ProgressStyle::with_template(ROW).expect("the template is well formed, a test says so");
-            all.add(ProgressBar::new_spinner().with_style(style))
-        };
-        let heading = row();
-        let rows = snapshot.checks.iter().map(|_| row()).collect();
-        let widest = snapshot.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
-        let live = Self { all, heading, rows, widest };
+        let style = ProgressStyle::with_template(TABLE).expect("the template is well formed, a test says so");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style);
+        let live = Self(bar);
         live.show(snapshot);
         live
     }
 
     fn show(&self, snapshot: &MonitorSnapshot) {
-        self.heading.set_message(text::heading(snapshot));
-        for (row, check) in self.rows.iter().zip(&snapshot.checks) {
-            row.set_message(text::row(check, self.widest));
-        }
-        // What comes close together is drawn late, and nothing comes after it for minutes.
-        for bar in self.rows.iter().chain([&self.heading]) {
-            bar.force_draw();
-        }
+        self.0.set_message(text::table(snapshot));
+        // What comes soon after a start is drawn late, and nothing may come after it for minutes.
+        self.0.force_draw();
     }
 
     /// Takes the table away: the summary says it all.
     fn end(&self) {
-        // A terminal that cannot be cleared shows a table too many.
-        drop(self.all.clear());
+        self.0.finish_and_clear();
     }
 }
 
@@ -115,6 +97,6 @@ mod tests {
 
     #[test]
     fn the_template_is_well_formed() {
-        assert!(ProgressStyle::with_template(ROW).is_ok());
+        assert!(ProgressStyle::with_template(TABLE).is_ok());
     }
 }

@@ -14,18 +14,25 @@ pub(super) fn line(finished: &Finished) -> String {
     format!("{} {} {} {name}: {}", time(last.at), way.as_str(), state.as_str(), told(last, *consecutive_failures))
 }
 
-/// How a check stands by one of its ways, as a line among others.
-pub(super) fn row(check: &CheckSnapshot, widest: usize) -> String {
+/// How everything stands: a heading, and a line for each check by each of its ways.
+pub(super) fn table(snapshot: &MonitorSnapshot) -> String {
+    let widest = snapshot.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
+    let rows = snapshot.checks.iter().map(|check| row(check, widest));
+    std::iter::once(heading(snapshot)).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+fn row(check: &CheckSnapshot, widest: usize) -> String {
     let CheckSnapshot { name, way, state, last, consecutive_failures, day, .. } = check;
     let told = last.as_ref().map_or_else(|| "not asked yet".to_owned(), |last| told(last, *consecutive_failures));
     let (way, state) = (way.as_str(), state.as_str());
     format!("{name:<widest$}  {way:<7}  {state:<7}  {:>8}  {told}", uptime(day))
 }
 
-/// The line above them.
-pub(super) fn heading(snapshot: &MonitorSnapshot) -> String {
-    let last = snapshot.last_round_at.map_or_else(|| "no round yet".to_owned(), time);
-    format!("{} rounds, the last at {last}; up in the last 24 h: {}", snapshot.rounds, uptime(&snapshot.day))
+fn heading(snapshot: &MonitorSnapshot) -> String {
+    match snapshot.last_round_at {
+        None => "the first round is on its way".to_owned(),
+        Some(at) => format!("round {}, {}; up in the last 24 h: {}", snapshot.rounds, time(at), uptime(&snapshot.day)),
+    }
 }
 
 /// The last 24 hours.
@@ -48,7 +55,7 @@ pub(super) fn summary(snapshot: &MonitorSnapshot) -> String {
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("the last 24 hours, {} rounds since the start:\n{table}", snapshot.rounds)
+    format!("the last 24 hours; rounds since the start: {}\n{table}", snapshot.rounds)
 }
 
 fn told(last: &Last, consecutive_failures: u64) -> String {
@@ -122,6 +129,9 @@ mod tests {
         let rows: Vec<&str> = text.lines().filter(|line| line.contains("99.99 %")).collect();
         assert!(rows.len() == 2 && rows[0].contains("home") && rows[1].contains("all"), "{text}");
         assert_eq!(row(&check, 6), "home    past     up        99.99 %  not asked yet");
+        let whole = table(&MonitorSnapshot { rounds: 9, last_round_at: Some(1_000), day, checks: vec![check] });
+        let heading = "round 9, 1970-01-01T00:16:40Z; up in the last 24 h: 99.99 %";
+        assert_eq!(whole, format!("{heading}\nhome  past     up        99.99 %  not asked yet"));
         assert_eq!(uptime(&Day::default()), "–");
     }
 }
