@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{bench, drill, top, warm};
+use crate::{baseline, bench, drill, monitor, top, warm};
 
 /// A multi-tier edge cache in front of an HTTP origin.
 #[derive(Debug, Parser)]
@@ -30,6 +30,11 @@ pub(crate) enum Command {
     Top(top::Args),
     /// Ask running nodes for what readers will ask for, before they do
     Warm(Box<warm::Args>),
+    /// Ask endpoints of a running node again and again, through its cache and past it
+    Monitor(Box<monitor::Args>),
+    /// Measure latencies, keep them, and tell a later change from noise
+    #[command(subcommand)]
+    Baseline(Box<baseline::Command>),
     /// The outbox in a Postgres database: edge_cache.invalidate(tag, …) purges when the transaction commits
     #[command(subcommand)]
     Sql(SqlCommand),

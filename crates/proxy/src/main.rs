@@ -1,15 +1,18 @@
 //! `cache-proxy`: the edge cache in front of any HTTP origin, or with the Pitchey handlers in the same process.
 
 mod admin;
+mod baseline;
 mod bench;
 mod body;
 mod check;
 mod cli;
+mod client;
 mod demo;
 mod drill;
 mod exit;
 mod listener;
 mod load;
+mod monitor;
 mod operate;
 mod origin;
 mod outbox;
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
             cli::Command::Explain(args) => operate::explain(args).await,
             cli::Command::Top(args) => top::run(args).await,
             cli::Command::Warm(args) => warm::run(*args).await,
+            cli::Command::Monitor(args) => monitor::run(*args).await,
+            cli::Command::Baseline(command) => baseline::run(*command).await,
             cli::Command::Sql(args) => outbox::sql::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Bench(args) => bench::run(*args).await,
             cli::Command::Drill(args) => drill::run(*args).await,

@@ -1,7 +1,7 @@
 //! `cache-proxy warm`: asks running proxies, or the stack in this process, for what readers will ask for. A job for cron and for deploy pipelines.
 
 mod args;
-mod client;
+mod ask;
 mod direct;
 mod hot_set;
 mod progress;
@@ -18,8 +18,8 @@ use edge_cache_warmer::{Ask, Go, Replay, ReplayError, Report, Target, Wanted, ru
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::args::Args;
-use self::{args::Checked, client::Client, direct::Direct, progress::Progress, watch::Watch};
-use crate::{exit::UsageError, load::publish::publish, shutdown::Signals};
+use self::{args::Checked, direct::Direct, progress::Progress, watch::Watch};
+use crate::{client::Client, exit::UsageError, load::publish::publish, shutdown::Signals};
 
 /// More failed than `--max-failed` allows.
 const SOME_FAILED: u8 = 2;
@@ -80,7 +80,8 @@ fn code(report: &Report, max_failed: u64) -> ExitCode {
 fn targets(checked: &Checked, wanted: &[Wanted]) -> anyhow::Result<Vec<Target<Client>>> {
     let one = |address: &http::uri::Authority| {
         let authority = checked.authority.as_deref().unwrap_or(address.as_str());
-        let asker = Client::new(address.clone(), &checked.options.limits);
+        let limits = &checked.options.limits;
+        let asker = Client::new(address.clone(), limits.concurrency, limits.timeout);
         Ok(Target { name: format!("http://{address}"), asker, replays: replays(wanted, authority)? })
     };
     checked.targets.iter().map(one).collect()

@@ -1,10 +1,6 @@
 //! What the process takes of its machine.
 
-use std::{
-    fs,
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{fs, sync::OnceLock, time::Duration};
 
 use edge_cache::{
     core::{Clock, SystemClock},

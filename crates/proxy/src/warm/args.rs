@@ -3,9 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use edge_cache_warmer::{ALLOWED_HEADERS, Limits, Options, Wanted};
-use http::{HeaderName, HeaderValue, Uri, uri::Authority};
+use http::{HeaderName, HeaderValue, uri::Authority};
 
-use crate::exit::UsageError;
+use crate::{client::target, exit::UsageError};
 
 const AFTER: &str = "\
 Sources can be mixed, and each can be named several times. A URL that is named twice is asked for once.
@@ -131,18 +131,6 @@ impl Args {
     }
 }
 
-fn target(url: &str) -> Result<Authority, UsageError> {
-    let wrong = |rule: &str| UsageError(format!("--target {url}: {rule}"));
-    let uri: Uri = url.parse().map_err(|_| wrong("must be http://HOST:PORT"))?;
-    if uri.scheme_str() == Some("https") {
-        return Err(wrong("must be http://HOST:PORT: TLS to the proxy is not supported"));
-    }
-    let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && bare);
-    let usable = |authority: &&Authority| Wanted::path("/").at("http", authority.as_str()).is_ok();
-    authority.filter(usable).cloned().ok_or_else(|| wrong("must be http://HOST:PORT"))
-}
-
 fn header(line: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
     let wrong = |rule: &str| UsageError(format!("--header \"{line}\": {rule}"));
     let (name, value) = line.split_once(':').ok_or_else(|| wrong("must be \"NAME: VALUE\""))?;
@@ -159,17 +147,6 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_a_host_and_nothing_else() {
-        assert_eq!(target("http://127.0.0.1:8080/").unwrap().as_str(), "127.0.0.1:8080");
-        assert_eq!(target("http://h").unwrap().as_str(), "h");
-        for wrong in ["h:80", "http://", "http://h/x", "http://h/?x", "http://me@h", "ftp://h", "", "http://h:x"] {
-            let error = target(wrong).unwrap_err().to_string();
-            assert!(error.contains("must be http://HOST:PORT") && error.contains(wrong), "{error}");
-        }
-        assert!(target("https://h").unwrap_err().to_string().contains("TLS to the proxy is not supported"));
-    }
 
     #[test]
     fn only_headers_that_select_a_variant_can_be_sent() {
