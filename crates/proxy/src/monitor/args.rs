@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// What is asked: a name, and a path with its query; well are 2xx and 3xx
     #[arg(long, value_name = "NAME=PATH")]
     check: Vec<String>,
-    /// A file whose [monitor] says what is asked, as [[monitor.check]]; what the command line says comes before it, its checks beside
+    /// A file whose `[monitor]` says what is asked, as `[[monitor.check]]`; what the command line says comes before it, its checks beside
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The Host that readers name, which is part of the cache's key [default: the file's, or the target's own]
