@@ -15,6 +15,7 @@ mod gate;
 mod metrics;
 mod origin;
 mod output;
+mod performance;
 mod proxy;
 mod raw_origin;
 mod reply;
@@ -31,6 +32,7 @@ pub use self::{
     gate::Gate,
     metrics::Samples,
     origin::{Arrived, Origin, Seen},
+    performance::{Performance, figure, row},
     proxy::{Ended, Proxy, ProxyBuilder, allow_files, pooled_database},
     raw_origin::{RawOrigin, RawRequest, Step},
     reply::Reply,

@@ -124,6 +124,10 @@ impl Rule {
             Self::below("hit-rate-warning", Figure::HitRate, 0.7, Warning),
             Self::above("database-down", Figure::DatabaseDown, 0.0, Critical),
             Self::above("pool-warning", Figure::Pool, 0.8, Warning),
+            Self::above("origin-down", Figure::OriginDown, 0.0, Critical),
+            Self::above("monitor-failing", Figure::MonitorFailing, 0.0, Critical),
+            Self::above("backplane-cut-off", Figure::BackplaneCutOff, 0.0, Critical),
+            Self::above("redis-down", Figure::RedisDown, 0.0, Warning),
         ]
     }
 

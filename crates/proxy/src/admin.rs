@@ -24,17 +24,14 @@ use tokio::net::TcpListener;
 use self::token::Access;
 pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
 use crate::{
-    listener,
     origin::HttpUpstream,
-    performance::{Feed, Performance, Sources, assets},
-    server::Places,
+    performance::{Feed, assets},
 };
 
 /// The admin listener.
 pub(crate) struct Admin {
     listener: TcpListener,
     router: Router,
-    performance: Performance,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// What `/health/ready` says of the process itself.
@@ -52,25 +49,15 @@ struct Shared {
 }
 
 impl Admin {
-    /// Binds `at`.
-    pub(crate) async fn bind(
-        at: &str,
+    /// Serves on `listener`, once it is [told to](Self::serve).
+    pub(crate) fn new(
+        (listener, address): (TcpListener, SocketAddr),
         cache: EdgeCache,
         database: Option<Database>,
         upstream: Option<HttpUpstream>,
-        places: Places,
-    ) -> anyhow::Result<Self> {
-        let (listener, address) = listener::bind("listen.admin", at).await?;
-        let readiness = Readiness::default();
+        (readiness, feed): (Readiness, Feed),
+    ) -> Self {
         let access = Access::from_environment(address.ip());
-        let performance = Performance::new(Sources {
-            cache: cache.clone(),
-            database: database.clone(),
-            upstream: upstream.clone(),
-            places,
-            readiness: readiness.clone(),
-        });
-        let feed = Feed::new(performance.clone(), &address.to_string());
         let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access, feed };
         let router = Router::new()
             .route("/", get(|| async { Redirect::to("/admin/performance") }))
@@ -90,17 +77,14 @@ impl Admin {
             .route("/purge", post(purge::purge))
             .route("/explain", get(explain::explain))
             .with_state(shared);
-        Ok(Self { listener, router, performance, address, readiness })
+        Self { listener, router, address, readiness }
     }
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self) {
-        let serve = async {
-            if let Err(error) = axum::serve(self.listener, self.router).await {
-                tracing::error!(%error, "the admin listener ended");
-            }
-        };
-        tokio::join!(serve, self.performance.run());
+        if let Err(error) = axum::serve(self.listener, self.router).await {
+            tracing::error!(%error, "the admin listener ended");
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Purge(PurgeArgs),
     /// Say what a running node holds of a URL, and why it would hit or miss
     Explain(ExplainArgs),
+    /// Tell what became of a request, decision by decision; or list the last ones
+    Request(RequestArgs),
     /// Live rates, hit rates, latencies, and the hottest routes and keys, of one or several nodes
     Top(top::Args),
     /// Ask running nodes for what readers will ask for, before they do
@@ -64,6 +66,9 @@ pub(crate) struct DemoArgs {
     /// Keep the embedded database here, instead of in a temporary folder
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Do not ask endpoints again and again to see whether all is well
+    #[arg(long)]
+    pub(crate) no_monitor: bool,
     /// Make the tables and the data even beside tables of something else
     #[arg(long)]
     pub(crate) seed: bool,
@@ -143,6 +148,18 @@ pub(crate) struct ExplainArgs {
     /// A header of the request, such as "accept-language: de"
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: AdminArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Its name, as the answer says it in x-edge-cache-id and the access log at the end of its line; left out: the last ones are listed
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// How many are listed
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) last: u32,
     #[command(flatten)]
     pub(crate) at: AdminArgs,
 }

@@ -10,6 +10,7 @@ use edge_cache_origin::database::Database;
 use edge_cache_pitchey::{
     MigrateError, PitcheyOptions, SeedOptions, is_seeded, migrate, migrate_beside, routes, seed, tokens,
 };
+use edge_cache_probe::monitor::CheckConfig;
 
 use crate::{
     cli::DemoArgs,
@@ -52,8 +53,19 @@ fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
     }
     // What is written past the API, as with psql, is purged too.
     settings.outbox.enabled = args.database.is_some();
+    if !args.no_monitor {
+        settings.monitor.authority.clone_from(&args.listen);
+        settings.monitor.check = checks();
+    }
     settings.validate()?;
     Ok(settings)
+}
+
+/// What the monitor looks at: a list that the cache keeps, and counts.
+fn checks() -> Vec<CheckConfig> {
+    let check =
+        |name: &str, path: &str| CheckConfig { name: name.to_owned(), path: path.to_owned(), ..CheckConfig::default() };
+    vec![check("trending", "/api/pitches/trending?limit=10"), check("stats", "/api/stats")]
 }
 
 async fn prepare(args: &DemoArgs, settings: &Settings, state: &State) -> anyhow::Result<Running> {

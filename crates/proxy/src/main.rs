@@ -23,6 +23,7 @@ mod shutdown;
 mod top;
 mod warm;
 mod warming;
+mod watching;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
             cli::Command::Purge(args) => operate::purge(args).await,
             cli::Command::Explain(args) => operate::explain(args).await,
+            cli::Command::Request(args) => operate::request(args).await,
             cli::Command::Top(args) => top::run(args).await,
             cli::Command::Warm(args) => warm::run(*args).await,
             cli::Command::Monitor(args) => monitor::run(*args).await,

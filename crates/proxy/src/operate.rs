@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{AdminArgs, ExplainArgs, PurgeArgs},
+    cli::{AdminArgs, ExplainArgs, PurgeArgs, RequestArgs},
     exit::{UsageError, say},
 };
 
@@ -41,6 +41,24 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (status, answer) = client::get(&at.admin, &query).await?;
     refused(status, &answer)?;
     print(&at, &answer, describe::explanation);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `cache-proxy request`.
+pub(crate) async fn request(args: RequestArgs) -> anyhow::Result<ExitCode> {
+    let RequestArgs { id, last, at } = args;
+    match id {
+        Some(id) => {
+            let (status, answer) = client::get(&at.admin, &format!("/requests/{}", client::percent(&id))).await?;
+            refused(status, &answer)?;
+            print(&at, &answer, describe::request);
+        }
+        None => {
+            let (status, answer) = client::get(&at.admin, &format!("/requests?n={last}")).await?;
+            refused(status, &answer)?;
+            print(&at, &answer, describe::requests);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

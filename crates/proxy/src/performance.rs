@@ -18,8 +18,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub(crate) use self::{feed::Feed, state::Sources};
-use self::{history::History, row::Row, totals::Totals};
+pub(crate) use self::{feed::Feed, state::Sources, totals::Totals};
+use self::{history::History, row::Row};
 
 /// Between two rows of the feed.
 const STEP: Duration = Duration::from_secs(1);
@@ -76,6 +76,7 @@ impl Performance {
     }
 }
 
-fn unix_now() -> f64 {
+/// Now, as a Unix time in seconds.
+pub(crate) fn unix_now() -> f64 {
     SystemClock.now().as_millis() as f64 / 1000.0
 }

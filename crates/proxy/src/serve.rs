@@ -1,26 +1,28 @@
 use std::net::SocketAddr;
 
 use edge_cache::{
-    EdgeCache, Settings,
+    Cached, EdgeCache, Settings,
     settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
     telemetry::{LogFormat, init_logs},
     warmer::Replay,
 };
 use edge_cache_origin::{database::Database, outbox::Consumer};
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio_util::task::AbortOnDropHandle;
 use tower::Layer;
 
 use crate::{
-    admin,
+    admin::{self, Readiness},
     check::{concerns, runnable},
     cli::{PolicyArg, ServeArgs},
     exit::{UsageError, say},
     listener,
     origin::{self, Behind, HttpUpstream, Origin},
     outbox,
-    performance::process,
+    performance::{Feed, Sources, process},
     server::{self, Places},
     shutdown::Signals,
-    warming,
+    warming, watching,
 };
 
 /// How long the last word to the other nodes may take.
@@ -105,9 +107,11 @@ pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<()> {
 pub(crate) struct Running {
     settings: Settings,
     cache: EdgeCache,
-    origin: Origin,
+    /// What clients ask.
+    service: Cached<Origin>,
     listener: tokio::net::TcpListener,
     places: Places,
+    watching: BoxFuture<'static, ()>,
     outbox: Option<Consumer>,
     /// What is asked for beside what is hot.
     plan: Vec<Replay>,
@@ -141,10 +145,28 @@ impl Running {
         let places = Places::new(settings.limits.connections_max);
         places.watch(cache.metrics());
         process::watch(cache.metrics());
-        let admin = match settings.listen.admin.as_str() {
+        let service = cache.layer().layer(origin);
+        let operators = match settings.listen.admin.as_str() {
             "" => None,
-            at => Some(admin::Admin::bind(at, cache.clone(), database, upstream, places.clone()).await?),
+            at => Some(listener::bind("listen.admin", at).await?),
         };
+        let readiness = Readiness::default();
+        let sources = Sources {
+            cache: cache.clone(),
+            database: database.clone(),
+            upstream: upstream.clone(),
+            places: places.clone(),
+            readiness: readiness.clone(),
+            monitoring: None,
+            alerting: None,
+        };
+        let node = address.to_string();
+        let page = operators.as_ref().map(|(_, admin)| format!("http://{admin}/admin/performance"));
+        let (performance, work) = watching::watch(settings, sources, service.clone(), (&node, page))?;
+        let admin = operators.map(|operators| {
+            let feed = Feed::new(performance, &node);
+            admin::Admin::new(operators, cache.clone(), database, upstream, (readiness, feed))
+        });
         for concern in concerns(settings) {
             tracing::warn!("{concern}");
         }
@@ -153,18 +175,20 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        Ok(Self { settings: settings.clone(), cache, origin, outbox, listener, places, address, admin, plan })
+        let watching = work.boxed();
+        let settings = settings.clone();
+        Ok(Self { settings, cache, service, outbox, listener, places, watching, address, admin, plan })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, origin, outbox, listener, places, address, admin, plan } = self;
+        let Self { settings, cache, service, outbox, listener, places, watching, address, admin, plan } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
-        let service = cache.layer().layer(origin);
+        let watching = AbortOnDropHandle::new(tokio::spawn(watching));
         let progress = outbox.as_ref().map(Consumer::progress);
         let warmer = warming::start(&cache, service.clone(), plan, progress);
         let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
@@ -196,6 +220,7 @@ impl Running {
         if tokio::time::timeout(LEAVE, cache.keep(all_ended)).await.is_err() {
             tracing::warn!("what is hot was not kept in time");
         }
+        drop(watching);
         housekeeping.abort();
         match tokio::time::timeout(LEAVE, cache.leave()).await {
             Ok(Ok(())) => {}

@@ -1,4 +1,4 @@
-//! Private Postgres, PgBouncer and Redis servers for tests, benches and drills.
+//! Private Postgres, PgBouncer and Redis servers for tests, benches and drills, and a browser for tests.
 //!
 //! Each server is started from an installed binary, listens on a free port of 127.0.0.1 only, keeps
 //! its files in a temporary folder of its own and is gone, folder included, when its handle is
@@ -45,8 +45,10 @@ mod redis;
 mod server;
 mod supervisor;
 mod user;
+mod webdriver;
 
 pub use error::Error;
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use postgres::{Mode, Postgres, PostgresBuilder};
 pub use redis::{Redis, RedisBuilder};
+pub use webdriver::WebDriver;

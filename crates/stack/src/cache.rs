@@ -1,7 +1,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use edge_cache_core::{
-    Bypass, Entry, Kind, TagHash,
+    Bypass, Entry, Kind, TagHash, TierName,
     marker::{PurgeKind, Standing},
     route::Route,
 };
@@ -105,12 +105,15 @@ impl EdgeCache {
             metrics.read_at_scrape(Reading::counter(&catalogue::ACCESS_LOG_DROPPED, move || log.dropped()));
         }
         if let Some(store) = memory.store() {
+            metrics.expect(TierName::Memory);
             watch_memory(&metrics, store);
         }
         if let Some(store) = redis.store() {
+            metrics.expect(TierName::Redis);
             watch_redis(&metrics, store);
         }
         if let Some(disk) = &disk {
+            metrics.expect(TierName::Disk);
             disk.watch(&metrics);
         }
         if let Some(backplane) = &backplane {

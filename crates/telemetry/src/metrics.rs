@@ -128,6 +128,9 @@ impl Metrics {
         ours.register_collector(Box::new(inner.readings.clone()));
         root.register_collector(Box::new(inner.of_process.clone()));
         *inner.registry.lock() = root;
+        for kind in [PurgeKind::Soft, PurgeKind::Hard] {
+            drop(inner.purges.get_or_create(&KindLabel { kind: kind.as_str() }));
+        }
         let this = Self(Arc::new(inner));
         // It must not keep itself alive.
         let inner = Arc::downgrade(&this.0);
@@ -135,6 +138,20 @@ impl Metrics {
             move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight.load(Ordering::Relaxed) as f64);
         this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
         this
+    }
+
+    /// Shows what can happen in a tier from the start, at zero: a count that first appears as one hides what made it so.
+    pub fn expect(&self, tier: TierName) {
+        let tier = tier.as_str();
+        for stored in ["yes", "no"] {
+            drop(self.0.fills.get_or_create(&TierStored { tier, stored }));
+        }
+        for operation in ["get", "put"] {
+            drop(self.0.store_failures.get_or_create(&TierOperation { tier, operation }));
+        }
+        drop(self.0.fill_durations.get_or_create(&TierLabel { tier }));
+        drop(self.0.fill_failures.get_or_create(&TierLabel { tier }));
+        drop(self.0.early_refreshes.get_or_create(&TierLabel { tier }));
     }
 
     /// Adds a value that is read when Prometheus asks.

@@ -83,6 +83,56 @@ fn describe_tier(text: &mut String, tier: &Value) {
     }
 }
 
+/// One request, decision by decision.
+pub(super) fn request(answer: &Value) -> String {
+    let mut text = String::new();
+    writeln!(text, "{} {}", plain(&answer["method"]), shown(&answer["url"])).expect(FITS);
+    let mut line = |name: &str, what: String| writeln!(text, "  {name:<9} {what}").expect(FITS);
+    line("answered", format!("{} in {} ms, {} bytes", answer["status"], answer["millis"], answer["bytes"]));
+    let age = answer["age_seconds"].as_u64().map_or_else(String::new, |age| format!(", {age} s old"));
+    line(
+        "result",
+        format!("{} from {}{age}, route {}", plain(&answer["result"]), plain(&answer["tier"]), shown(&answer["route"])),
+    );
+    line("said", shown(&answer["cache_status"]));
+    line("trace", plain(&answer["trace_id"]));
+    if let Some(client) = answer["client"].as_str() {
+        line("client", client.to_owned());
+    }
+    let steps = answer["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for step in steps {
+        let at = step["at_ms"].as_f64().unwrap_or_default();
+        writeln!(text, "  {at:>9.3} ms  {:<9} {}", plain(&step["who"]), shown(&step["what"])).expect(FITS);
+    }
+    if steps.is_empty() {
+        text.push_str("  it was answered at once: there was nothing to decide");
+    }
+    text.trim_end().to_owned()
+}
+
+/// The last requests, a line each.
+pub(super) fn requests(answer: &Value) -> String {
+    let all = answer["requests"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines = all.iter().map(|request| {
+        let (result, tier) = (plain(&request["result"]), plain(&request["tier"]));
+        let millis = request["millis"].as_f64().unwrap_or_default();
+        format!(
+            "{}  {} {result:<9} {tier:<6} {millis:>9.3} ms  {} {}",
+            plain(&request["id"]),
+            request["status"],
+            plain(&request["method"]),
+            shown(&request["url"])
+        )
+    });
+    let lines: Vec<_> = lines.collect();
+    if lines.is_empty() { "no request was answered yet".to_owned() } else { lines.join("\n") }
+}
+
+/// What clients chose must not steer the terminal.
+fn shown(value: &Value) -> String {
+    plain(value).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

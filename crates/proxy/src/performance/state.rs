@@ -19,6 +19,7 @@ use crate::{
     admin::{Readiness, hot, origin},
     origin::HttpUpstream,
     server::Places,
+    watching::{Alerting, Monitoring},
 };
 
 /// Hot keys shown.
@@ -32,10 +33,13 @@ pub(crate) struct Sources {
     pub(crate) upstream: Option<HttpUpstream>,
     pub(crate) places: Places,
     pub(crate) readiness: Readiness,
+    pub(crate) monitoring: Option<Monitoring>,
+    pub(crate) alerting: Option<Alerting>,
 }
 
 impl Sources {
-    pub(super) fn totals(&self) -> Totals {
+    /// All counters at this moment.
+    pub(crate) fn totals(&self) -> Totals {
         let database = self.database.as_ref().map(|database| {
             let state = database.state();
             DatabaseTotals { connections: state.connections.into(), in_use: state.in_use.into(), waits: state.waits }
@@ -83,10 +87,10 @@ impl Sources {
             "database": self.database.as_ref().map(database),
             "origin": origin::state(&self.cache, self.database.as_ref(), self.upstream.as_ref()),
             "ready": self.ready(),
-            "monitor": Value::Null,
+            "monitor": self.monitoring.as_ref().map(Monitoring::json),
             "hot": hot::keys(&self.cache, HOT),
             "purges": self.cache.metrics().recent_purges().iter().map(purge).collect::<Vec<_>>(),
-            "alerts": Value::Null,
+            "alerts": self.alerting.as_ref().map(Alerting::json),
         })
     }
 

@@ -9,13 +9,13 @@ use edge_cache::{
 
 /// Counters since the start, and gauges of now. What a node does not have is `None`.
 #[derive(Clone, Debug)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     /// Unix time, in seconds.
     pub(super) at: f64,
     /// A clock that nobody sets.
     pub(super) monotonic: Duration,
     /// All routes together.
-    pub(super) requests: RouteSnapshot,
+    pub(crate) requests: RouteSnapshot,
     pub(super) fills: u64,
     pub(super) connections: u64,
     pub(super) in_flight: u64,
@@ -27,7 +27,7 @@ pub(super) struct Totals {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DatabaseTotals {
+pub(crate) struct DatabaseTotals {
     pub(super) connections: u64,
     pub(super) in_use: u64,
     pub(super) waits: u64,

@@ -15,6 +15,7 @@ mod route;
 mod telemetry;
 mod warm;
 
+use edge_cache_alerts::AlertConfig;
 use edge_cache_core::route::Route;
 use edge_cache_disk::DiskConfig;
 use edge_cache_memory::MemoryConfig;
@@ -22,6 +23,7 @@ use edge_cache_origin::{
     database::{DatabaseConfig, Dialect},
     outbox::OutboxConfig,
 };
+use edge_cache_probe::MonitorConfig;
 use edge_cache_redis::RedisConfig;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,10 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[telemetry]`: what is noted of requests.
     pub telemetry: TelemetrySettings,
+    /// `[monitor]`: endpoints that the process asks again and again, through the cache and past it.
+    pub monitor: MonitorConfig,
+    /// `[alerts]`: what is watched, and who is told.
+    pub alerts: AlertConfig,
     /// `[[route]]`: what is declared about parts of the URL space.
     pub route: Vec<RouteSettings>,
 }
@@ -100,6 +106,8 @@ impl Settings {
             return Err(SettingsError::rule("log.filter", format!("\"{}\"", self.log.filter), error));
         }
         self.telemetry.validate()?;
+        self.monitor.validate().map_err(|error| SettingsError::other(error.to_string()))?;
+        self.alerts.validate().map_err(|error| SettingsError::other(error.to_string()))?;
         self.cache.validate()?;
         self.warm.validate()?;
         self.disk.validate().map_err(|error| SettingsError::other(error.to_string()))?;

@@ -1,0 +1,49 @@
+//! Whoever watches the process from inside: the figures of each second, the monitor, the alerts.
+
+mod alerting;
+mod monitor;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use edge_cache::{Settings, core::BoxError};
+use futures_util::future::OptionFuture;
+use http::{Request, Response};
+use http_body::Body;
+use tower::Service;
+
+pub(crate) use self::{alerting::Alerting, monitor::Monitoring};
+use crate::{
+    body::ClientBody,
+    exit::UsageError,
+    performance::{Performance, Sources},
+};
+
+/// Watches `service`, which is what clients ask, and what `sources` tell. `page` is where the performance page is. What comes back is the figures,
+/// and the work itself, which ends when it is dropped.
+///
+/// # Errors
+/// A setting that breaks its rule.
+pub(crate) fn watch<S, RB>(
+    settings: &Settings,
+    sources: Sources,
+    service: S,
+    (node, page): (&str, Option<String>),
+) -> anyhow::Result<(Performance, impl Future<Output = ()> + Send + use<S, RB>)>
+where
+    S: Service<Request<ClientBody>, Response = Response<RB>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    let monitor = monitor::start(&settings.monitor, service, sources.cache.metrics());
+    let (monitoring, ask) = monitor.map_err(|error| UsageError(error.to_string()))?.unzip();
+    let alerts = alerting::start(&settings.alerts, sources.clone(), monitoring.clone(), (node, page));
+    let (alerting, tell) = alerts.map_err(|error| UsageError(error.to_string()))?.unzip();
+    let performance = Performance::new(Sources { alerting, monitoring, ..sources });
+    let measured = performance.clone();
+    let work = async move {
+        tokio::join!(measured.run(), OptionFuture::from(ask), OptionFuture::from(tell));
+    };
+    Ok((performance, work))
+}
