@@ -63,7 +63,9 @@ async fn compare() {
     }
     watched.abort();
     let lines = std::fs::metadata(&log).map_or(0, |log| log.len());
-    println!("processor time of the server for a memory hit of {BODY} bytes, {CONNECTIONS} connections, median of {TURNS} turns of {TURN}:");
+    println!(
+        "processor time of the server for a memory hit of {BODY} bytes, {CONNECTIONS} connections, median of {TURNS} turns of {TURN}:"
+    );
     for (at, (name, _)) in servers.iter().enumerate() {
         let ratios: Vec<f64> = micros[at].iter().zip(&micros[0]).map(|(these, off)| these / off).collect();
         println!(

@@ -53,6 +53,8 @@ async fn without_its_database_it_serves_what_it_holds_and_503_else() {
     assert_eq!(origin["governor"]["permits"], 9, "one of ten connections is the outbox's: {origin}");
     let ready = demo.admin().get("/health/ready").send().await.json();
     assert_eq!((&ready["degraded"], &ready["parts"]["database"]), (&true.into(), &"down".into()));
+    let why = ready["reasons"][0].as_str().unwrap();
+    assert!(why.starts_with("database: ") && why.len() > "database: ".len(), "{ready}");
 
     postgres.restart().await.unwrap();
     for target in ["/api/pitches/new", "/api/pitches/featured"] {

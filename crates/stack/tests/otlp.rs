@@ -82,7 +82,8 @@ async fn the_decisions_of_a_miss_are_events() {
     ask(&cache(endpoint), Some(SENT)).await;
     let batch = batches.recv().await.unwrap();
     let span = &batch["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
-    let events: Vec<_> = span["events"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap()).collect();
+    let events: Vec<_> =
+        span["events"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap()).collect();
     assert!(events.contains(&"leads the fill") && events.contains(&"kept"), "{events:?}");
 }
 

@@ -45,48 +45,77 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// `GET /health/ready`: each part, and whether to send requests here: not while the node is still cold, or drains. A tier or database that is
-/// down makes it degraded, not
-/// unready: the cache goes on answering what it holds.
+/// `GET /health/ready`: each part, whether to send requests here, and why not: not while the node is still cold, or drains. A tier or database
+/// that is down makes it degraded, not unready: the cache goes on answering what it holds.
 pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<serde_json::Value>) {
-    let word = |ok| if ok { "ok" } else { "down" };
-    let mut degraded = false;
-    let mut part = |present: bool, ok: bool| {
-        degraded |= present && !ok;
-        if present { word(ok) } else { "off" }
+    let mut parts = Parts::default();
+    let cache = &shared.cache;
+    parts.add("memory", cache.memory().map(|_| Ok(())));
+    let redis = match cache.redis() {
+        Some(redis) => Some(redis.ping().await.map_err(|error| chain(&error))),
+        None => None,
     };
-    let memory = part(shared.cache.memory().is_some(), true);
-    let redis = match shared.cache.redis() {
-        Some(redis) => part(true, redis.ping().await.is_ok()),
-        None => part(false, false),
-    };
-    let disk = shared.cache.disk();
-    let disk_answers = disk.is_some_and(|disk| {
-        disk.read_breaker() != edge_cache_breaker::State::Open
-            && disk.write_breaker() != edge_cache_breaker::State::Open
-    });
-    let disk = part(disk.is_some(), disk_answers);
-    let standing = shared.cache.standing();
-    let backplane = part(standing != Standing::Alone, standing == Standing::InStep);
+    parts.add("redis", redis);
+    parts.add(
+        "disk",
+        cache.disk().map(|disk| {
+            let is_open = |breaker| breaker == edge_cache_breaker::State::Open;
+            match is_open(disk.read_breaker()) || is_open(disk.write_breaker()) {
+                false => Ok(()),
+                true => Err("it failed too often, and is left alone for a while".to_owned()),
+            }
+        }),
+    );
+    let standing = cache.standing();
+    parts.add(
+        "backplane",
+        match standing {
+            Standing::Alone => None,
+            Standing::InStep => Some(Ok(())),
+            Standing::CutOff { .. } => Some(Err(
+                "purges of other nodes cannot be heard: only what was read from the origin a moment ago is served"
+                    .to_owned(),
+            )),
+        },
+    );
     let database = match &shared.database {
-        Some(database) => part(true, database.query("SELECT 1", &[] as &[Value]).await.is_ok()),
-        None => part(false, false),
+        Some(database) => {
+            let answer = database.query("SELECT 1", &[] as &[Value]).await;
+            Some(answer.map(drop).map_err(|error| chain(&error)))
+        }
+        None => None,
     };
+    parts.add("database", database);
     // One that can be asked is enough.
-    let origin = shared.upstream.as_ref().map(|upstream| {
-        upstream.state().iter().any(|origin| origin.healthy && origin.breaker != edge_cache_breaker::State::Open)
-    });
-    let origin = part(origin.is_some(), origin.unwrap_or(false));
+    parts.add(
+        "origin",
+        shared.upstream.as_ref().map(|upstream| {
+            let is_there = upstream
+                .state()
+                .iter()
+                .any(|origin| origin.healthy && origin.breaker != edge_cache_breaker::State::Open);
+            if is_there { Ok(()) } else { Err("none can be asked: see /origin".to_owned()) }
+        }),
+    );
     let draining = shared.readiness.is_draining();
-    let Warmth { readiness, held, hot, .. } = shared.cache.warmth();
+    let Warmth { readiness, held, hot, .. } = cache.warmth();
+    let Parts { mut reasons, words } = parts;
+    let degraded = !reasons.is_empty();
+    if draining {
+        reasons.insert(0, "the process stops: requests in flight are finished".to_owned());
+    }
+    if !readiness.is_ready() {
+        reasons.insert(0, format!("still cold: {held} of {hot} hot keys are held"));
+    }
     let ready = !draining && readiness.is_ready();
     let status = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut answer = json!({
         "ready": ready,
         "degraded": degraded,
         "draining": draining,
+        "reasons": reasons,
         "warm": { "state": readiness.as_str(), "held": held, "hot": hot },
-        "parts": { "memory": memory, "redis": redis, "disk": disk, "backplane": backplane, "database": database, "origin": origin },
+        "parts": words,
     });
     if let Some(following) = shared.cache.following() {
         answer["backplane"] = json!({
@@ -106,4 +135,38 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
         });
     }
     (status, Json(answer))
+}
+
+/// What is known of each part.
+#[derive(Default)]
+struct Parts {
+    words: serde_json::Map<String, serde_json::Value>,
+    /// Why what is down is down.
+    reasons: Vec<String>,
+}
+
+impl Parts {
+    /// A part that is well, or not and why; `None` where there is none.
+    fn add(&mut self, name: &str, part: Option<Result<(), String>>) {
+        let word = match part {
+            None => "off",
+            Some(Ok(())) => "ok",
+            Some(Err(why)) => {
+                self.reasons.push(format!("{name}: {why}"));
+                "down"
+            }
+        };
+        self.words.insert(name.to_owned(), word.into());
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
