@@ -283,7 +283,7 @@ impl Proxy {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
         let of = |thread: std::io::Result<std::fs::DirEntry>| {
             let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse().ok()
+            text.split_whitespace().next()?.parse::<u64>().ok()
         };
         Duration::from_nanos(threads.filter_map(of).sum())
     }

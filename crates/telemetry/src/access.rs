@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 
 pub use self::format::AccessFormat;
 use self::{format::Clock, writer::Writer};
-use crate::finished::Finished;
+use crate::{finished::Finished, shard::Sharded};
 
-/// Bytes of lines that wait to be written at most; what comes beyond is dropped and counted.
+/// Bytes of a thread's lines that wait to be written at most; what comes beyond is dropped and counted.
 const WAITING_MAX: usize = 4 << 20;
 /// From this many on they are written at once.
 const ENOUGH: usize = 64 << 10;
@@ -33,12 +33,13 @@ pub struct AccessLog(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     format: AccessFormat,
-    waiting: Mutex<Waiting>,
+    waiting: Sharded<Mutex<Waiting>>,
     enough: Notify,
     dropped: AtomicU64,
-    writer: Arc<Mutex<Writer>>,
+    writer: Mutex<Writer>,
 }
 
+/// The lines of one thread.
 #[derive(Debug, Default)]
 struct Waiting {
     lines: Vec<u8>,
@@ -51,8 +52,8 @@ impl AccessLog {
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(path: &Path, format: AccessFormat) -> std::io::Result<Self> {
-        let writer = Arc::new(Mutex::new(Writer::open(path)?));
-        let (waiting, enough, dropped) = (Mutex::default(), Notify::new(), AtomicU64::new(0));
+        let writer = Mutex::new(Writer::open(path)?);
+        let (waiting, enough, dropped) = (Sharded::new(Mutex::default), Notify::new(), AtomicU64::new(0));
         Ok(Self(Arc::new(Shared { format, waiting, enough, dropped, writer })))
     }
 
@@ -62,8 +63,8 @@ impl AccessLog {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn write(&self, request: &Finished) {
-        let mut waiting = self.0.waiting.lock();
+    pub(crate) fn write(&self, request: &Finished<'_>) {
+        let mut waiting = self.0.waiting.mine().lock();
         if waiting.lines.len() >= WAITING_MAX {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -89,14 +90,20 @@ impl AccessLog {
         let shared = Arc::clone(&self.0);
         // The file may be on a disk that stands still.
         let written = tokio::task::spawn_blocking(move || {
-            // In the order of their lines: whoever has the writer takes them.
+            // One at a time, so that the lines of a thread stay in their order.
             let mut writer = shared.writer.lock();
-            let lines = std::mem::take(&mut shared.waiting.lock().lines);
-            if let Err(error) = writer.write(&lines) {
-                let lost = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-                shared.dropped.fetch_add(lost, Ordering::Relaxed);
-                tracing::warn!(%error, lost, "the access log cannot be written");
+            let mut lines = std::mem::take(&mut writer.spare);
+            for waiting in shared.waiting.all() {
+                std::mem::swap(&mut waiting.lock().lines, &mut lines);
+                if let Err(error) = writer.write(&lines) {
+                    let lost = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+                    shared.dropped.fetch_add(lost, Ordering::Relaxed);
+                    tracing::warn!(%error, lost, "the access log cannot be written");
+                }
+                // Its memory serves the next one.
+                lines.clear();
             }
+            writer.spare = lines;
         });
         if let Err(error) = written.await {
             tracing::error!(%error, "the access log's writer ended");

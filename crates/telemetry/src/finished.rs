@@ -1,13 +1,15 @@
 //! One answered request, as everybody who looks at requests gets it.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
-use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail};
-use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail, headers::CACHE_STATUS};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+
+use crate::text::Text;
 
 /// An answered request.
 #[derive(Debug)]
-pub struct Finished {
+pub struct Finished<'a> {
     /// Its name, and its place in a trace.
     pub context: TraceContext,
     /// When it came.
@@ -27,7 +29,7 @@ pub struct Finished {
     /// The status of its answer.
     pub status: StatusCode,
     /// The route's name.
-    pub route: Arc<str>,
+    pub route: &'a str,
     /// What was done for it.
     pub outcome: Outcome,
     /// How old the stored answer was, whole seconds.
@@ -51,29 +53,31 @@ pub struct Agent {
     pub user_agent: Option<HeaderValue>,
 }
 
-/// The lines of an answer's `Cache-Status` (RFC 9211).
+/// An answer's `Cache-Status` (RFC 9211), its lines joined.
 #[derive(Debug, Default)]
-pub struct CacheStatus {
-    pub(crate) first: Option<HeaderValue>,
-    pub(crate) more: Vec<HeaderValue>,
-}
+pub struct CacheStatus(Text);
 
-impl fmt::Display for CacheStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, line) in self.first.iter().chain(&self.more).enumerate() {
-            if at > 0 {
-                f.write_str(", ")?;
-            }
-            f.write_str(line.to_str().unwrap_or("?"))?;
+impl CacheStatus {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut all = Text::default();
+        for (at, line) in headers.get_all(CACHE_STATUS).iter().enumerate() {
+            let line = line.to_str().unwrap_or("?");
+            if at == 0 { all = Text::new(line) } else { all.append(line) }
         }
-        Ok(())
+        Self(all)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
 /// A listener to every answered request. It must be cheap and must not block.
 pub trait OnFinished: fmt::Debug + Send + Sync + 'static {
     /// A request was answered.
-    fn finished(&self, request: &Finished);
+    fn finished(&self, request: &Finished<'_>);
 }
 
 /// The protocol's name in logs.

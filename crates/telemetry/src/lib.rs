@@ -25,8 +25,10 @@ mod readings;
 mod recent;
 mod requests;
 mod routes;
+mod shard;
 #[cfg(test)]
 mod testing;
+mod text;
 mod watch;
 
 #[cfg(feature = "otlp")]

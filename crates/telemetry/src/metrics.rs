@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -22,7 +22,8 @@ use crate::{
     histogram::LATENCY,
     readings::{Reading, Readings, unit},
     recent::Recent,
-    routes::{Counted, RouteMetrics, RouteSnapshot, RouteTable, Routes},
+    routes::{Counted, RouteIndex, RouteSnapshot, RouteTable, Routes},
+    shard::Sharded,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,7 +72,16 @@ struct Inner {
     purges: Family<KindLabel, Counter>,
     purged_tags: Counter,
     recent_purges: Recent<SeenPurge>,
-    in_flight: AtomicU64,
+    /// What each thread saw come, less what it saw end.
+    in_flight: Sharded<AtomicI64>,
+}
+
+impl Inner {
+    fn in_flight(&self) -> u64 {
+        // One thread may see the end of what another saw come, in between: never less than none.
+        let all: i64 = self.in_flight.all().map(|count| count.load(Ordering::Relaxed)).sum();
+        u64::try_from(all).unwrap_or(0)
+    }
 }
 
 /// A purge, and when it was made.
@@ -112,7 +122,7 @@ impl Metrics {
             purges: Family::default(),
             purged_tags: Counter::default(),
             recent_purges: Recent::new(PURGES_KEPT),
-            in_flight: AtomicU64::new(0),
+            in_flight: Sharded::new(AtomicI64::default),
         };
         let mut root = Registry::default();
         let ours = root.sub_registry_with_prefix("edge_cache");
@@ -134,8 +144,7 @@ impl Metrics {
         let this = Self(Arc::new(inner));
         // It must not keep itself alive.
         let inner = Arc::downgrade(&this.0);
-        let in_flight =
-            move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight.load(Ordering::Relaxed) as f64);
+        let in_flight = move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight() as f64);
         this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
         this
     }
@@ -186,7 +195,7 @@ impl Metrics {
     /// Requests that are being answered.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.0.in_flight.load(Ordering::Relaxed)
+        self.0.in_flight()
     }
 
     /// The last purges that were made on this node, the newest first.
@@ -197,19 +206,24 @@ impl Metrics {
 
     /// A request has come.
     pub(crate) fn begins(&self) {
-        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.0.in_flight.mine().fetch_add(1, Ordering::Relaxed);
     }
 
     /// It has its answer, or its client has left.
     pub(crate) fn ends(&self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.mine().fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn route(&self, name: &str) -> Arc<RouteMetrics> {
+    pub(crate) fn route(&self, name: &str) -> RouteIndex {
         self.0.routes.route(name)
     }
 
-    pub(crate) fn count(&self, route: &RouteMetrics, seen: &Counted) {
+    /// Tells what a route is called.
+    pub(crate) fn named<T>(&self, route: RouteIndex, told: impl FnOnce(&str) -> T) -> T {
+        self.0.routes.named(route, told)
+    }
+
+    pub(crate) fn count(&self, route: RouteIndex, seen: &Counted) {
         self.0.routes.count(route, seen);
     }
 }
@@ -266,8 +280,8 @@ mod tests {
         let metrics = Metrics::new();
         let trending = metrics.route("trending");
         let hit = counted(Served::Hit, Some(TierName::Memory), Duration::from_micros(300));
-        metrics.count(&trending, &Counted { age: Some(Duration::from_secs(3)), ..hit });
-        metrics.count(&trending, &counted(Served::Miss, None, Duration::from_secs(9)));
+        metrics.count(trending, &Counted { age: Some(Duration::from_secs(3)), ..hit });
+        metrics.count(trending, &counted(Served::Miss, None, Duration::from_secs(9)));
         metrics.filled(TierName::Redis, Duration::from_millis(3), true);
         metrics.store_failed(TierName::Redis, "get");
         metrics.purged(PurgeKind::Hard, 3);
@@ -309,9 +323,9 @@ mod tests {
         let metrics = Metrics::new();
         let route = metrics.route("search");
         for served in Served::ALL {
-            metrics.count(&route, &counted(served, None, Duration::from_millis(1)));
+            metrics.count(route, &counted(served, None, Duration::from_millis(1)));
         }
-        metrics.count(&route, &counted(Served::Hit, Some(TierName::Redis), Duration::from_millis(1)));
+        metrics.count(route, &counted(Served::Hit, Some(TierName::Redis), Duration::from_millis(1)));
         let routes = metrics.routes();
         assert_eq!(routes.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["other", "search"]);
         let search = &routes[1];
@@ -327,7 +341,7 @@ mod tests {
         let metrics = Metrics::new();
         for at in 0..3000 {
             let route = metrics.route(&format!("r{at}"));
-            metrics.count(&route, &counted(Served::Hit, None, Duration::ZERO));
+            metrics.count(route, &counted(Served::Hit, None, Duration::ZERO));
         }
         let routes = metrics.routes();
         assert_eq!(routes.len(), 1000);

@@ -76,7 +76,7 @@ impl OtlpSpans {
 }
 
 impl OnFinished for OtlpSpans {
-    fn finished(&self, request: &Finished) {
+    fn finished(&self, request: &Finished<'_>) {
         if self.waiting.try_send(span(request, self.scope.clone())).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -109,20 +109,20 @@ async fn send(exporter: SpanExporter, mut spans: mpsc::Receiver<SpanData>, dropp
 }
 
 /// A server's span, with the attributes that OpenTelemetry's conventions for HTTP name, and each decision as an event.
-fn span(request: &Finished, scope: InstrumentationScope) -> SpanData {
+fn span(request: &Finished<'_>, scope: InstrumentationScope) -> SpanData {
     let began = u64::try_from(request.at.as_millis()).unwrap_or(0);
     let start_time = UNIX_EPOCH + Duration::from_millis(began);
     let status = request.status.as_u16();
     let mut attributes = vec![
         KeyValue::new("http.request.method", request.method.as_str().to_owned()),
         KeyValue::new("http.response.status_code", i64::from(status)),
-        KeyValue::new("http.route", request.route.to_string()),
+        KeyValue::new("http.route", request.route.to_owned()),
         KeyValue::new("url.path", request.uri.path().to_owned()),
         KeyValue::new("network.protocol.version", protocol(request.version).trim_start_matches("HTTP/")),
         KeyValue::new("http.response.body.size", i64::try_from(request.body_bytes).unwrap_or(i64::MAX)),
         KeyValue::new("edge_cache.result", request.outcome.served.as_str()),
         KeyValue::new("edge_cache.tier", request.outcome.tier.map_or("origin", TierName::as_str)),
-        KeyValue::new("edge_cache.cache_status", request.cache_status.to_string()),
+        KeyValue::new("edge_cache.cache_status", request.cache_status.as_str().to_owned()),
     ];
     if let Some(host) = request.host.as_ref().map(HeaderValue::as_bytes) {
         attributes.push(KeyValue::new("server.address", String::from_utf8_lossy(host).into_owned()));
@@ -154,7 +154,7 @@ fn span(request: &Finished, scope: InstrumentationScope) -> SpanData {
     }
 }
 
-fn events(request: &Finished, began: SystemTime) -> SpanEvents {
+fn events(request: &Finished<'_>, began: SystemTime) -> SpanEvents {
     let mut events = SpanEvents::default();
     for step in request.trail.iter().flat_map(|trail| trail.steps()) {
         let who = vec![KeyValue::new("edge_cache.who", step.who)];

@@ -1,7 +1,6 @@
 //! The last requests, to be asked about one by one.
 
 use std::{
-    fmt::Write,
     net::IpAddr,
     sync::{
         Arc,
@@ -10,18 +9,32 @@ use std::{
     time::Duration,
 };
 
-use edge_cache_core::{Outcome, RequestId, Step, Timestamp, Trail};
+use edge_cache_core::{Outcome, RequestId, Served, Step, Timestamp, Trail};
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
 
-use crate::finished::Finished;
+use crate::{
+    finished::Finished,
+    shard::{Sharded, shards},
+};
 
 /// Bytes kept of a URL, and of a `Cache-Status`; the rest is cut off.
 const TEXT_MAX: usize = 512;
+/// Plain hits get one place of so many.
+const HITS: usize = 16;
 
-/// The last answered requests: a ring of fixed size. Clones share it.
+/// The last answered requests, in rings of fixed size. Clones share them.
+///
+/// Plain hits, which are many and tell little, have a sixteenth of the places, so that they push nothing else out; each thread has a ring of its own
+/// for them.
 #[derive(Clone, Debug)]
-pub struct Requests(Arc<Ring>);
+pub struct Requests(Arc<Rings>);
+
+#[derive(Debug)]
+struct Rings {
+    told: Ring,
+    hits: Sharded<Ring>,
+}
 
 #[derive(Debug)]
 struct Ring {
@@ -36,6 +49,7 @@ struct Slot {
     turn: u64,
     kept: Option<Kept>,
     url: String,
+    route: String,
     cache_status: String,
 }
 
@@ -48,7 +62,6 @@ struct Kept {
     client: Option<IpAddr>,
     method: Method,
     status: StatusCode,
-    route: Arc<str>,
     outcome: Outcome,
     age: Option<Duration>,
     body_bytes: u64,
@@ -75,7 +88,7 @@ pub struct SeenRequest {
     /// The status of its answer.
     pub status: StatusCode,
     /// The route's name.
-    pub route: Arc<str>,
+    pub route: String,
     /// What was done for it.
     pub outcome: Outcome,
     /// How old the stored answer was.
@@ -89,17 +102,44 @@ pub struct SeenRequest {
 }
 
 impl Requests {
-    /// A ring for this many; at least one.
+    /// Rings for this many, at least one, and for a sixteenth as many plain hits.
     #[must_use]
     pub fn new(kept: usize) -> Self {
-        let slots = (0..kept.max(1)).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Ring { slots, next: AtomicU64::new(0) }))
+        let hits = Sharded::new(|| Ring::new(kept / HITS / shards()));
+        Self(Arc::new(Rings { told: Ring::new(kept), hits }))
     }
 
-    pub(crate) fn push(&self, request: &Finished) {
-        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let mut slot = self.0.slots[self.at(turn)].lock();
-        let Slot { turn: of, kept, url, cache_status } = &mut *slot;
+    pub(crate) fn push(&self, request: &Finished<'_>) {
+        let is_plain_hit = request.trail.is_none() && request.outcome.served == Served::Hit;
+        if is_plain_hit { self.0.hits.mine().push(request) } else { self.0.told.push(request) }
+    }
+
+    /// The last `n` requests, the newest first.
+    #[must_use]
+    pub fn last(&self, n: usize) -> Vec<SeenRequest> {
+        let rings = self.0.hits.all().chain([&self.0.told]);
+        let mut all: Vec<_> = rings.flat_map(|ring| ring.last(n)).collect();
+        all.sort_by_key(|request| std::cmp::Reverse(request.at));
+        all.truncate(n);
+        all
+    }
+
+    /// The request of this name, as long as it is kept.
+    #[must_use]
+    pub fn get(&self, id: RequestId) -> Option<SeenRequest> {
+        self.0.told.get(id).or_else(|| self.0.hits.all().find_map(|ring| ring.get(id)))
+    }
+}
+
+impl Ring {
+    fn new(kept: usize) -> Self {
+        Self { slots: (0..kept.max(1)).map(|_| Mutex::default()).collect(), next: AtomicU64::new(0) }
+    }
+
+    fn push(&self, request: &Finished<'_>) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut slot = self.slots[self.at(turn)].lock();
+        let Slot { turn: of, kept, url, route, cache_status } = &mut *slot;
         *of = turn;
         *kept = Some(Kept {
             id: request.context.id,
@@ -109,7 +149,6 @@ impl Requests {
             client: request.client,
             method: request.method.clone(),
             status: request.status,
-            route: request.route.clone(),
             outcome: request.outcome,
             age: request.age,
             body_bytes: request.body_bytes,
@@ -119,33 +158,25 @@ impl Requests {
         let host = request.host.as_ref().and_then(|host| host.to_str().ok());
         push_cut(url, request.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default());
         push_cut(url, request.uri.path_and_query().map_or("*", |target| target.as_str()));
+        route.clear();
+        push_cut(route, request.route);
         cache_status.clear();
-        match (&request.cache_status.first, request.cache_status.more.as_slice()) {
-            (Some(only), []) => push_cut(cache_status, only.to_str().unwrap_or("?")),
-            _ => {
-                write!(cache_status, "{}", request.cache_status).expect("it is a String");
-                cut(cache_status);
-            }
-        }
+        push_cut(cache_status, request.cache_status.as_str());
     }
 
     fn at(&self, turn: u64) -> usize {
-        usize::try_from(turn % self.0.slots.len() as u64).expect("below a usize")
+        usize::try_from(turn % self.slots.len() as u64).expect("below a usize")
     }
 
-    /// The last `n` requests, the newest first.
-    #[must_use]
-    pub fn last(&self, n: usize) -> Vec<SeenRequest> {
-        let next = self.0.next.load(Ordering::Relaxed);
-        let n = (n as u64).min(next).min(self.0.slots.len() as u64);
+    fn last(&self, n: usize) -> Vec<SeenRequest> {
+        let next = self.next.load(Ordering::Relaxed);
+        let n = (n as u64).min(next).min(self.slots.len() as u64);
         // Whoever overtakes this reader takes a place that then holds a later turn.
-        (1..=n).filter_map(|back| seen(&self.0.slots[self.at(next - back)].lock(), Some(next - back))).collect()
+        (1..=n).filter_map(|back| seen(&self.slots[self.at(next - back)].lock(), Some(next - back))).collect()
     }
 
-    /// The request of this name, as long as it is kept.
-    #[must_use]
-    pub fn get(&self, id: RequestId) -> Option<SeenRequest> {
-        self.0.slots.iter().find_map(|slot| {
+    fn get(&self, id: RequestId) -> Option<SeenRequest> {
+        self.slots.iter().find_map(|slot| {
             let slot = slot.lock();
             if slot.kept.as_ref()?.id == id { seen(&slot, None) } else { None }
         })
@@ -154,7 +185,7 @@ impl Requests {
 
 fn seen(slot: &Slot, turn: Option<u64>) -> Option<SeenRequest> {
     let kept = slot.kept.as_ref().filter(|_| turn.is_none_or(|turn| turn == slot.turn))?.clone();
-    let Kept { id, trace, at, took, client, method, status, route, outcome, age, body_bytes, trail } = kept;
+    let Kept { id, trace, at, took, client, method, status, outcome, age, body_bytes, trail } = kept;
     Some(SeenRequest {
         id,
         trace,
@@ -164,7 +195,7 @@ fn seen(slot: &Slot, turn: Option<u64>) -> Option<SeenRequest> {
         method,
         url: slot.url.clone(),
         status,
-        route,
+        route: slot.route.clone(),
         outcome,
         age,
         body_bytes,
@@ -178,21 +209,37 @@ fn push_cut(text: &mut String, more: &str) {
     text.push_str(&more[..more.floor_char_boundary(room)]);
 }
 
-fn cut(text: &mut String) {
-    text.truncate(text.floor_char_boundary(TEXT_MAX));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::finished;
+
+    /// A miss.
+    fn told(id: u64, target: &str) -> Finished<'static> {
+        let request = finished(id, target);
+        let at = request.at + Duration::from_millis(id);
+        Finished { outcome: Outcome { served: Served::Miss, tier: None }, at, ..request }
+    }
+
+    #[test]
+    fn plain_hits_push_nothing_else_out() {
+        let requests = Requests::new(32);
+        requests.push(&told(1, "/miss"));
+        for id in 2..1000 {
+            requests.push(&Finished { at: Timestamp::from_millis(i64::MAX / 2), ..finished(id, "/hit") });
+        }
+        assert_eq!(requests.get(RequestId(1)).unwrap().url, "shop.example/miss");
+        assert_eq!(requests.get(RequestId(999)).unwrap().url, "shop.example/hit");
+        assert_eq!(requests.last(1)[0].url, "shop.example/hit");
+        assert!(requests.get(RequestId(2)).is_none() && requests.last(100).len() <= 1 + 32);
+    }
 
     #[test]
     fn the_last_are_kept_and_found_by_name() {
         let requests = Requests::new(3);
         assert!(requests.last(10).is_empty());
         for id in 1..=5 {
-            requests.push(&finished(id, &format!("/p/{id}")));
+            requests.push(&told(id, &format!("/p/{id}")));
         }
         let last: Vec<_> = requests.last(10).into_iter().map(|request| request.url).collect();
         assert_eq!(last, ["shop.example/p/5", "shop.example/p/4", "shop.example/p/3"]);
@@ -204,7 +251,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut() {
         let requests = Requests::new(1);
-        requests.push(&finished(1, &format!("/{}", "x".repeat(5000))));
+        requests.push(&told(1, &format!("/{}", "x".repeat(5000))));
         assert_eq!(requests.last(1)[0].url.len(), TEXT_MAX);
     }
 

@@ -23,6 +23,7 @@ use crate::{
     catalogue::{self, Definition},
     histogram::{AGE, Distribution, Histogram, LATENCY},
     readings::unit,
+    shard::Sharded,
 };
 
 /// Whose bytes were served: the tiers, and the origin at the end.
@@ -30,7 +31,7 @@ const SOURCES: [&str; 4] = ["memory", "redis", "disk", "origin"];
 /// Routes counted apart; whatever is beyond is counted as [`OTHER`].
 const ROUTES_MAX: usize = 1000;
 /// What belongs to no declared route.
-pub(crate) const OTHER: &str = "other";
+const OTHER: &str = "other";
 
 const fn source(tier: Option<TierName>) -> usize {
     match tier {
@@ -62,22 +63,21 @@ struct Cell {
     body_bytes: AtomicU64,
 }
 
-/// The counters of one route.
+/// One thread's share of a route's counters.
 #[derive(Debug)]
-pub(crate) struct RouteMetrics {
-    pub(crate) name: Arc<str>,
+struct Counters {
     cells: [Cell; Served::ALL.len()],
     saved_micros: AtomicU64,
 }
 
-impl RouteMetrics {
-    fn new(name: Arc<str>) -> Self {
+impl Counters {
+    fn new() -> Self {
         let cell = |_| Cell {
             by_source: Default::default(),
             duration: Histogram::new(LATENCY),
             body_bytes: AtomicU64::new(0),
         };
-        Self { name, cells: Served::ALL.map(cell), saved_micros: AtomicU64::new(0) }
+        Self { cells: Served::ALL.map(cell), saved_micros: AtomicU64::new(0) }
     }
 
     fn count(&self, seen: &Counted) {
@@ -91,19 +91,39 @@ impl RouteMetrics {
         }
     }
 
-    fn snapshot(&self) -> RouteSnapshot {
+    fn snapshot(&self, name: &Arc<str>) -> RouteSnapshot {
         let results = self.cells.each_ref().map(|cell| ResultSnapshot {
             by_source: cell.by_source.each_ref().map(|count| count.load(Relaxed)),
             duration: cell.duration.counts(),
             body_bytes: cell.body_bytes.load(Relaxed),
         });
-        RouteSnapshot {
-            name: self.name.clone(),
-            results,
-            saved: Duration::from_micros(self.saved_micros.load(Relaxed)),
-        }
+        let saved = Duration::from_micros(self.saved_micros.load(Relaxed));
+        RouteSnapshot { name: Arc::clone(name), results, saved }
     }
 }
+
+/// The counters of one route.
+#[derive(Debug)]
+struct RouteMetrics {
+    name: Arc<str>,
+    counters: Sharded<Counters>,
+}
+
+impl RouteMetrics {
+    fn new(name: Arc<str>) -> Self {
+        Self { name, counters: Sharded::new(Counters::new) }
+    }
+
+    fn snapshot(&self) -> RouteSnapshot {
+        let mut all = RouteSnapshot::empty(Arc::clone(&self.name));
+        self.counters.all().for_each(|counters| all.add(&counters.snapshot(&self.name)));
+        all
+    }
+}
+
+/// A route among those that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteIndex(usize);
 
 /// Whether a call of the origin was not made for it.
 const fn saves(served: Served) -> bool {
@@ -148,7 +168,7 @@ impl RouteSnapshot {
     /// A route of which nothing is known.
     #[must_use]
     pub fn empty(name: impl Into<Arc<str>>) -> Self {
-        RouteMetrics::new(name.into()).snapshot()
+        Counters::new().snapshot(&name.into())
     }
 
     /// What a result came to.
@@ -235,51 +255,80 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 #[derive(Debug)]
 pub(crate) struct RouteTable {
     /// Read by every request, replaced when a new route appears.
-    known: ArcSwap<HashMap<Arc<str>, Arc<RouteMetrics>>>,
+    known: ArcSwap<Known>,
     adding: Mutex<()>,
-    ages: [Histogram; SOURCES.len() - 1],
+    ages: Sharded<[Histogram; SOURCES.len() - 1]>,
+}
+
+/// Routes in the order in which they appeared, which is never changed.
+#[derive(Clone, Debug)]
+struct Known {
+    places: HashMap<Arc<str>, RouteIndex>,
+    routes: Vec<Arc<RouteMetrics>>,
 }
 
 impl RouteTable {
     pub(crate) fn new() -> Self {
-        let other = (OTHER.into(), Arc::new(RouteMetrics::new(OTHER.into())));
-        let known = ArcSwap::from_pointee(HashMap::from([other]));
-        Self { known, adding: Mutex::default(), ages: [(); 3].map(|()| Histogram::new(AGE)) }
+        let other: Arc<str> = OTHER.into();
+        let places = HashMap::from([(Arc::clone(&other), RouteIndex::OTHER)]);
+        let known = Known { places, routes: vec![Arc::new(RouteMetrics::new(other))] };
+        let ages = Sharded::new(|| [(); SOURCES.len() - 1].map(|()| Histogram::new(AGE)));
+        Self { known: ArcSwap::from_pointee(known), adding: Mutex::default(), ages }
     }
 
-    pub(crate) fn route(&self, name: &str) -> Arc<RouteMetrics> {
-        if let Some(known) = self.known.load().get(name) {
-            return Arc::clone(known);
+    /// The route of this name; [`RouteIndex::OTHER`] where there are too many.
+    pub(crate) fn route(&self, name: &str) -> RouteIndex {
+        if let Some(known) = self.known.load().places.get(name) {
+            return *known;
         }
         let _one_at_a_time = self.adding.lock();
         let known = self.known.load_full();
-        if let Some(known) = known.get(name) {
-            return Arc::clone(known);
+        if let Some(known) = known.places.get(name) {
+            return *known;
         }
-        if known.len() >= ROUTES_MAX {
-            return known.get(OTHER).map(Arc::clone).expect("it is there from the beginning");
+        if known.routes.len() >= ROUTES_MAX {
+            return RouteIndex::OTHER;
         }
-        let name = Arc::<str>::from(name);
-        let new = Arc::new(RouteMetrics::new(Arc::clone(&name)));
-        let mut more = HashMap::clone(&known);
-        more.insert(name, Arc::clone(&new));
+        let (name, index) = (Arc::<str>::from(name), RouteIndex(known.routes.len()));
+        let mut more = Known::clone(&known);
+        more.routes.push(Arc::new(RouteMetrics::new(Arc::clone(&name))));
+        more.places.insert(name, index);
         self.known.store(Arc::new(more));
-        new
+        index
     }
 
-    pub(crate) fn count(&self, route: &RouteMetrics, seen: &Counted) {
-        route.count(seen);
-        if let (Some(age), Some(histogram)) = (seen.age, self.ages.get(source(seen.tier))) {
+    /// Tells what a route is called, without a copy of the name.
+    pub(crate) fn named<T>(&self, route: RouteIndex, told: impl FnOnce(&str) -> T) -> T {
+        told(&self.known.load().routes[route.0].name)
+    }
+
+    pub(crate) fn count(&self, route: RouteIndex, seen: &Counted) {
+        self.known.load().routes[route.0].counters.mine().count(seen);
+        if let (Some(age), Some(histogram)) = (seen.age, self.ages.mine().get(source(seen.tier))) {
             histogram.observe(age);
         }
     }
 
     /// All of them, by name.
     pub(crate) fn snapshot(&self) -> Vec<RouteSnapshot> {
-        let mut all: Vec<_> = self.known.load().values().map(|route| route.snapshot()).collect();
+        let mut all: Vec<_> = self.known.load().routes.iter().map(|route| route.snapshot()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
+
+    /// How old what each tier served was.
+    fn ages(&self) -> Vec<Distribution> {
+        let mut all: Vec<_> = (1..SOURCES.len()).map(|_| Histogram::new(AGE).counts()).collect();
+        for shard in self.ages.all() {
+            all.iter_mut().zip(shard).for_each(|(all, ages)| all.add(&ages.counts()));
+        }
+        all
+    }
+}
+
+impl RouteIndex {
+    /// What belongs to no declared route.
+    pub(crate) const OTHER: Self = Self(0);
 }
 
 /// The collector of what [`RouteTable`] counts.
@@ -331,9 +380,9 @@ impl Collector for Routes {
             ConstCounter::new(route.saved.as_secs_f64()).encode(saved.encode_family(&labels)?)?;
         }
         let mut ages = begin(&mut encoder, &catalogue::SERVED_AGE, MetricType::Histogram)?;
-        for (tier, ages_of) in SOURCES.iter().zip(&self.0.ages) {
+        for (tier, ages_of) in SOURCES.iter().zip(self.0.ages()) {
             let labels: Labels<'_, 1> = [("tier", tier)];
-            histogram(ages.encode_family(&labels)?, &ages_of.counts())?;
+            histogram(ages.encode_family(&labels)?, &ages_of)?;
         }
         Ok(())
     }

@@ -1,8 +1,12 @@
 //! Who looks at requests, and how closely.
 
-use std::sync::Arc;
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use edge_cache_core::RequestId;
+use edge_cache_core::{Clock, RequestId, SystemClock, Timestamp};
 use http::HeaderName;
 
 use crate::{
@@ -11,6 +15,9 @@ use crate::{
     finished::{Finished, OnFinished},
     requests::Requests,
 };
+
+/// How long the wall clock of a moment ago will do.
+const WALL_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// What an [`Observe`](crate::Observe) does with the requests it sees.
 #[derive(Clone, Debug)]
@@ -49,7 +56,25 @@ impl Watch {
         ((trace >> 64) as u64 as f64) < self.sample * (u64::MAX as f64)
     }
 
-    pub(crate) fn finished(&self, request: &Finished) {
+    /// The wall clock at a moment just past. It is asked once a second and a thread; in between a clock that nobody sets is good enough.
+    pub(crate) fn wall(moment: Instant) -> Timestamp {
+        thread_local! {
+            static ASKED: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+        }
+        ASKED.with(|asked| {
+            let since = |then: Instant| moment.checked_duration_since(then).filter(|since| *since < WALL_AGE_MAX);
+            if let Some((then, at)) = asked.get()
+                && let Some(since) = since(then)
+            {
+                return at + since;
+            }
+            let at = SystemClock.now();
+            asked.set(Some((moment, at)));
+            at
+        })
+    }
+
+    pub(crate) fn finished(&self, request: &Finished<'_>) {
         self.requests.push(request);
         if let Some(access) = &self.access {
             access.write(request);

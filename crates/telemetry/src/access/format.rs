@@ -27,7 +27,7 @@ pub(super) struct Clock {
 const FITS: &str = "a Vec takes what is written to it";
 
 impl AccessFormat {
-    pub(super) fn line(self, out: &mut Vec<u8>, clock: &mut Clock, request: &Finished) {
+    pub(super) fn line(self, out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
         match self {
             Self::Combined => combined(out, clock, request),
             Self::Json => json(out, request),
@@ -53,7 +53,7 @@ impl Clock {
     }
 }
 
-fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished) {
+fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
     match request.client {
         Some(client) => write!(out, "{client}").expect(FITS),
         None => out.push(b'-'),
@@ -87,17 +87,12 @@ fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished) {
     out.push(b' ');
     seconds(out, request.took);
     out.extend_from_slice(b" \"");
-    for (at, line) in status_lines(request).enumerate() {
-        if at > 0 {
-            out.extend_from_slice(b", ");
-        }
-        escaped(out, line.as_bytes());
-    }
+    escaped(out, request.cache_status.as_str().as_bytes());
     out.extend_from_slice(b"\" ");
     out.extend_from_slice(&request.context.id.digits());
 }
 
-fn json(out: &mut Vec<u8>, request: &Finished) {
+fn json(out: &mut Vec<u8>, request: &Finished<'_>) {
     out.extend_from_slice(b"{\"at\":");
     // Seconds since 1970, to the millisecond: what every reader of JSON can order by.
     let millis = u64::try_from(request.at.as_millis()).unwrap_or(0);
@@ -129,16 +124,7 @@ fn json(out: &mut Vec<u8>, request: &Finished) {
         out.extend_from_slice(b",\"age\":");
         number(out, age.as_secs());
     }
-    let mut lines = status_lines(request);
-    if let Some(first) = lines.next() {
-        out.extend_from_slice(b",\"cache_status\":\"");
-        in_json(out, first.as_bytes());
-        for line in lines {
-            out.extend_from_slice(b", ");
-            in_json(out, line.as_bytes());
-        }
-        out.push(b'"');
-    }
+    text(out, "cache_status", request.cache_status.as_str().as_bytes());
     if let Some(Agent { referer, user_agent }) = &request.agent {
         for (name, said) in [("referer", referer), ("user_agent", user_agent)] {
             if let Some(said) = said {
@@ -149,15 +135,11 @@ fn json(out: &mut Vec<u8>, request: &Finished) {
     out.push(b'}');
 }
 
-fn status_lines(request: &Finished) -> impl Iterator<Item = &HeaderValue> {
-    request.cache_status.first.iter().chain(&request.cache_status.more)
-}
-
-fn target(request: &Finished) -> &str {
+fn target<'a>(request: &'a Finished<'_>) -> &'a str {
     request.uri.path_and_query().map_or("*", |target| target.as_str())
 }
 
-fn source(request: &Finished) -> &'static str {
+fn source(request: &Finished<'_>) -> &'static str {
     request.outcome.tier.map_or("origin", TierName::as_str)
 }
 
@@ -229,13 +211,13 @@ mod tests {
     use super::*;
     use crate::testing::finished;
 
-    fn line(format: AccessFormat, request: &Finished) -> String {
+    fn line(format: AccessFormat, request: &Finished<'_>) -> String {
         let mut out = Vec::new();
         format.line(&mut out, &mut Clock::default(), request);
         String::from_utf8(out).unwrap()
     }
 
-    fn asked_by(user_agent: &[u8]) -> Finished {
+    fn asked_by(user_agent: &[u8]) -> Finished<'static> {
         let user_agent = Some(HeaderValue::from_bytes(user_agent).unwrap());
         Finished { agent: Some(Agent { referer: None, user_agent }), ..finished(0xab, "/p?q=1") }
     }

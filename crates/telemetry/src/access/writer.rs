@@ -8,26 +8,34 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(super) enum Writer {
+pub(super) struct Writer {
+    place: Place,
+    /// Memory for the lines that are taken next.
+    pub(super) spare: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Place {
     Stdout,
     File { path: PathBuf, file: File },
 }
 
 impl Writer {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::Stdout);
-        }
-        Ok(Self::File { path: path.to_owned(), file: append_to(path)? })
+        let place = match path.as_os_str() == "-" {
+            true => Place::Stdout,
+            false => Place::File { path: path.to_owned(), file: append_to(path)? },
+        };
+        Ok(Self { place, spare: Vec::new() })
     }
 
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        match self {
-            Self::Stdout => io::stdout().lock().write_all(lines),
-            Self::File { path, file } => {
+        match &mut self.place {
+            Place::Stdout => io::stdout().lock().write_all(lines),
+            Place::File { path, file } => {
                 if !is_still_there(path, file) {
                     *file = append_to(path)?;
                 }

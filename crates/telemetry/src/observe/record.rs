@@ -2,24 +2,20 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use edge_cache_core::{
-    ClientAddress, Clock, Handoff, Outcome, Served, SystemClock, Timestamp, TraceContext, Trail, headers::CACHE_STATUS,
-    route::Matched,
-};
+use edge_cache_core::{ClientAddress, Handoff, Outcome, Served, Timestamp, TraceContext, Trail, route::Matched};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use tokio::time::Instant;
 
 use crate::{
     Watch,
     finished::{Agent, CacheStatus, Finished},
-    routes::{Counted, OTHER, RouteMetrics},
+    routes::{Counted, RouteIndex},
 };
 
 /// A request that is being answered.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) watch: Arc<Watch>,
-    _counted: InFlight,
+    watch: InFlight,
     context: TraceContext,
     began: Instant,
     at: Timestamp,
@@ -31,16 +27,9 @@ pub(super) struct Asked {
     agent: Option<Agent>,
 }
 
-/// One of the requests in flight.
+/// One of the requests in flight, and whoever looks at it.
 #[derive(Debug)]
 struct InFlight(Arc<Watch>);
-
-impl InFlight {
-    fn new(watch: &Arc<Watch>) -> Self {
-        watch.metrics.begins();
-        Self(Arc::clone(watch))
-    }
-}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -55,18 +44,18 @@ impl Asked {
             .access
             .is_some()
             .then(|| Agent { referer: header(header::REFERER), user_agent: header(header::USER_AGENT) });
+        watch.metrics.begins();
         Self {
-            _counted: InFlight::new(&watch),
             context,
             began: context.began.into(),
-            at: SystemClock.now(),
+            at: Watch::wall(context.began),
             client: req.extensions().get::<ClientAddress>().map(|client| client.0),
             method: req.method().clone(),
             uri: req.uri().clone(),
             host: header(header::HOST),
             version: req.version(),
             agent,
-            watch,
+            watch: InFlight(watch),
         }
     }
 
@@ -74,8 +63,8 @@ impl Asked {
     pub(super) fn answered<B>(self, response: &mut Response<B>) -> Record {
         let extensions = response.extensions();
         let route = match extensions.get::<Matched>() {
-            Some(matched) => self.watch.metrics.route(&matched.0.name),
-            None => self.watch.metrics.route(OTHER),
+            Some(matched) => self.watch.0.metrics.route(&matched.0.name),
+            None => RouteIndex::OTHER,
         };
         let said = extensions.get::<Outcome>().copied();
         // A server error is an error whoever made it, unless a tier served it as an answer of its own.
@@ -90,10 +79,9 @@ impl Asked {
         let trail = extensions.get::<Trail>().cloned();
         let age = outcome.tier.and_then(|_| response.headers().get(header::AGE));
         let age = age.and_then(|age| age.to_str().ok()?.parse().ok()).map(Duration::from_secs);
-        let mut lines = response.headers().get_all(CACHE_STATUS).iter().cloned();
-        let cache_status = CacheStatus { first: lines.next(), more: lines.collect() };
+        let cache_status = CacheStatus::of(response.headers());
         let status = response.status();
-        if let Some(name) = &self.watch.id_header {
+        if let Some(name) = &self.watch.0.id_header {
             let digits = self.context.id.digits();
             let value = HeaderValue::from_bytes(&digits).expect("hexadecimal digits make a header value");
             response.headers_mut().insert(name.clone(), value);
@@ -103,10 +91,9 @@ impl Asked {
 
     /// There is no answer.
     pub(super) fn failed(self) {
-        let route = self.watch.metrics.route(OTHER);
         let record = Record {
             asked: self,
-            route,
+            route: RouteIndex::OTHER,
             outcome: ERROR,
             cost: Duration::ZERO,
             trail: None,
@@ -125,7 +112,7 @@ const ERROR: Outcome = Outcome { served: Served::Error, tier: None };
 #[derive(Debug)]
 pub(super) struct Record {
     asked: Asked,
-    route: Arc<RouteMetrics>,
+    route: RouteIndex,
     pub(super) outcome: Outcome,
     cost: Duration,
     trail: Option<Trail>,
@@ -148,28 +135,31 @@ impl Record {
     /// The last byte is out, or the client gone.
     pub(super) fn done(self) {
         let Self { asked, route, outcome, cost, trail, age, cache_status, status, body_bytes } = self;
-        let Asked { watch, _counted, context, began, at, client, method, uri, host, version, agent } = asked;
+        let Asked { watch, context, began, at, client, method, uri, host, version, agent } = asked;
+        let watch_of = &watch.0;
         let took = began.elapsed();
         let counted = Counted { served: outcome.served, tier: outcome.tier, took, body_bytes, age, cost };
-        watch.metrics.count(&route, &counted);
-        let finished = Finished {
-            context,
-            at,
-            took,
-            client,
-            method,
-            uri,
-            host,
-            version,
-            status,
-            route: Arc::clone(&route.name),
-            outcome,
-            age,
-            body_bytes,
-            cache_status,
-            trail,
-            agent,
-        };
-        watch.finished(&finished);
+        watch_of.metrics.count(route, &counted);
+        watch_of.metrics.named(route, |route| {
+            let finished = Finished {
+                context,
+                at,
+                took,
+                client,
+                method,
+                uri,
+                host,
+                version,
+                status,
+                route,
+                outcome,
+                age,
+                body_bytes,
+                cache_status,
+                trail,
+                agent,
+            };
+            watch_of.finished(&finished);
+        });
     }
 }
