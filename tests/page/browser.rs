@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// A browser with the performance page of one node open in it.
 struct Page {
     client: Client,
-    driver: WebDriver,
+    _driver: WebDriver,
 }
 
 impl Page {
@@ -36,7 +36,7 @@ impl Page {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let client = builder.capabilities(capabilities).connect(driver.url()).await;
         let client = client.unwrap_or_else(|error| panic!("no session: {error}: {}", driver.log()));
-        let page = Self { client, driver };
+        let page = Self { client, _driver: driver };
         // As much of the window as was asked for, whatever frames the browser draws.
         page.client.set_window_size(width, height).await.unwrap();
         page.client.goto(&format!("http://{}/", proxy.admin_address())).await.unwrap();

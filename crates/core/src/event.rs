@@ -32,11 +32,34 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// How a purge came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgedBy {
+    /// Somebody asked for it.
+    Api,
+    /// The database's outbox named it.
+    Outbox,
+    /// The answer to a write named it.
+    Write,
+}
+
+impl PurgedBy {
+    /// In a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Outbox => "outbox",
+            Self::Write => "write",
+        }
+    }
+}
+
 /// What is told of a purge that was made on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeNote {
-    /// How it came: `api`, `outbox`, `write`.
-    pub by: &'static str,
+    /// How it came.
+    pub by: PurgedBy,
     /// How far it goes.
     pub kind: PurgeKind,
     /// Tags that it named.

@@ -37,15 +37,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub use self::{
     clock::{Clock, SharedClock, SystemClock, Timestamp, monotonic_millis},
     entry::{Entry, Handoff},
-    event::{Events, NoEvents, PurgeNote, SharedEvents},
+    event::{Events, NoEvents, PurgeNote, PurgedBy, SharedEvents},
     freshness::{Freshness, Judgement},
     head::{Head, HeadError, Kind, PackedHeaders},
     key::{CacheKey, KeyParts},
     mode::Mode,
-    outcome::{Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
+    outcome::{AskedBehind, Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},
     trace::{RequestId, Step, TRACEPARENT, TraceContext, Trail},
-    work::{ClientAddress, Deadline, Level, Pressure, Priority},
+    work::{ClientAddress, Deadline, Level, OwnRequest, Pressure, Priority},
 };

@@ -7,6 +7,10 @@ use crate::TierName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnected;
 
+/// Marks a stored answer that spared no call further in (response extension): one was made behind it, or failed before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedBehind;
+
 /// How a request was answered. Set in the response's extensions by the tier that decided; the outermost tier's word is last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -122,13 +122,13 @@ fn put_hex(into: &mut [u8], mut number: u128) {
 const STEPS_MAX: usize = 64;
 
 /// What was decided for a request, when, and why (extension of the request, and of its answer). Clones share it. A plain hit has none: its
-/// `Cache-Status` says all there is.
+/// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted.
 #[derive(Clone, Debug)]
-pub struct Trail(Arc<Shared>);
+pub struct Trail(Option<Arc<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    id: Option<RequestId>,
+    id: RequestId,
     began: Instant,
     steps: Mutex<Vec<Step>>,
 }
@@ -145,38 +145,38 @@ pub struct Step {
 }
 
 impl Trail {
-    /// The trail of the request with these extensions, begun here if nobody has yet. The second value tells whether it was.
-    #[expect(clippy::disallowed_methods, reason = "for people to read: no decision depends on it")]
+    /// The trail of the request with these extensions, begun here if nobody has yet; the second value tells whether it was. Without a
+    /// [`TraceContext`] nobody looks at the request, and its trail leads nowhere.
     pub fn of(extensions: &mut Extensions) -> (Self, bool) {
         if let Some(trail) = extensions.get::<Self>() {
             return (trail.clone(), false);
         }
-        let context = extensions.get::<TraceContext>();
-        let (id, began) =
-            (context.map(|context| context.id), context.map_or_else(Instant::now, |context| context.began));
-        let trail = Self(Arc::new(Shared { id, began, steps: Mutex::default() }));
+        let Some(context) = extensions.get::<TraceContext>() else { return (Self(None), false) };
+        let trail = Self(Some(Arc::new(Shared { id: context.id, began: context.began, steps: Mutex::default() })));
         extensions.insert(trail.clone());
         (trail, true)
     }
 
-    /// The request it is of, where that has a name.
+    /// The request it is of.
     #[must_use]
     pub fn id(&self) -> Option<RequestId> {
-        self.0.id
+        self.0.as_ref().map(|shared| shared.id)
     }
 
     /// Notes a decision of this moment. After 64 of them no more are kept.
     pub fn note(&self, who: &'static str, what: impl Into<Cow<'static, str>>) {
-        let mut steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(shared) = &self.0 else { return };
+        let mut steps = shared.steps.lock().unwrap_or_else(PoisonError::into_inner);
         if steps.len() < STEPS_MAX {
-            steps.push(Step { at: self.0.began.elapsed(), who, what: what.into() });
+            steps.push(Step { at: shared.began.elapsed(), who, what: what.into() });
         }
     }
 
     /// What was noted so far.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        self.0.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let steps = self.0.as_ref().map(|shared| shared.steps.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        steps.unwrap_or_default()
     }
 }
 
@@ -242,6 +242,10 @@ mod tests {
     #[test]
     fn a_trail_is_one_for_all_who_hold_the_request_and_bounded() {
         let mut extensions = Extensions::new();
+        let (nowhere, begun) = Trail::of(&mut extensions);
+        nowhere.note("memory", "looked");
+        assert!(!begun && nowhere.steps().is_empty());
+        extensions.insert(context(&[]));
         let (trail, begun) = Trail::of(&mut extensions);
         assert!(begun);
         let (same, begun) = Trail::of(&mut extensions);

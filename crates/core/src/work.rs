@@ -47,6 +47,11 @@ pub struct Deadline(pub Instant);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub std::net::IpAddr);
 
+/// Marks what this process asks of itself (request extension), as its monitor and whoever keeps it warm: it is no client's, and is not counted
+/// among theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnRequest;
+
 /// How hard the origin is pressed: what the cache leaves undone grows with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

@@ -47,7 +47,7 @@ pub use handle::{Database, OpenError};
 pub use replica::Purges;
 pub use rfc3339::Rfc3339;
 pub use row::Row;
-pub use state::{EndpointState, PoolState};
+pub use state::{EndpointState, PoolState, Role};
 pub(crate) use target::{PostgresTarget, Target, add_options, redacted};
 pub use transaction::Transaction;
 pub use value::Value;

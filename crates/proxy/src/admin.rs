@@ -104,6 +104,9 @@ fn absolute(url: &str) -> Result<(String, String, Uri), String> {
     let wrong = || format!("`{url}`: expected an absolute URL as clients name it, http://HOST[:PORT]/PATH");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     match (uri.scheme_str(), uri.authority()) {
+        (Some(_), Some(authority)) if authority.as_str().contains('@') => {
+            Err("expected an absolute URL without a user and a password".to_owned())
+        }
         (Some(scheme), Some(authority)) => Ok((scheme.to_owned(), authority.to_string(), uri)),
         _ => Err(wrong()),
     }

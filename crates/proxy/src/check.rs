@@ -71,6 +71,13 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
             "origin.more_urls without origin.health_path: an origin that answers, only wrongly, goes on being asked",
         );
     }
+    let told = !(settings.alerts.slack.is_empty() && settings.alerts.webhook.is_empty());
+    if told && (settings.monitor.check.is_empty() || !settings.monitor.enabled) {
+        concerns.push("alerts without a [[monitor.check]]: an origin that is down behind a warm cache is not seen until somebody misses");
+    }
+    if told && !settings.telemetry.enabled {
+        concerns.push("alerts without telemetry.enabled: rules about requests have nothing to go by");
+    }
     concerns
 }
 

@@ -1,4 +1,8 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use edge_cache::{
@@ -43,6 +47,8 @@ fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
     let mut settings = Settings::default();
     settings.log.filter = "warn".to_owned();
     settings.origin.kind = OriginKind::Pitchey;
+    // Whoever tries it may ask past the cache, as `monitor` does.
+    settings.cache.trusted = vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
     settings.listen.address.clone_from(&args.listen);
     settings.listen.admin.clone_from(&args.admin);
     settings.redis.url = args.redis.clone().unwrap_or_default();

@@ -135,19 +135,22 @@ pub(crate) fn watch(metrics: &Metrics, database: &Database) {
     metrics.read_at_scrape(Reading::seconds(&catalogue::DATABASE_WAIT, move || waits.state().wait_time));
     metrics.read_at_scrape(Reading::counter(&catalogue::DATABASE_QUERIES, move || queries.queries_total()));
     for (at, endpoint) in database.endpoints().into_iter().enumerate() {
-        watch_endpoint(metrics, database, at, &endpoint.name);
+        watch_endpoint(metrics, database, at, &endpoint);
     }
 }
 
 /// Shows one way to the database, the `at`-th.
-fn watch_endpoint(metrics: &Metrics, database: &Database, at: usize, name: &str) {
+fn watch_endpoint(metrics: &Metrics, database: &Database, at: usize, EndpointState { name, role, .. }: &EndpointState) {
     let gauge = |metric, read: fn(&EndpointState) -> f64| {
         let database = database.clone();
         let gauge = Reading::gauge(metric, move || database.endpoints().get(at).map_or(f64::NAN, read));
-        metrics.read_at_scrape(gauge.labelled(name.to_owned()));
+        gauge.labelled(name.to_owned())
     };
-    gauge(&catalogue::DATABASE_BREAKER, |endpoint| endpoint.breaker.as_gauge());
-    gauge(&catalogue::DATABASE_ENDPOINT_CONNECTIONS, |endpoint| f64::from(endpoint.pool.connections));
+    let breaker = gauge(&catalogue::DATABASE_BREAKER, |endpoint| endpoint.breaker.as_gauge());
+    metrics.read_at_scrape(breaker.labelled(role.as_str()));
+    metrics.read_at_scrape(gauge(&catalogue::DATABASE_ENDPOINT_CONNECTIONS, |endpoint| {
+        f64::from(endpoint.pool.connections)
+    }));
     let opened = database.clone();
     let opened = Reading::counter(&catalogue::DATABASE_BREAKER_OPENED, move || {
         opened.endpoints().get(at).map_or(0, |endpoint| endpoint.breaker_opened)

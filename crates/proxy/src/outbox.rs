@@ -8,9 +8,9 @@ use anyhow::Context;
 use edge_cache::{
     Audit, EdgeCache, EdgeCacheBuilder, Purge, PurgeKind, Settings, Target,
     core::BoxError,
+    core::PurgedBy,
     settings::OriginKind,
     telemetry::{Metrics, Reading, catalogue},
-    tier::OF_OUTBOX,
 };
 use edge_cache_origin::{
     database::Database,
@@ -107,7 +107,8 @@ fn audit(entries: &[&Entry], tags: &[&str], kind: PurgeKind) -> Audit {
         what.push_str(&format!(" and {} more", tags.len() - NAMED_MAX));
     }
     Audit {
-        actor: format!("{OF_OUTBOX}{}", several(entries.iter().map(|entry| entry.actor.as_str()).collect())),
+        by: PurgedBy::Outbox,
+        actor: format!("sql: {}", several(entries.iter().map(|entry| entry.actor.as_str()).collect())),
         reason: several(entries.iter().map(|entry| entry.reason.as_str()).collect()),
         what,
         kind,

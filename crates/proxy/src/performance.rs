@@ -18,7 +18,11 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub(crate) use self::{feed::Feed, state::Sources, totals::Totals};
+pub(crate) use self::{
+    feed::Feed,
+    state::Sources,
+    totals::{Totals, Way},
+};
 use self::{history::History, row::Row};
 
 /// Between two rows of the feed.
@@ -58,19 +62,19 @@ impl Performance {
 
     fn step(&self, before: &Totals, now: &Totals) {
         let row = Row::between(before, now);
-        self.0.history.lock().push(row, now);
+        self.0.history.lock().push(row, before, now);
         if self.0.now.receiver_count() > 0 {
-            let text = self.now(&row);
+            let text = self.now(&row, now);
             self.0.now.send_replace(text.into());
         }
     }
 
     /// The message of one second.
-    fn now(&self, row: &Row) -> String {
+    fn now(&self, row: &Row, now: &Totals) -> String {
         let mut text = String::from("{\"sample\":");
         row.write(&mut text);
         text.push_str(",\"state\":");
-        text.push_str(&self.0.sources.state().to_string());
+        text.push_str(&self.0.sources.state(now).to_string());
         text.push('}');
         text
     }

@@ -7,7 +7,7 @@ use edge_cache::{
     warmer::Replay,
 };
 use edge_cache_origin::{database::Database, outbox::Consumer};
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tower::Layer;
 
@@ -103,6 +103,18 @@ pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<()> {
     init_logs(&log.filter, format).map_err(|error| UsageError(format!("log.filter = {}: {error}", log.filter)).into())
 }
 
+/// What operators call this node.
+fn node_name(name: &str, address: SocketAddr) -> String {
+    if !name.is_empty() {
+        return name.to_owned();
+    }
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", if host.trim().is_empty() { "node" } else { host.trim() }, address.port())
+}
+
 /// A server that listens, and all it needs to run.
 pub(crate) struct Running {
     settings: Settings,
@@ -112,6 +124,7 @@ pub(crate) struct Running {
     listener: tokio::net::TcpListener,
     places: Places,
     watching: BoxFuture<'static, ()>,
+    monitor: BoxFuture<'static, ()>,
     outbox: Option<Consumer>,
     /// What is asked for beside what is hot.
     plan: Vec<Replay>,
@@ -130,7 +143,8 @@ impl Running {
         outbox: Option<Consumer>,
     ) -> anyhow::Result<Self> {
         let Behind { origin, database, upstream } = behind;
-        let plan = warming::plan(settings)?;
+        let mut settings = settings.clone();
+        let plan = warming::plan(&settings)?;
         listener::raise_descriptor_limit();
         if let Some(database) = &database {
             origin::watch(cache.metrics(), database);
@@ -145,6 +159,10 @@ impl Running {
         let places = Places::new(settings.limits.connections_max);
         places.watch(cache.metrics());
         process::watch(cache.metrics());
+        if settings.monitor.authority == settings.listen.address {
+            // Of a port that the system chose.
+            settings.monitor.authority = address.to_string();
+        }
         let service = cache.layer().layer(origin);
         let operators = match settings.listen.admin.as_str() {
             "" => None,
@@ -160,14 +178,15 @@ impl Running {
             monitoring: None,
             alerting: None,
         };
-        let node = address.to_string();
-        let page = operators.as_ref().map(|(_, admin)| format!("http://{admin}/admin/performance"));
-        let (performance, work) = watching::watch(settings, sources, service.clone(), (&node, page))?;
+        let node = node_name(&settings.listen.name, address);
+        let admin_url = settings.listen.admin_url.trim_end_matches('/');
+        let page = (!admin_url.is_empty()).then(|| format!("{admin_url}/admin/performance"));
+        let watched = watching::watch(&settings, sources, service.clone(), (&node, page))?;
         let admin = operators.map(|operators| {
-            let feed = Feed::new(performance, &node);
+            let feed = Feed::new(watched.performance, &node);
             admin::Admin::new(operators, cache.clone(), database, upstream, (readiness, feed))
         });
-        for concern in concerns(settings) {
+        for concern in concerns(&settings) {
             tracing::warn!("{concern}");
         }
         if let Err(error) = cache.sync().await {
@@ -175,26 +194,28 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        let watching = work.boxed();
-        let settings = settings.clone();
-        Ok(Self { settings, cache, service, outbox, listener, places, watching, address, admin, plan })
+        let (watching, monitor) = (watched.measure, watched.ask);
+        Ok(Self { settings, cache, service, outbox, listener, places, watching, monitor, address, admin, plan })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, service, outbox, listener, places, watching, address, admin, plan } = self;
+        let Self { settings, cache, service, outbox, listener, places, watching, monitor, address, admin, plan } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
         let watching = AbortOnDropHandle::new(tokio::spawn(watching));
+        let monitor = tokio::spawn(monitor);
         let progress = outbox.as_ref().map(Consumer::progress);
         let warmer = warming::start(&cache, service.clone(), plan, progress);
         let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
         let stopping = || {
+            // What it would ask for now, nobody would be there for.
+            monitor.abort();
             if let Some(readiness) = &readiness {
                 readiness.draining();
             }

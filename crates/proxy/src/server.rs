@@ -22,13 +22,14 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt;
 
 use self::{
     first_bytes::FirstBytes,
-    front::{Front, House, Visit},
+    front::{Front, House, Refused, Visit},
     interim::{Interim, WithInterim},
 };
 use crate::{body::ClientBody, origin::Origin, shutdown::Signals};
@@ -74,24 +75,28 @@ pub(crate) async fn run(
         uri_bytes_max: settings.limits.uri_bytes_max,
         request_timeout: settings.limits.request_timeout,
         name: settings.origin.name.clone(),
+        refused: Refused::watched(cache.metrics()),
     });
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     loop {
         let (stream, place) = tokio::select! {
             accepted = accept(&listener, &places.free) => accepted,
             () = signals.next() => break,
         };
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
         let client = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let trusted = client.is_some_and(|client| trusted.contains(&client));
         let interim = Arc::<Interim>::default();
         let visit = Visit { house: Arc::clone(&house), client, trusted, interim: Arc::clone(&interim) };
-        let front = Front::new(service.clone(), Arc::new(visit));
+        let front = Front::new(service.clone().for_connection(), Arc::new(visit));
         let stream = WithInterim::new(FirstBytes::within(settings.limits.head_timeout, stream), interim);
         let front = front.map_request(|request: Request<Incoming>| request.map(ClientBody::from));
         let connection =
             http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(front)).into_owned();
         // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.
-        tokio::spawn(graceful.watch(connection).map(move |ended| {
+        connections.spawn(graceful.watch(connection).map(move |ended| {
             if let Err(error) = ended {
                 tracing::debug!(error = &*error, "connection ended");
             }
@@ -100,13 +105,16 @@ pub(crate) async fn run(
     }
     stopping();
     drop(listener);
-    tokio::select! {
+    let all_ended = tokio::select! {
         all_ended = drain(graceful, cache, settings.listen.drain_timeout) => all_ended,
         () = signals.next() => {
             tracing::warn!("stopped at once by a second signal");
             false
         }
-    }
+    };
+    // What is cut off is written down as what it was.
+    connections.shutdown().await;
+    all_ended
 }
 
 /// The next connection, once there is a place for it. Running out of descriptors passes: it waits instead of spinning.

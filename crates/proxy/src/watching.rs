@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use edge_cache::{Settings, core::BoxError};
-use futures_util::future::OptionFuture;
+use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
 use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
@@ -19,8 +19,17 @@ use crate::{
     performance::{Performance, Sources},
 };
 
-/// Watches `service`, which is what clients ask, and what `sources` tell. `page` is where the performance page is. What comes back is the figures,
-/// and the work itself, which ends when it is dropped.
+/// What watching takes.
+pub(crate) struct Watched {
+    /// What was measured.
+    pub(crate) performance: Performance,
+    /// Measures, and holds the rules against it, until it is dropped.
+    pub(crate) measure: BoxFuture<'static, ()>,
+    /// Asks what the monitor asks, until it is dropped: before the process drains.
+    pub(crate) ask: BoxFuture<'static, ()>,
+}
+
+/// Watches `service`, which is what clients ask, and what `sources` tell. `page` is where the performance page is.
 ///
 /// # Errors
 /// A setting that breaks its rule.
@@ -29,7 +38,7 @@ pub(crate) fn watch<S, RB>(
     sources: Sources,
     service: S,
     (node, page): (&str, Option<String>),
-) -> anyhow::Result<(Performance, impl Future<Output = ()> + Send + use<S, RB>)>
+) -> anyhow::Result<Watched>
 where
     S: Service<Request<ClientBody>, Response = Response<RB>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -42,8 +51,11 @@ where
     let (alerting, tell) = alerts.map_err(|error| UsageError(error.to_string()))?.unzip();
     let performance = Performance::new(Sources { alerting, monitoring, ..sources });
     let measured = performance.clone();
-    let work = async move {
-        tokio::join!(measured.run(), OptionFuture::from(ask), OptionFuture::from(tell));
+    let measure = async move {
+        tokio::join!(measured.run(), OptionFuture::from(tell));
     };
-    Ok((performance, work))
+    let ask = async move {
+        OptionFuture::from(ask).await;
+    };
+    Ok(Watched { performance, measure: measure.boxed(), ask: ask.boxed() })
 }

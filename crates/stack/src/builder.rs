@@ -347,7 +347,7 @@ impl Backplane for Carrier {
     }
 
     fn audit(&self, entry: &Audit, receipt: &Receipt) {
-        let Audit { actor, reason, what, kind } = entry.clone();
+        let Audit { actor, reason, what, kind, .. } = entry.clone();
         let seq = receipt.seq.map_or_else(String::new, |seq| seq.to_string());
         let kind = kind.as_str().to_owned();
         self.redis.audit(vec![("actor", actor), ("reason", reason), ("what", what), ("kind", kind), ("seq", seq)]);

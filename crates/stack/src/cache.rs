@@ -8,6 +8,7 @@ use edge_cache_core::{
 use edge_cache_disk::DiskStore;
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_origin::Permits;
+use edge_cache_policy::request;
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Watch, catalogue};
 use edge_cache_tier::{
@@ -165,7 +166,7 @@ impl EdgeCache {
     }
 
     /// Keeps for the next start what is hot: the hottest of memory in the snapshot, where there is to be one, what is hot here in Redis,
-    /// what waits for the disk on it, and the last lines of the access log.
+    /// what waits for the disk on it, and the last lines of the access log and the last spans.
     /// Call it when nothing is served any more, and before [`leave`](Self::leave); `all_ended` tells whether every request, and every
     /// [fill](Self::drain), has. Bound it by a deadline of your own.
     pub async fn keep(&self, all_ended: bool) {
@@ -181,8 +182,12 @@ impl EdgeCache {
             }
         };
         let lines = async {
-            if let Some(log) = self.watch().and_then(|watch| watch.access.as_ref()) {
+            let Some(watch) = self.watch() else { return };
+            if let Some(log) = &watch.access {
                 log.flush().await;
+            }
+            if let Some(spans) = &watch.spans {
+                spans.flush().await;
             }
         };
         tokio::join!(memory, disk, lines);
@@ -275,6 +280,15 @@ impl EdgeCache {
             reports.push(tier.explain(&located, headers).await);
         }
         Ok((located, reports))
+    }
+
+    /// Why a GET with `headers` goes past the cache, though its URL has a key.
+    #[must_use]
+    pub fn bypass(&self, located: &Located, headers: &HeaderMap) -> Option<Bypass> {
+        if located.route.uncacheable {
+            return Some(Bypass::Route);
+        }
+        request::identity(&mut headers.clone(), &located.route.identity, located.mode).err()
     }
 
     /// What is seen of the origin's permits and done about them; `None` where none were given to the cache.

@@ -87,6 +87,9 @@ impl AccessLog {
 
     /// Writes what waits now.
     pub async fn flush(&self) {
+        if self.0.waiting.all().all(|waiting| waiting.lock().lines.is_empty()) {
+            return;
+        }
         let shared = Arc::clone(&self.0);
         // The file may be on a disk that stands still.
         let written = tokio::task::spawn_blocking(move || {
@@ -98,7 +101,11 @@ impl AccessLog {
                 if let Err(error) = writer.write(&lines) {
                     let lost = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
                     shared.dropped.fetch_add(lost, Ordering::Relaxed);
-                    tracing::warn!(%error, lost, "the access log cannot be written");
+                    if !std::mem::replace(&mut writer.fails, true) {
+                        tracing::warn!(%error, "the access log cannot be written: lines are lost until it can");
+                    }
+                } else if std::mem::take(&mut writer.fails) {
+                    tracing::info!("the access log is written again");
                 }
                 // Its memory serves the next one.
                 lines.clear();

@@ -135,10 +135,12 @@ catalogue! {
     REQUESTS: Counter "requests" None ["route", "result", "tier"] "Requests answered, by route, by what was done (hit, stale, coalesced, miss, bypass, error) and by the tier whose bytes were served (origin where none)";
     REQUEST_DURATION: Histogram "request_duration" Seconds ["route", "result"] "From the request's head read to the last byte of its answer handed to the connection, errors included";
     RESPONSE_BODY: Counter "response_body" Bytes ["route", "result"] "Bytes of bodies sent";
+    REQUESTS_ABANDONED: Counter "requests_abandoned" None [] "Requests whose clients did not wait for the head of an answer; they are not among the requests answered";
+    REQUESTS_REFUSED: Counter "requests_refused" None ["status"] "Requests that the server refused before anything looked at them: too long a target, not one host, going in circles";
     REQUESTS_IN_FLIGHT: Gauge "requests_in_flight" None [] "Requests being answered";
     SERVED_AGE: Histogram "served_age" Seconds ["tier"] "How old stored answers were when they were served, by the tier that had them";
-    ORIGIN_CALLS_SAVED: Counter "origin_calls_saved" None ["route"] "Calls of the origin that were not made: answers from a tier, and waiters of a fill";
-    ORIGIN_SAVED: Counter "origin_saved" Seconds ["route"] "Time that the origin would have taken for those calls, by what each answer took it when it was filled";
+    ORIGIN_CALLS_SAVED: Counter "origin_calls_saved" None ["route"] "Calls of the origin that were not made: answers from a tier behind which nothing was asked for, and waiters of a fill";
+    ORIGIN_SAVED: Counter "origin_saved" Seconds ["route"] "Time that the origin would have taken for those calls, by what each answer took it when it was filled, in whole milliseconds";
     CLIENT_CONNECTIONS: Gauge "client_connections" None [] "Open connections of clients";
     // What tiers asked for.
     FILLS: Counter "fills" None ["tier", "stored"] "Fills ended, by tier and by whether the answer was kept";
@@ -195,7 +197,7 @@ catalogue! {
     DATABASE_CLOSED_BROKEN: Counter "database_closed_broken" None [] "Connections closed because they broke or were left in a statement";
     DATABASE_CLOSED_AGED: Counter "database_closed_aged" None [] "Connections closed for age or idleness";
     DATABASE_QUERIES: Counter "database_queries" None [] "Statements sent to the database";
-    DATABASE_BREAKER: Gauge "database_breaker" None ["endpoint"] "Breaker of each way to the database: 0 closed, 1 half-open, 2 open";
+    DATABASE_BREAKER: Gauge "database_breaker" None ["endpoint", "role"] "Breaker of each way to the database (role: primary, fallback, replica): 0 closed, 1 half-open, 2 open";
     DATABASE_ENDPOINT_CONNECTIONS: Gauge "database_endpoint_connections" None ["endpoint"] "Open connections of each way to the database";
     DATABASE_BREAKER_OPENED: Counter "database_breaker_opened" None ["endpoint"] "Times that a way to the database was found not to be fit for use";
     UPSTREAM_IN_FLIGHT: Gauge "upstream_in_flight" None ["origin"] "Requests under way to the origin, to the last byte";
@@ -221,7 +223,7 @@ catalogue! {
     ALERTS_FIRING: Gauge "alerts_firing" None ["severity"] "Alerts that fire now";
     ALERT_MESSAGES: Counter "alert_messages" None ["result"] "Messages of alerts: sent, failed, or suppressed because there were too many";
     ACCESS_LOG_DROPPED: Counter "access_log_dropped" None [] "Lines of the access log that were lost because it was written too slowly";
-    SPANS_DROPPED: Counter "spans_dropped" None [] "Spans that were lost because the collector took them too slowly";
+    SPANS_DROPPED: Counter "spans_dropped" None [] "Spans that were lost because the collector took them too slowly, or not at all";
     BUILD: Info "build" None ["version"] "The running build";
     }
     of_process {

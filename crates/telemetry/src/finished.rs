@@ -2,16 +2,16 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail, headers::CACHE_STATUS};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::text::Text;
-
-/// An answered request.
-#[derive(Debug)]
+/// An answered request, or one whose client did not wait for its answer (status 499).
+#[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {
     /// Its name, and its place in a trace.
-    pub context: TraceContext,
+    pub context: &'a TraceContext,
+    /// Whether its span is wanted.
+    pub is_kept: bool,
     /// When it came.
     pub at: Timestamp,
     /// From its head read to the last byte of its answer handed to the connection.
@@ -19,11 +19,11 @@ pub struct Finished<'a> {
     /// The client's address, where the server told it.
     pub client: Option<IpAddr>,
     /// Its method.
-    pub method: Method,
+    pub method: &'a Method,
     /// Its target.
-    pub uri: Uri,
+    pub uri: &'a Uri,
     /// Its `Host`, where the target does not name it.
-    pub host: Option<HeaderValue>,
+    pub host: Option<&'a HeaderValue>,
     /// The protocol it came by.
     pub version: Version,
     /// The status of its answer.
@@ -36,16 +36,16 @@ pub struct Finished<'a> {
     pub age: Option<Duration>,
     /// Bytes of the body sent.
     pub body_bytes: u64,
-    /// The members of the answer's `Cache-Status`.
-    pub cache_status: CacheStatus,
+    /// The answer's `Cache-Status` (RFC 9211), its lines joined.
+    pub cache_status: &'a str,
     /// What was decided on the way; `None` for a plain hit.
-    pub trail: Option<Trail>,
+    pub trail: Option<&'a Trail>,
     /// `Referer` and `User-Agent`, where somebody wants them.
-    pub agent: Option<Agent>,
+    pub agent: Option<&'a Agent>,
 }
 
 /// What a client says of itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Agent {
     /// `Referer`.
     pub referer: Option<HeaderValue>,
@@ -53,31 +53,15 @@ pub struct Agent {
     pub user_agent: Option<HeaderValue>,
 }
 
-/// An answer's `Cache-Status` (RFC 9211), its lines joined.
-#[derive(Debug, Default)]
-pub struct CacheStatus(Text);
-
-impl CacheStatus {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut all = Text::default();
-        for (at, line) in headers.get_all(CACHE_STATUS).iter().enumerate() {
-            let line = line.to_str().unwrap_or("?");
-            if at == 0 { all = Text::new(line) } else { all.append(line) }
-        }
-        Self(all)
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
 /// A listener to every answered request. It must be cheap and must not block.
 pub trait OnFinished: fmt::Debug + Send + Sync + 'static {
     /// A request was answered.
     fn finished(&self, request: &Finished<'_>);
+
+    /// Sends on what waits; the process is about to end.
+    fn flush(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The protocol's name in logs.

@@ -10,8 +10,8 @@ pub(crate) type Bounds = &'static [u64];
 
 /// A memory hit is far below the first; the last is beyond every timeout that a client is likely to wait for.
 pub(crate) const LATENCY: Bounds = &[
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_000_000,
-    3_000_000, 5_000_000, 10_000_000,
+    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_000_000, 3_000_000, 5_000_000, 10_000_000,
 ];
 
 const SECOND: u64 = 1_000_000;
@@ -30,7 +30,7 @@ pub(crate) const AGE: Bounds = &[
 ];
 
 /// The most bounds that any distribution has.
-const BOUNDS_MAX: usize = 17;
+const BOUNDS_MAX: usize = 20;
 
 /// A distribution of times.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ mod tests {
             histogram.observe(Duration::from_nanos(nanos));
         }
         let counts = histogram.counts();
-        assert_eq!((counts.counts[0], counts.counts[1], counts.counts[17]), (2, 2, 1));
+        assert_eq!((counts.counts[0], counts.counts[3], counts.counts[4], counts.counts[20]), (1, 1, 2, 1));
         assert_eq!(counts.count(), 5);
         assert!((counts.sum() - 11.000_45).abs() < 1e-9);
     }

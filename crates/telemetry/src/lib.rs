@@ -35,7 +35,7 @@ mod watch;
 pub use self::otlp::{OtlpError, OtlpSpans};
 pub use self::{
     access::{AccessFormat, AccessLog},
-    finished::{Agent, CacheStatus, Finished, OnFinished},
+    finished::{Agent, Finished, OnFinished},
     histogram::Distribution,
     logs::{LogFormat, check_filter, init_logs},
     metrics::{Metrics, SeenPurge},

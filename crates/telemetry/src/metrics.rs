@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,7 @@ struct Inner {
     purges: Family<KindLabel, Counter>,
     purged_tags: Counter,
     recent_purges: Recent<SeenPurge>,
+    abandoned: Sharded<AtomicU64>,
     /// What each thread saw come, less what it saw end.
     in_flight: Sharded<AtomicI64>,
 }
@@ -122,6 +123,7 @@ impl Metrics {
             purges: Family::default(),
             purged_tags: Counter::default(),
             recent_purges: Recent::new(PURGES_KEPT),
+            abandoned: Sharded::new(AtomicU64::default),
             in_flight: Sharded::new(AtomicI64::default),
         };
         let mut root = Registry::default();
@@ -146,6 +148,11 @@ impl Metrics {
         let inner = Arc::downgrade(&this.0);
         let in_flight = move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight() as f64);
         this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
+        let inner = Arc::downgrade(&this.0);
+        let abandoned = move || {
+            inner.upgrade().map_or(0, |inner| inner.abandoned.all().map(|count| count.load(Ordering::Relaxed)).sum())
+        };
+        this.read_at_scrape(Reading::counter(&catalogue::REQUESTS_ABANDONED, abandoned));
         this
     }
 
@@ -207,6 +214,11 @@ impl Metrics {
     /// A request has come.
     pub(crate) fn begins(&self) {
         self.0.in_flight.mine().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its client did not wait for the head of its answer.
+    pub(crate) fn abandoned(&self) {
+        self.0.abandoned.mine().fetch_add(1, Ordering::Relaxed);
     }
 
     /// It has its answer, or its client has left.
@@ -272,7 +284,8 @@ mod tests {
     use super::*;
 
     fn counted(served: Served, tier: Option<TierName>, took: Duration) -> Counted {
-        Counted { served, tier, took, body_bytes: 100, age: None, cost: Duration::from_millis(20) }
+        let saves = matches!(served, Served::Hit | Served::Stale | Served::Coalesced);
+        Counted { served, tier, took, body_bytes: 100, age: None, saves, cost: Duration::from_millis(20) }
     }
 
     #[test]
@@ -329,7 +342,7 @@ mod tests {
         let routes = metrics.routes();
         assert_eq!(routes.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["other", "search"]);
         let search = &routes[1];
-        assert_eq!((search.requests(), search.saved_calls(), search.body_bytes()), (7, 4, 700));
+        assert_eq!((search.requests(), search.saved_calls, search.body_bytes()), (7, 4, 700));
         assert_eq!(search.hit_rate(), Some(3.0 / 5.0));
         assert_eq!(search.error_rate(), Some(1.0 / 7.0));
         assert_eq!((search.from_tier(TierName::Redis), search.saved), (1, Duration::from_millis(80)));

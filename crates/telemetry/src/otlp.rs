@@ -9,6 +9,7 @@ use std::{
 };
 
 use edge_cache_core::TierName;
+use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
@@ -19,7 +20,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::finished::{Finished, OnFinished, protocol};
 
@@ -41,7 +42,7 @@ pub struct OtlpError {
 /// Sends spans to a collector, in a task of its own. Spans are dropped, and counted, where the collector is too slow.
 #[derive(Clone, Debug)]
 pub struct OtlpSpans {
-    waiting: mpsc::Sender<SpanData>,
+    waiting: mpsc::Sender<Item>,
     dropped: Arc<AtomicU64>,
     scope: InstrumentationScope,
 }
@@ -77,21 +78,48 @@ impl OtlpSpans {
 
 impl OnFinished for OtlpSpans {
     fn finished(&self, request: &Finished<'_>) {
-        if self.waiting.try_send(span(request, self.scope.clone())).is_err() {
+        let span = Box::new(span(request, self.scope.clone()));
+        if self.waiting.try_send(Item::Span(span)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let (sent, is_sent) = oneshot::channel();
+            if self.waiting.send(Item::Flush(sent)).await.is_ok() {
+                // Whoever sends has ended: then nothing waits.
+                drop(is_sent.await);
+            }
+        })
+    }
 }
 
-async fn send(exporter: SpanExporter, mut spans: mpsc::Receiver<SpanData>, dropped: Arc<AtomicU64>) {
+/// What the sender is given.
+#[derive(Debug)]
+enum Item {
+    Span(Box<SpanData>),
+    /// What came before is to be sent now; then this is told.
+    Flush(oneshot::Sender<()>),
+}
+
+async fn send(exporter: SpanExporter, mut items: mpsc::Receiver<Item>, dropped: Arc<AtomicU64>) {
     let mut batch = Vec::new();
     loop {
+        let mut told = None;
         let deadline = tokio::time::Instant::now() + PAUSE;
         let mut is_open = true;
-        while is_open && batch.len() < BATCH {
-            match tokio::time::timeout_at(deadline, spans.recv_many(&mut batch, BATCH)).await {
-                Ok(0) => is_open = false,
-                Ok(_) => {}
+        while batch.len() < BATCH {
+            match tokio::time::timeout_at(deadline, items.recv()).await {
+                Ok(Some(Item::Span(span))) => batch.push(*span),
+                Ok(Some(Item::Flush(sent))) => {
+                    told = Some(sent);
+                    break;
+                }
+                Ok(None) => {
+                    is_open = false;
+                    break;
+                }
                 Err(_) => break,
             }
         }
@@ -101,6 +129,10 @@ async fn send(exporter: SpanExporter, mut spans: mpsc::Receiver<SpanData>, dropp
                 dropped.fetch_add(sent, Ordering::Relaxed);
                 tracing::debug!(error = &error as &dyn std::error::Error, sent, "the collector took no spans");
             }
+        }
+        if let Some(told) = told {
+            // Nobody may be waiting any more.
+            drop(told.send(()));
         }
         if !is_open {
             return;
@@ -122,9 +154,9 @@ fn span(request: &Finished<'_>, scope: InstrumentationScope) -> SpanData {
         KeyValue::new("http.response.body.size", i64::try_from(request.body_bytes).unwrap_or(i64::MAX)),
         KeyValue::new("edge_cache.result", request.outcome.served.as_str()),
         KeyValue::new("edge_cache.tier", request.outcome.tier.map_or("origin", TierName::as_str)),
-        KeyValue::new("edge_cache.cache_status", request.cache_status.as_str().to_owned()),
+        KeyValue::new("edge_cache.cache_status", request.cache_status.to_owned()),
     ];
-    if let Some(host) = request.host.as_ref().map(HeaderValue::as_bytes) {
+    if let Some(host) = request.host.map(HeaderValue::as_bytes) {
         attributes.push(KeyValue::new("server.address", String::from_utf8_lossy(host).into_owned()));
     }
     if let Some(client) = request.client {
@@ -156,7 +188,7 @@ fn span(request: &Finished<'_>, scope: InstrumentationScope) -> SpanData {
 
 fn events(request: &Finished<'_>, began: SystemTime) -> SpanEvents {
     let mut events = SpanEvents::default();
-    for step in request.trail.iter().flat_map(|trail| trail.steps()) {
+    for step in request.trail.into_iter().flat_map(|trail| trail.steps()) {
         let who = vec![KeyValue::new("edge_cache.who", step.who)];
         events.events.push(Event::new(step.what, began + step.at, who, 0));
     }

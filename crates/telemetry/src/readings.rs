@@ -22,11 +22,31 @@ enum Source {
 }
 
 impl Source {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+    /// `None` for what is not known.
+    fn read(&self) -> Option<Read> {
         match self {
-            Self::Gauge(read) => ConstGauge::new(read()).encode(encoder),
-            Self::Counter(read) => ConstCounter::new(read()).encode(encoder),
-            Self::Seconds(read) => ConstCounter::new(read().as_secs_f64()).encode(encoder),
+            Self::Gauge(read) => {
+                Some(Read::Gauge(read())).filter(|read| !matches!(read, Read::Gauge(value) if value.is_nan()))
+            }
+            Self::Counter(read) => Some(Read::Counter(read())),
+            Self::Seconds(read) => Some(Read::Seconds(read().as_secs_f64())),
+        }
+    }
+}
+
+/// What was read.
+enum Read {
+    Gauge(f64),
+    Counter(u64),
+    Seconds(f64),
+}
+
+impl Read {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        match *self {
+            Self::Gauge(value) => ConstGauge::new(value).encode(encoder),
+            Self::Counter(value) => ConstCounter::new(value).encode(encoder),
+            Self::Seconds(value) => ConstCounter::new(value).encode(encoder),
         }
     }
 }
@@ -109,18 +129,14 @@ impl Collector for Readings {
             };
             let mut encoder = encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), kind)?;
             for reading in group {
-                if let Source::Gauge(read) = &reading.source
-                    && read().is_nan()
-                {
-                    continue;
-                }
+                let Some(value) = reading.source.read() else { continue };
                 match reading.labels.as_slice() {
                     [] => {
                         // Without a label there is one of its name.
-                        reading.source.encode(encoder)?;
+                        value.encode(encoder)?;
                         break;
                     }
-                    labels => reading.source.encode(encoder.encode_family(&labels)?)?,
+                    labels => value.encode(encoder.encode_family(&labels)?)?,
                 }
             }
         }

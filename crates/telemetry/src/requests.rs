@@ -139,6 +139,10 @@ impl Ring {
     fn push(&self, request: &Finished<'_>) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let mut slot = self.slots[self.at(turn)].lock();
+        if slot.kept.is_some() && slot.turn > turn {
+            // Another one has gone all the way round meanwhile.
+            return;
+        }
         let Slot { turn: of, kept, url, route, cache_status } = &mut *slot;
         *of = turn;
         *kept = Some(Kept {
@@ -152,16 +156,16 @@ impl Ring {
             outcome: request.outcome,
             age: request.age,
             body_bytes: request.body_bytes,
-            trail: request.trail.clone(),
+            trail: request.trail.cloned(),
         });
         url.clear();
-        let host = request.host.as_ref().and_then(|host| host.to_str().ok());
+        let host = request.host.and_then(|host| host.to_str().ok());
         push_cut(url, request.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default());
         push_cut(url, request.uri.path_and_query().map_or("*", |target| target.as_str()));
         route.clear();
         push_cut(route, request.route);
         cache_status.clear();
-        push_cut(cache_status, request.cache_status.as_str());
+        push_cut(cache_status, request.cache_status);
     }
 
     fn at(&self, turn: u64) -> usize {
@@ -258,8 +262,10 @@ mod tests {
     #[test]
     fn what_a_fill_adds_later_is_told() {
         let requests = Requests::new(1);
-        let (trail, _) = Trail::of(&mut http::Extensions::new());
-        requests.push(&Finished { trail: Some(trail.clone()), ..finished(1, "/") });
+        let mut extensions = http::Extensions::new();
+        extensions.insert(*finished(1, "/").context);
+        let (trail, _) = Trail::of(&mut extensions);
+        requests.push(&Finished { trail: Some(&trail), ..finished(1, "/") });
         trail.note("memory", "kept");
         assert_eq!(requests.get(RequestId(1)).unwrap().steps[0].what, "kept");
     }

@@ -51,6 +51,8 @@ pub(crate) struct Counted {
     pub(crate) body_bytes: u64,
     /// How old the stored answer was.
     pub(crate) age: Option<Duration>,
+    /// Whether a call of the origin was not made for it.
+    pub(crate) saves: bool,
     /// What the origin took for it when it was filled.
     pub(crate) cost: Duration,
 }
@@ -67,6 +69,7 @@ struct Cell {
 #[derive(Debug)]
 struct Counters {
     cells: [Cell; Served::ALL.len()],
+    saved_calls: AtomicU64,
     saved_micros: AtomicU64,
 }
 
@@ -77,7 +80,7 @@ impl Counters {
             duration: Histogram::new(LATENCY),
             body_bytes: AtomicU64::new(0),
         };
-        Self { cells: Served::ALL.map(cell), saved_micros: AtomicU64::new(0) }
+        Self { cells: Served::ALL.map(cell), saved_calls: AtomicU64::new(0), saved_micros: AtomicU64::new(0) }
     }
 
     fn count(&self, seen: &Counted) {
@@ -85,7 +88,8 @@ impl Counters {
         cell.by_source[source(seen.tier)].fetch_add(1, Relaxed);
         cell.duration.observe(seen.took);
         cell.body_bytes.fetch_add(seen.body_bytes, Relaxed);
-        if saves(seen.served) {
+        if seen.saves {
+            self.saved_calls.fetch_add(1, Relaxed);
             let micros = u64::try_from(seen.cost.as_micros()).unwrap_or(u64::MAX);
             self.saved_micros.fetch_add(micros, Relaxed);
         }
@@ -98,7 +102,8 @@ impl Counters {
             body_bytes: cell.body_bytes.load(Relaxed),
         });
         let saved = Duration::from_micros(self.saved_micros.load(Relaxed));
-        RouteSnapshot { name: Arc::clone(name), results, saved }
+        let saved_calls = self.saved_calls.load(Relaxed);
+        RouteSnapshot { name: Arc::clone(name), results, saved_calls, saved }
     }
 }
 
@@ -124,11 +129,6 @@ impl RouteMetrics {
 /// A route among those that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouteIndex(usize);
-
-/// Whether a call of the origin was not made for it.
-const fn saves(served: Served) -> bool {
-    matches!(served, Served::Hit | Served::Stale | Served::Coalesced)
-}
 
 /// What one result of a route came to at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,8 @@ pub struct RouteSnapshot {
     /// The route's name.
     pub name: Arc<str>,
     results: [ResultSnapshot; Served::ALL.len()],
+    /// Calls of the origin that were not made.
+    pub saved_calls: u64,
     /// Time that the origin did not have to take.
     pub saved: Duration,
 }
@@ -184,6 +186,7 @@ impl RouteSnapshot {
             to.duration.add(&from.duration);
             to.body_bytes += from.body_bytes;
         }
+        self.saved_calls += other.saved_calls;
         self.saved += other.saved;
     }
 
@@ -196,7 +199,12 @@ impl RouteSnapshot {
             now.duration = now.duration.since(&then.duration);
             now.body_bytes = now.body_bytes.saturating_sub(then.body_bytes);
         }
-        Self { name: Arc::clone(&self.name), results, saved: self.saved.saturating_sub(earlier.saved) }
+        Self {
+            name: Arc::clone(&self.name),
+            results,
+            saved_calls: self.saved_calls.saturating_sub(earlier.saved_calls),
+            saved: self.saved.saturating_sub(earlier.saved),
+        }
     }
 
     /// Requests answered.
@@ -205,13 +213,21 @@ impl RouteSnapshot {
         self.results.iter().map(ResultSnapshot::count).sum()
     }
 
+    /// What a tier could have answered.
+    #[must_use]
+    pub fn lookups(&self) -> u64 {
+        [Served::Hit, Served::Stale, Served::Coalesced, Served::Miss]
+            .map(|served| self.result(served).count())
+            .iter()
+            .sum()
+    }
+
     /// Of what a tier could have answered, the share that was answered without waiting for the origin: fresh, or stale while it is
     /// renewed. Who waited for another's fill counts as not. `None` where nothing could.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {
         let count = |served| self.result(served).count();
-        let hits = count(Served::Hit) + count(Served::Stale);
-        share(hits, hits + count(Served::Coalesced) + count(Served::Miss))
+        share(count(Served::Hit) + count(Served::Stale), self.lookups())
     }
 
     /// The share that ended in an error; `None` where nothing was asked.
@@ -224,12 +240,6 @@ impl RouteSnapshot {
     #[must_use]
     pub fn from_tier(&self, tier: TierName) -> u64 {
         self.results.iter().map(|result| result.of(Some(tier))).sum()
-    }
-
-    /// Calls of the origin that were not made.
-    #[must_use]
-    pub fn saved_calls(&self) -> u64 {
-        Served::ALL.iter().filter(|served| saves(**served)).map(|served| self.result(*served).count()).sum()
     }
 
     /// Bytes of bodies sent.
@@ -372,7 +382,7 @@ impl Collector for Routes {
         let mut calls = begin(&mut encoder, &catalogue::ORIGIN_CALLS_SAVED, MetricType::Counter)?;
         for route in asked() {
             let labels: Labels<'_, 1> = [("route", &route.name)];
-            ConstCounter::new(route.saved_calls()).encode(calls.encode_family(&labels)?)?;
+            ConstCounter::new(route.saved_calls).encode(calls.encode_family(&labels)?)?;
         }
         let mut saved = begin(&mut encoder, &catalogue::ORIGIN_SAVED, MetricType::Counter)?;
         for route in asked() {

@@ -70,7 +70,11 @@ mod tests {
         let threads: Vec<_> = (0..20)
             .map(|_| {
                 let counts = Arc::clone(&counts);
-                thread::spawn(move || (0..1000).for_each(|_| drop(counts.mine().fetch_add(1, Ordering::Relaxed))))
+                thread::spawn(move || {
+                    for _ in 0..1000 {
+                        counts.mine().fetch_add(1, Ordering::Relaxed);
+                    }
+                })
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());

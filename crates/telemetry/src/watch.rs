@@ -16,6 +16,8 @@ use crate::{
     requests::Requests,
 };
 
+/// Most spans that a thread keeps in a second.
+const KEPT_A_SECOND: u32 = 200;
 /// How long the wall clock of a moment ago will do.
 const WALL_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -56,6 +58,21 @@ impl Watch {
         ((trace >> 64) as u64 as f64) < self.sample * (u64::MAX as f64)
     }
 
+    /// Whether one span more may be kept in this second and by this thread: clients decide what of their own traces is kept, but not how much this node
+    /// has to do for it.
+    pub(crate) fn may_keep(&self) -> bool {
+        thread_local! {
+            static KEPT: Cell<(i64, u32)> = const { Cell::new((0, 0)) };
+        }
+        KEPT.with(|kept| {
+            let now = SystemClock.now().as_secs();
+            let (second, count) = kept.get();
+            let count = if second == now { count + 1 } else { 1 };
+            kept.set((now, count));
+            count <= KEPT_A_SECOND
+        })
+    }
+
     /// The wall clock at a moment just past. It is asked once a second and a thread; in between a clock that nobody sets is good enough.
     pub(crate) fn wall(moment: Instant) -> Timestamp {
         thread_local! {
@@ -79,7 +96,7 @@ impl Watch {
         if let Some(access) = &self.access {
             access.write(request);
         }
-        if let Some(spans) = self.spans.as_ref().filter(|_| request.context.sampled) {
+        if let Some(spans) = self.spans.as_ref().filter(|_| request.is_kept) {
             spans.finished(request);
         }
     }

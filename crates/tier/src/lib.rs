@@ -27,6 +27,6 @@ pub use self::{
     keeper::Keeper,
     key::{Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Located, Refresh, Trusted},
-    purger::{Audit, Backplane, Numbered, OF_OUTBOX, Purge, Purger, Receipt, Target},
+    purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
     tier::{Tier, TierConfig, TierLayer},
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_cache_core::{
-    BoxError, Bypass, Entry, PurgeNote, SharedClock, SharedEvents, TagHash, Timestamp,
+    BoxError, Bypass, Entry, PurgeNote, PurgedBy, SharedClock, SharedEvents, TagHash, Timestamp,
     marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket, Verdict},
 };
 
@@ -85,13 +85,12 @@ impl std::fmt::Debug for Numbered {
     }
 }
 
-/// How the actor of a purge begins that SQL asked for.
-pub const OF_OUTBOX: &str = "sql: ";
-
 /// Who purged what, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// Who; with [`OF_OUTBOX`] before it where SQL asked for the purge.
+    /// How it came.
+    pub by: PurgedBy,
+    /// Who.
     pub actor: String,
     /// Why.
     pub reason: String,
@@ -218,22 +217,21 @@ impl Purger {
 
     /// Writes down who purged what, and why: in the log, and where the nodes keep it together.
     pub fn audit(&self, entry: &Audit, receipt: &Receipt) {
-        let Audit { actor, reason, what, kind } = entry;
+        let Audit { by, actor, reason, what, kind } = entry;
         let Receipt { seq, acknowledged, tags } = *receipt;
         tracing::info!(target: "edge_cache::audit", actor, reason, what, kind = kind.as_str(), seq, acknowledged, tags, "purged");
         if let Some(backplane) = &self.backplane {
             backplane.audit(entry, receipt);
         }
-        let by = if actor.starts_with(OF_OUTBOX) { "outbox" } else { "api" };
         let note =
-            PurgeNote { by, kind: *kind, tags, what: what.clone(), actor: actor.clone(), reason: reason.clone() };
+            PurgeNote { by: *by, kind: *kind, tags, what: what.clone(), actor: actor.clone(), reason: reason.clone() };
         self.events.purge_noted(&note);
     }
 
     /// Tells of a purge that a write made by its answer.
     pub(crate) fn wrote(&self, what: &str, kind: PurgeKind, tags: usize) {
         let (what, none) = (what.to_owned(), String::new);
-        self.events.purge_noted(&PurgeNote { by: "write", kind, tags, what, actor: none(), reason: none() });
+        self.events.purge_noted(&PurgeNote { by: PurgedBy::Write, kind, tags, what, actor: none(), reason: none() });
     }
 
     /// The order that purges are numbered in now; 0 while none is known. Another one says that what was purged before may be lost.

@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::{Handoff, Kind, Priority};
+use edge_cache_core::{Handoff, Kind, OwnRequest, Priority};
 use http::{Request, Response, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -82,6 +82,7 @@ where
     fn call(&mut self, req: Request<B>) -> Self::Future {
         // Nobody asked for what is asked for in advance. With credentials another answer may be meant than whoever warms would get.
         let counts = !req.headers().contains_key(header::AUTHORIZATION)
+            && req.extensions().get::<OwnRequest>().is_none()
             && req.extensions().get::<Priority>().is_none_or(|priority| *priority < Priority::Refresh);
         let hot = self.hot.clone().filter(|_| counts);
         ResponseFuture { inner: self.inner.call(req), hot }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::endpoint::{Endpoint, Lent};
 use super::replica::Replicas;
 use super::target::Target;
-use super::{DatabaseConfig, DbError, EndpointState, Pooling, Unavailable};
+use super::{DatabaseConfig, DbError, EndpointState, Pooling, Role, Unavailable};
 
 const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -104,7 +104,10 @@ impl Chain {
     }
 
     pub(super) fn states(&self) -> Vec<EndpointState> {
-        self.all().map(|endpoint| endpoint.state()).collect()
+        let ways = self.endpoints.iter().enumerate();
+        let role = |at| if at == 0 { Role::Primary } else { Role::Fallback };
+        let ways = ways.map(|(at, way)| way.state(role(at)));
+        ways.chain(self.replicas.endpoints().map(|replica| replica.state(Role::Replica))).collect()
     }
 }
 

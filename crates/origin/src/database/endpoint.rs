@@ -12,7 +12,7 @@ use super::checkout::{Lease, Source};
 use super::error::Silent;
 use super::postgres::{Link, Liveness, PostgresManager, Slow};
 use super::target::PostgresTarget;
-use super::{DatabaseConfig, DbError, EndpointState, Row, Unavailable, Value};
+use super::{DatabaseConfig, DbError, EndpointState, Role, Row, Unavailable, Value};
 
 /// One way to a Postgres.
 pub(super) struct Endpoint {
@@ -123,9 +123,10 @@ impl Endpoint {
         &self.name
     }
 
-    pub(super) fn state(&self) -> EndpointState {
+    pub(super) fn state(&self, role: Role) -> EndpointState {
         EndpointState {
             name: self.name.clone(),
+            role,
             breaker: self.breaker.state(),
             breaker_opened: self.breaker.counts().opened,
             pool: self.source.state(),

@@ -55,12 +55,37 @@ impl PoolState {
     }
 }
 
+/// What a way to the database is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Asked first.
+    Primary,
+    /// Asked where those before it cannot be.
+    Fallback,
+    /// Asked for reads alone.
+    Replica,
+}
+
+impl Role {
+    /// In a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Fallback => "fallback",
+            Self::Replica => "replica",
+        }
+    }
+}
+
 /// One way to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointState {
     /// Where it leads: `HOST:PORT`.
     pub name: String,
+    /// What it is for.
+    pub role: Role,
     /// Whether it is used.
     pub breaker: State,
     /// How often it was found not to be fit for use.

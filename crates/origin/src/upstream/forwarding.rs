@@ -27,10 +27,15 @@ pub fn has_passed(headers: &HeaderMap, name: &str) -> bool {
 pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
     let client = req.extensions().get::<FromClient>().map(|client| client.address);
     let version = req.version();
-    let trace = req.extensions().get::<TraceContext>().map(TraceContext::traceparent);
+    let trace = req.extensions().get::<TraceContext>();
+    let trace = trace.map(|context| (context.traceparent(), context.parent.is_some()));
     let headers = req.headers_mut();
-    if let Some(traceparent) = trace {
+    if let Some((traceparent, goes_on)) = trace {
         headers.insert(TRACEPARENT, traceparent);
+        if !goes_on {
+            // It belongs to a trace that nobody could read (W3C Trace Context §3.3).
+            headers.remove("tracestate");
+        }
     }
     let trailers = takes_trailers(headers);
     hop::strip(headers);

@@ -19,7 +19,7 @@ const tierShare = (...names) => (row) => {
 const CHARTS = {
   requests: { as: 'rate', floor: 1, series: [
     { name: 'requests', label: 'answered', colour: '--series-1', area: true, drawn: (row) => perSecond(row, 'requests') },
-    { name: 'fills', label: 'calls of the origin', colour: '--series-3', drawn: (row) => perSecond(row, 'fills') },
+    { name: 'origin_calls', label: 'calls of the origin', colour: '--series-3', drawn: (row) => perSecond(row, 'origin_calls') },
   ] },
   tiers: { as: 'percent', ceiling: 1, series: [
     { name: 'disk', label: 'disk', colour: '--tier-3', stacked: true, drawn: hitRate, shown: tierShare('disk') },
@@ -59,6 +59,8 @@ const POWERS = Array.from({ length: 10 }, (_, index) => 10 ** (index - 2));
 const BINARY = Array.from({ length: 34 }, (_, index) => 2 ** (index + 10));
 const HEIGHT = 148;
 const WORDS_EVERY_SECONDS = 10;
+// Who holds a key down hears where it ends, not each step on the way.
+const ANNOUNCED_AFTER_MS = 400;
 
 let colours = {};
 
@@ -81,12 +83,14 @@ const faint = (colour, opacity) => colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${o
 export class Charts {
   #charts;
   #cursorTime = document.getElementById('cursor-time');
+  #cursorWords = document.getElementById('cursor-words');
+  #announcing = 0;
   #range = 600;
   #drawnAt = -Infinity;
 
   constructor() {
     readColours();
-    this.#charts = Object.entries(CHARTS).map(([name, spec]) => new Chart(name, spec, (at) => this.#cursor(at)));
+    this.#charts = Object.entries(CHARTS).map(([name, spec]) => new Chart(name, spec, (at) => this.#cursor(at), (words) => this.#announce(words)));
     addEventListener('themechange', () => {
       readColours();
       for (const chart of this.#charts) chart.redraw();
@@ -109,10 +113,18 @@ export class Charts {
   #cursor(at) {
     write(this.#cursorTime, at === null ? '' : `at ${clock(at)}`);
   }
+
+  // Only what keys lead to is announced: a pointer passes over much that nobody asks for.
+  #announce(words) {
+    clearTimeout(this.#announcing);
+    this.#announcing = setTimeout(() => write(this.#cursorWords, words), words === '' ? 0 : ANNOUNCED_AFTER_MS);
+  }
 }
 
 class Chart {
   #name;
+  #slider;
+  #announce;
   #spec;
   #plot;
   #rows = [];
@@ -122,11 +134,13 @@ class Chart {
   #wordsAt = -Infinity;
   #wordsRange = 0;
 
-  constructor(name, spec, onCursor) {
+  constructor(name, spec, onCursor, announce) {
     this.#name = name;
+    this.#announce = announce;
     this.#spec = spec;
     const figure = document.getElementById(`chart-${name}`);
     const canvas = figure.querySelector('.plot');
+    this.#slider = canvas;
     this.#words = figure.querySelector('.words');
     this.#legend = spec.series.map((series) => legendEntry(figure.querySelector('.legend'), name, series, spec.as));
     this.#plot = new uPlot(this.#options(canvas.clientWidth || 320, onCursor), [[], ...spec.series.map(() => [])], canvas);
@@ -134,7 +148,7 @@ class Chart {
       if (canvas.clientWidth > 0) this.#plot.setSize({ width: canvas.clientWidth, height: HEIGHT });
     }).observe(canvas);
     canvas.addEventListener('keydown', (event) => this.#key(event));
-    canvas.addEventListener('blur', () => this.#plot.setCursor({ left: -10, top: -10 }));
+    canvas.addEventListener('blur', () => this.#leave());
   }
 
   draw(rows, step, now, range) {
@@ -181,12 +195,32 @@ class Chart {
   }
 
   #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity }[event.key];
     if (step === undefined || this.#rows.length === 0) return;
     event.preventDefault();
     const last = this.#rows.length - 1;
     const index = Math.min(Math.max((this.#plot.cursor.idx ?? last + 1) + step, 0), last);
-    this.#plot.setCursor({ left: this.#plot.valToPos(this.#rows[index].at, 'x'), top: 0 });
+    const row = this.#rows[index];
+    this.#plot.setCursor({ left: this.#plot.valToPos(row.at, 'x'), top: 0 });
+    const [from, to] = this.#window;
+    this.#position(Math.round((100 * (row.at - from)) / (to - from)), clock(row.at));
+    const values = this.#spec.series.map(({ label }, at) => {
+      const value = this.#value(at, row);
+      return `${label} ${value === null ? 'unknown' : format(this.#spec.as, value)}`;
+    });
+    this.#announce(`At ${clock(row.at)}: ${values.join(', ')}.`);
+  }
+
+  #leave() {
+    this.#plot.setCursor({ left: -10, top: -10 });
+    this.#position(100, 'the newest');
+    this.#announce('');
+  }
+
+  // Set by keys alone: what changed by itself each second would be read out each second.
+  #position(percent, words) {
+    this.#slider.setAttribute('aria-valuenow', String(Math.min(Math.max(percent, 0), 100)));
+    this.#slider.setAttribute('aria-valuetext', words);
   }
 
   #options(width, onCursor) {
@@ -209,7 +243,7 @@ class Chart {
       },
       axes: [
         { ...axis, size: 21, gap: 4, space: 64, values: (plot, at) => at.map(shortClock) },
-        { ...axis, size: 58, gap: 6, space: 28, ...splits(as, logarithmic), values: (plot, at) => at.map((value) => axisText(as, value)) },
+        { ...axis, size: 58, gap: 6, space: 28, ...splits(as, logarithmic), values: (plot, at, axis, space, step) => at.map((value) => axisText(as, value, step)) },
       ],
       series: [{}, ...series.map((each) => line(each))],
       bands: series.flatMap(({ stacked }, index) => (stacked && series[index + 1]?.stacked ? [{ series: [index + 1, index + 2] }] : [])),

@@ -36,16 +36,20 @@ function millis(value) {
   return value === 0 ? `0${NARROW}ms` : `${value.toFixed(2)}${NARROW}ms`;
 }
 
+const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+// Which of the units `value` is told in.
+function powerOf(value) {
+  let power = 0;
+  while (value >= 1024 ** (power + 1) && power < BYTES.length - 1) power += 1;
+  return power;
+}
+
 function bytes(value) {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let size = value;
-  let unit = 0;
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit += 1;
-  }
-  const text = unit === 0 || size >= 100 ? String(Math.round(size)) : size.toFixed(1);
-  return `${text}${NARROW}${units[unit]}`;
+  const power = powerOf(value);
+  const size = value / 1024 ** power;
+  const text = power === 0 || size >= 100 ? String(Math.round(size)) : size.toFixed(1);
+  return `${text}${NARROW}${BYTES[power]}`;
 }
 
 const DURATIONS = [['d', 86_400], ['h', 3600], ['min', 60], ['s', 1]];
@@ -82,12 +86,15 @@ export function shortClock(unix) {
 const word = (value) => String(value);
 // Seconds of work for each second: a rate, never minutes.
 const worked = (value) => `${rate(value)}${NARROW}s`;
+const way = (value) => ({ cache: 'through the cache', origin: 'past the cache' })[value] ?? String(value);
+// What went wrong may be told at length.
+const shortened = (most) => (value) => (value.length > most ? `${value.slice(0, most - 2).trimEnd()} …` : value);
 const yes = (value) => (value ? 'yes' : 'no');
 
 const FORMATS = {
-  count, rate, percent, millis, bytes, seconds, worked, clock, word, yes,
+  count, rate, percent, millis, bytes, seconds, worked, clock, word, way, yes,
   breaker: word, check: word, healthy: yes, errors: count, wrong: yes, standing: word, pressure: word, severity: word,
-  purge: word, failure: word,
+  purge: word, failure: shortened(240), reason: shortened(140),
   // A text that may be missing without that being news.
   optional: word,
 };
@@ -98,11 +105,25 @@ export function format(as, value) {
   return (FORMATS[as] ?? word)(value);
 }
 
-/** `value` beside an axis, where round values need no decimals. */
-export function axisText(as, value) {
+/** `value` beside an axis with a line each `step`: a plain number, with as many digits as tell the lines apart. */
+export function axisText(as, value, step = value) {
   if (value === null || value === undefined) return '';
-  if (as === 'percent') return `${trim((value * 100).toFixed(2))}${NARROW}%`;
+  if (as === 'percent') return `${plain(value * 100, step * 100)}${NARROW}%`;
+  if (as === 'rate') return plain(value, step);
+  if (as === 'worked') return `${plain(value, step)}${NARROW}s`;
+  if (as === 'bytes') {
+    const power = powerOf(value);
+    return `${plain(value / 1024 ** power, step / 1024 ** power)}${NARROW}${BYTES[power]}`;
+  }
   return format(as, value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, '$1');
+}
+
+// Without the noise that sums of fractions have at their end.
+function plain(value, step) {
+  let digits = 0;
+  while (digits < 9 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * step * 10 ** digits) digits += 1;
+  const text = trim(value.toFixed(digits));
+  return Math.abs(value) < 100_000 ? text : count(value);
 }
 
 const TONES = {

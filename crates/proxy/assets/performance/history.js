@@ -4,8 +4,10 @@ const FINE_SECONDS = 600;
 
 const COUNTS = [
   'requests', 'hit', 'stale', 'coalesced', 'miss', 'bypass', 'error', 'memory', 'redis', 'disk',
-  'bytes', 'saved_calls', 'saved_seconds', 'fills', 'database_waits',
+  'bytes', 'saved_calls', 'saved_seconds', 'fills', 'database_waits', 'origin_calls',
 ];
+// Of one moment. The memory of the process is one too, but moves slowly: its newest value says more than its most.
+const GAUGES = ['database_connections', 'database_in_use', 'waiting', 'connections', 'in_flight'];
 const PERCENTILES = ['p50', 'p95', 'p99'];
 
 export class History {
@@ -24,8 +26,12 @@ export class History {
     this.#keep = keep;
     this.#fineStep = history.fine.step;
     this.#coarseStep = history.coarse.step;
-    this.#fine = history.fine.rows.map((row) => this.#named(row));
-    this.#coarse = history.coarse.rows.map((row) => this.#named(row));
+    const fine = history.fine.rows.map((row) => this.#named(row));
+    const coarse = history.coarse.rows.map((row) => this.#named(row));
+    // As they came, the last is of now, whatever the clock said before it was set back.
+    const now = (fine.at(-1) ?? coarse.at(-1))?.at ?? 0;
+    this.#fine = inOrder(fine, now);
+    this.#coarse = inOrder(coarse, now);
     this.#open = null;
     const since = this.#coarse.at(-1)?.at ?? -Infinity;
     for (const row of this.#fine) if (row.at > since) this.#fold(row);
@@ -86,20 +92,35 @@ export class History {
   }
 }
 
+// A chart's time only goes forward. Of two rows of one moment the later told counts; what claims to be of later than
+// `now` is of a clock that was wrong.
+function inOrder(rows, now) {
+  const byTime = new Map();
+  for (const row of rows) if (row.at !== null && row.at <= now) byTime.set(row.at, row);
+  return [...byTime.values()].sort((a, b) => a.at - b.at);
+}
+
 function drop(rows, before, most) {
   let gone = Math.max(0, rows.length - most);
   while (gone < rows.length && rows[gone].at < before) gone += 1;
   if (gone > 0) rows.splice(0, gone);
 }
 
-// Counts add up; of gauges the newest counts. Percentiles cannot be joined exactly without the histograms: weighted
+// Counts add up; of gauges the most counts, as in the server's coarse rows: what was full for a second shows in a whole day. Percentiles cannot be joined exactly without the histograms: weighted
 // by requests they come near, and the server's own coarse rows replace them at the next connection.
 function joined(a, b) {
   const row = { ...b, seconds: a.seconds + b.seconds };
   for (const name of COUNTS) row[name] = a[name] + b[name];
   for (const name of PERCENTILES) row[name] = mean(a[name], a.requests, b[name], b.requests);
+  for (const name of GAUGES) row[name] = most(a[name] ?? null, b[name] ?? null);
   row.cpu = mean(a.cpu, a.seconds, b.cpu, b.seconds);
   return row;
+}
+
+// The most of those that are known.
+function most(a, b) {
+  if (a === null || b === null) return a ?? b;
+  return Math.max(a, b);
 }
 
 function mean(a, weightOfA, b, weightOfB) {

@@ -5,7 +5,7 @@ import { Feed, token } from './feed.js';
 import { clock, format } from './format.js';
 import { errorRate, History, hitRate, perSecond } from './history.js';
 import { at, mark, Rows, show, write } from './table.js';
-import { verdict } from './verdict.js';
+import { isWatched, verdict } from './verdict.js';
 
 const { body } = document;
 const byId = (id) => document.getElementById(id);
@@ -28,7 +28,7 @@ const lists = [
     (state) => state.monitor?.checks ?? [],
   ],
   [
-    new Rows('firing', (row) => row.rule, (row) => ({ alert: row.rule, severity: row.severity })),
+    new Rows('firing', (row) => row.rule, (row) => ({ alert: row.rule, severity: row.severity, told: row.told ?? true })),
     (state) => criticalFirst(state.alerts?.firing ?? []),
   ],
   [
@@ -81,6 +81,7 @@ function now(row, state) {
   for (const [rows, of] of lists) rows.update(of(state));
   for (const bar of bars) share(bar, state);
   byId('empty').hidden = state.totals.calls > 0;
+  mark(body, 'telemetry', String(isWatched(state)));
   mark(body, 'at', String(state.at));
   charts.draw(history, range, false);
 }
@@ -126,7 +127,7 @@ function showVerdict() {
   overall.dataset.value = judged?.value ?? '';
   write(overall, isLive || !judged ? word : `Last known: ${word.toLowerCase()}`);
   mark(byId('verdict'), 'tone', isLive && judged ? judged.tone : '');
-  const state = { live: word, loading: 'Loading', forbidden: 'Not allowed' }[body.dataset.state] ?? 'Feed lost';
+  const state = { live: judged?.title ?? word, loading: 'Loading', forbidden: 'Not allowed' }[body.dataset.state] ?? 'Feed lost';
   const title = `${state} · ${hello.node ?? 'performance'}`;
   if (document.title !== title) document.title = title;
 }

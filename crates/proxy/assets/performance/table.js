@@ -7,7 +7,11 @@ export function show(element, value) {
   const raw = value === null || value === undefined ? '' : String(value);
   if (element.dataset.value === raw) return;
   element.dataset.value = raw;
-  write(element, format(element.dataset.as, value));
+  const text = format(element.dataset.as, value);
+  write(element, text);
+  // What had to be shortened is whole where the pointer rests.
+  if (text.endsWith('…') && text !== raw) element.title = raw;
+  else if (element.title) element.removeAttribute('title');
   mark(element, 'tone', tone(element.dataset.as, value));
 }
 

@@ -1,9 +1,18 @@
 // The one answer that an operator looks for first: is all well, and if not, why.
 
-/** `{ value, word, tone, reasons }` for the whole node. */
+import { format } from './format.js';
+
+const UNWATCHED = 'Requests are not watched on this node: telemetry.enabled = false';
+
+/** Whether the node looks at its requests; one that does not say so does. */
+export const isWatched = (state) => state.telemetry !== false;
+
+/** `{ value, word, tone, reasons }` for the whole node, and a `title` where the word is a long one. */
 export function verdict(state) {
   const { ready, alerts } = state;
-  const troubles = degraded(state);
+  // Who does not look at requests can tell that something is wrong, but not that all is well.
+  const unwatched = isWatched(state) ? [] : [UNWATCHED];
+  const troubles = [...degraded(state), ...unwatched];
   if (!ready.ready) return { value: 'not-ready', word: 'Not ready', tone: 'bad', reasons: [unready(ready), ...troubles] };
   const firing = alerts?.firing ?? [];
   if (firing.length > 0) {
@@ -12,7 +21,8 @@ export function verdict(state) {
     // The alerts themselves are listed right below.
     return { value: 'alert', word, tone: critical ? 'bad' : 'warning', reasons: troubles };
   }
-  if (troubles.length > 0) return { value: 'degraded', word: 'Degraded', tone: 'warning', reasons: troubles };
+  if (troubles.length > unwatched.length) return { value: 'degraded', word: 'Degraded', tone: 'warning', reasons: troubles };
+  if (unwatched.length > 0) return { value: 'unwatched', word: UNWATCHED, title: 'Not watched', tone: '', reasons: [] };
   return { value: 'ready', word: 'Ready', tone: 'good', reasons: [] };
 }
 
@@ -41,7 +51,12 @@ function degraded({ tiers, origin, ready, monitor }) {
   // "calm" and "trim" are everyday life; from "stretch" on clients notice.
   if (['stretch', 'queue'].includes(origin.governor?.pressure)) reasons.push(`origin under pressure: ${origin.governor.pressure}`);
   for (const check of monitor?.checks ?? []) {
-    if (check.state === 'down') reasons.push(`check ${check.name} (${check.way === 'cache' ? 'through the cache' : 'at the origin'}) is down`);
+    if (check.state === 'down') reasons.push(`check ${check.name} (${format('way', check.way)}) is down${why(check)}`);
   }
   return reasons;
+}
+
+function why({ error, status }) {
+  if (error) return `: ${error}`;
+  return status ? `: status ${status}` : '';
 }

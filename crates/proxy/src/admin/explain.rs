@@ -52,7 +52,9 @@ pub(super) async fn explain(
         Err(why) => Ok((StatusCode::OK, Json(json!({ "url": url, "key": null, "bypass": why.as_str() })))),
         Ok((located, tiers)) => {
             let tiers: Vec<Value> = tiers.iter().map(|report| tier(&located, report)).collect();
-            Ok((StatusCode::OK, Json(json!({ "url": url, "key": key(&located), "tiers": tiers }))))
+            let past = shared.cache.bypass(&located, &headers);
+            let bypass = past.map(|why| json!({ "why": why.as_str(), "reason": why.as_reason() }));
+            Ok((StatusCode::OK, Json(json!({ "url": url, "key": key(&located), "goes_past": bypass, "tiers": tiers }))))
         }
     }
 }

@@ -47,6 +47,7 @@ fn governor(seen: &Governed) -> Value {
 fn endpoint(state: EndpointState) -> Value {
     json!({
         "endpoint": state.name,
+        "role": state.role.as_str(),
         "breaker": state.breaker.as_str(),
         "breaker_opened": state.breaker_opened,
         "connections": state.pool.connections,

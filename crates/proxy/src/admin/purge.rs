@@ -2,7 +2,7 @@ use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
 };
-use edge_cache::{Audit, Purge, PurgeKind, Receipt, Target};
+use edge_cache::{Audit, Purge, PurgeKind, Receipt, Target, core::PurgedBy};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -43,7 +43,8 @@ pub(super) async fn purge(
     shared.access.check(&headers).map_err(|(status, why)| refuse(status, why))?;
     let Json(body) = body.map_err(|error| refuse(error.status(), error.body_text()))?;
     let kind = if body.hard { PurgeKind::Hard } else { PurgeKind::Soft };
-    let audit = Audit { actor: actor(&body), reason: cut(&body.reason), what: cut(&body.what()), kind };
+    let audit =
+        Audit { by: PurgedBy::Api, actor: actor(&body), reason: cut(&body.reason), what: cut(&body.what()), kind };
     let dry_run = body.dry_run;
     let targets = targets(body).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
     let purge = Purge { targets, kind };

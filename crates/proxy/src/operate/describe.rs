@@ -34,6 +34,9 @@ pub(super) fn explanation(answer: &Value) -> String {
     let (scheme, authority, path) = (plain(&key["scheme"]), plain(&key["authority"]), plain(&key["path"]));
     writeln!(text, "           {scheme}://{authority}{path}{question}{query}").expect(FITS);
     writeln!(text, "  route    {}, policy {}", plain(&key["route"]), plain(&key["policy"])).expect(FITS);
+    if let Some(reason) = answer["goes_past"]["reason"].as_str() {
+        writeln!(text, "  this request {reason}").expect(FITS);
+    }
     for tier in answer["tiers"].as_array().into_iter().flatten() {
         describe_tier(&mut text, tier);
     }

@@ -26,18 +26,15 @@ pub(super) struct History {
 
 impl History {
     /// Adds the row that ends at `now`.
-    pub(super) fn push(&mut self, row: Row, now: &Totals) {
+    pub(super) fn push(&mut self, row: Row, before: &Totals, now: &Totals) {
         keep(&mut self.fine, row, FINE);
         self.folded += 1;
-        match &self.since {
-            None => self.since = Some(now.clone()),
-            Some(since) if self.folded >= FOLDED => {
-                let steps = self.fine.iter().rev().take(FOLDED).copied();
-                keep(&mut self.coarse, Row::between(since, now).with_peaks(steps), COARSE);
-                self.since = Some(now.clone());
-                self.folded = 0;
-            }
-            Some(_) => {}
+        let since = self.since.get_or_insert_with(|| before.clone());
+        if self.folded >= FOLDED {
+            let steps = self.fine.iter().rev().take(FOLDED).copied();
+            keep(&mut self.coarse, Row::between(since, now).with_peaks(steps), COARSE);
+            self.since = Some(now.clone());
+            self.folded = 0;
         }
     }
 
@@ -78,11 +75,16 @@ mod tests {
         Totals {
             at: second as f64,
             monotonic: Duration::from_secs(second),
+            routes: Vec::new(),
             requests: RouteSnapshot::empty(""),
             fills: 2 * second,
             connections: second % 30,
             in_flight: 0,
             database: None,
+            database_ways: Vec::new(),
+            origins: Vec::new(),
+            redis: Vec::new(),
+            origin_calls: None,
             waiting: None,
             cpu: Duration::from_millis(500 * second),
             resident_bytes: 1,
@@ -94,7 +96,8 @@ mod tests {
         let mut history = History::default();
         for second in 1..=2 * 24 * 3600 {
             let now = totals(second);
-            history.push(Row::between(&totals(second - 1), &now), &now);
+            let before = totals(second - 1);
+            history.push(Row::between(&before, &now), &before, &now);
         }
         assert_eq!((history.fine.len(), history.coarse.len()), (FINE, COARSE));
         let last = history.coarse.back().unwrap();
@@ -108,7 +111,7 @@ mod tests {
     fn it_is_json_and_names_what_is_unknown() {
         let mut history = History::default();
         let now = totals(5);
-        history.push(Row::between(&totals(4), &now), &now);
+        history.push(Row::between(&totals(4), &now), &totals(4), &now);
         let json: serde_json::Value = serde_json::from_str(&history.json()).unwrap();
         let row = json["fine"]["rows"][0].as_array().unwrap();
         assert_eq!(row.len(), json["columns"].as_array().unwrap().len());

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The names of a row's figures, in their order.
-pub(super) const COLUMNS: [&str; 27] = [
+pub(super) const COLUMNS: [&str; 28] = [
     "at",
     "seconds",
     "requests",
@@ -36,10 +36,11 @@ pub(super) const COLUMNS: [&str; 27] = [
     "resident",
     "connections",
     "in_flight",
+    "origin_calls",
 ];
 
-/// The columns whose value is of one moment.
-const GAUGES: [usize; 6] = [19, 20, 21, 24, 25, 26];
+/// The columns whose value is of one moment, and comes and goes; the memory of the process does not.
+const GAUGES: [usize; 5] = [19, 20, 21, 25, 26];
 
 /// What happened in one step, in the order of [`COLUMNS`]; `NAN` for what is unknown.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,7 @@ impl Row {
             millis(0.95),
             millis(0.99),
             seen.body_bytes() as f64,
-            seen.saved_calls() as f64,
+            seen.saved_calls as f64,
             seen.saved.as_secs_f64(),
             rise(now.fills, before.fills),
             known(of_database(|database| database.connections)),
@@ -86,6 +87,7 @@ impl Row {
             now.resident_bytes as f64,
             now.connections as f64,
             now.in_flight as f64,
+            known(now.origin_calls.zip(before.origin_calls).map(|(now, before)| now.saturating_sub(before))),
         ])
     }
 

@@ -1,18 +1,22 @@
 //! Where the figures come from, and how the node is now.
 
 use edge_cache::{
-    EdgeCache, Standing,
+    EdgeCache, RedisStore, Standing,
     core::TierName,
     telemetry::{RouteSnapshot, SeenPurge},
     warm::Warmth,
 };
-use edge_cache_origin::database::Database;
+use edge_cache_breaker::State;
+use edge_cache_origin::{
+    database::{Database, EndpointState, Role},
+    upstream::OriginState,
+};
 use serde_json::{Value, json};
 
 use super::{
     numbers::significant,
     process,
-    totals::{DatabaseTotals, Totals, by_result, by_tier, sum},
+    totals::{DatabaseTotals, Totals, Way, by_result, by_tier, sum},
     unix_now,
 };
 use crate::{
@@ -44,18 +48,57 @@ impl Sources {
             let state = database.state();
             DatabaseTotals { connections: state.connections.into(), in_use: state.in_use.into(), waits: state.waits }
         });
+        let routes = self.cache.metrics().routes();
         Totals {
             at: unix_now(),
             monotonic: process::uptime(),
-            requests: sum(&self.cache.metrics().routes()),
+            requests: sum(&routes),
+            routes,
             fills: self.cache.metrics().fills(self.innermost()),
             connections: self.places.taken(),
             in_flight: self.cache.metrics().in_flight(),
             database,
+            database_ways: self.database_ways(),
+            origins: self.origins(),
+            redis: self.redis_way(),
             waiting: self.cache.governed().map(|seen| seen.load.waiting as u64),
+            origin_calls: self.cache.governed().map(|seen| seen.load.admitted),
             cpu: process::cpu(),
             resident_bytes: process::resident_bytes(),
         }
+    }
+
+    /// A replica alone is no way to write.
+    fn database_ways(&self) -> Vec<Way> {
+        let ways = self.database.iter().flat_map(Database::endpoints);
+        let to_write = ways.filter(|way| way.role != Role::Replica);
+        let way = |way: EndpointState| Way {
+            is_healthy: true,
+            breaker: way.breaker,
+            opened: way.breaker_opened,
+            asked: way.pool.checkouts,
+        };
+        to_write.map(way).collect()
+    }
+
+    fn origins(&self) -> Vec<Way> {
+        let origins = self.upstream.iter().flat_map(HttpUpstream::state);
+        let way = |origin: OriginState| Way {
+            is_healthy: origin.healthy,
+            breaker: origin.breaker,
+            opened: origin.failures,
+            asked: origin.requests,
+        };
+        origins.map(way).collect()
+    }
+
+    /// Nodes ask Redis for purges whether or not anybody reads: who is in step has its answer.
+    fn redis_way(&self) -> Vec<Way> {
+        let in_step = matches!(self.cache.standing(), Standing::InStep);
+        let breaker = |breaker| if breaker == State::HalfOpen && in_step { State::Closed } else { breaker };
+        let way =
+            |redis: &RedisStore| Way { is_healthy: true, breaker: breaker(redis.read_breaker()), opened: 0, asked: 0 };
+        self.cache.redis().map(way).into_iter().collect()
     }
 
     /// The tier behind which only the origin is.
@@ -68,20 +111,20 @@ impl Sources {
     }
 
     /// What the page shows beside the history.
-    pub(super) fn state(&self) -> Value {
-        let routes = self.cache.metrics().routes();
-        let asked = routes.iter().filter(|route| route.requests() > 0);
+    pub(super) fn state(&self, now: &Totals) -> Value {
+        let asked = now.routes.iter().filter(|route| route.requests() > 0);
         json!({
-            "at": unix_now(),
+            "at": now.at,
+            "telemetry": self.cache.watch().is_some(),
             "uptime_seconds": significant(process::uptime().as_secs_f64()),
-            "totals": totals(&sum(&routes)),
+            "totals": totals(&now.requests),
             "routes": asked.map(route).collect::<Vec<_>>(),
             "process": {
                 "cpu_seconds": significant(process::cpu().as_secs_f64()),
                 "resident_bytes": process::resident_bytes(),
                 "open_descriptors": process::descriptors(),
-                "connections": self.places.taken(),
-                "in_flight": self.cache.metrics().in_flight(),
+                "connections": now.connections,
+                "in_flight": now.in_flight,
             },
             "tiers": self.tiers(),
             "database": self.database.as_ref().map(database),
@@ -97,7 +140,6 @@ impl Sources {
     fn tiers(&self) -> Value {
         json!({
             "memory": self.cache.memory().map(|memory| {
-                memory.tidy();
                 json!({
                     "entries": memory.entries(),
                     "used_bytes": memory.weight_bytes(),
@@ -165,7 +207,7 @@ fn route(route: &RouteSnapshot) -> Value {
         "p95_ms": millis(0.95),
         "p99_ms": millis(0.99),
         "bytes": route.body_bytes(),
-        "saved_calls": route.saved_calls(),
+        "saved_calls": route.saved_calls,
         "saved_seconds": significant(route.saved.as_secs_f64()),
     })
 }
@@ -190,7 +232,7 @@ fn purge(seen: &SeenPurge) -> Value {
         "at": seen.at.as_millis() as f64 / 1000.0,
         "kind": note.kind.as_str(),
         "tags": note.tags,
-        "by": note.by,
+        "by": note.by.as_str(),
         "what": note.what,
         "actor": note.actor,
         "reason": note.reason,

@@ -6,6 +6,7 @@ use edge_cache::{
     core::{Served, TierName},
     telemetry::RouteSnapshot,
 };
+use edge_cache_breaker::State;
 
 /// Counters since the start, and gauges of now. What a node does not have is `None`.
 #[derive(Clone, Debug)]
@@ -14,16 +15,34 @@ pub(crate) struct Totals {
     pub(super) at: f64,
     /// A clock that nobody sets.
     pub(super) monotonic: Duration,
-    /// All routes together.
+    pub(super) routes: Vec<RouteSnapshot>,
+    /// All of them together.
     pub(crate) requests: RouteSnapshot,
     pub(super) fills: u64,
     pub(super) connections: u64,
     pub(super) in_flight: u64,
     pub(super) database: Option<DatabaseTotals>,
+    /// Ways to the database that take writes.
+    pub(crate) database_ways: Vec<Way>,
+    pub(crate) origins: Vec<Way>,
+    pub(crate) redis: Vec<Way>,
+    /// Requests that got a permit to work at the origin.
+    pub(super) origin_calls: Option<u64>,
     /// Requests that wait for a permit.
     pub(super) waiting: Option<u64>,
     pub(super) cpu: Duration,
     pub(super) resident_bytes: u64,
+}
+
+/// How one way to what stands behind the cache is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) is_healthy: bool,
+    pub(crate) breaker: State,
+    /// Times that its breaker has opened, or a count that rises with each failure where that is not told.
+    pub(crate) opened: u64,
+    /// How often it was asked.
+    pub(crate) asked: u64,
 }
 
 #[derive(Clone, Copy, Debug)]

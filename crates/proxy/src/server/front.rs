@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use edge_cache::{
     core::{ClientAddress, Deadline, Priority},
+    telemetry::{Metrics, Reading, catalogue},
     tier::Trusted,
 };
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
@@ -37,6 +41,33 @@ pub(super) struct House {
     pub(super) request_timeout: Duration,
     /// What this cache calls itself in `CDN-Loop`; empty where it does not forward.
     pub(super) name: String,
+    pub(super) refused: Refused,
+}
+
+/// Requests refused, by the status they got.
+#[derive(Debug)]
+pub(super) struct Refused(Arc<[AtomicU64; REFUSALS.len()]>);
+
+/// What a refusal may say.
+const REFUSALS: [StatusCode; 3] = [StatusCode::BAD_REQUEST, StatusCode::URI_TOO_LONG, StatusCode::LOOP_DETECTED];
+
+impl Refused {
+    /// A count that the metrics show.
+    pub(super) fn watched(metrics: &Metrics) -> Self {
+        let counts = Arc::<[AtomicU64; REFUSALS.len()]>::default();
+        for (at, status) in REFUSALS.iter().enumerate() {
+            let counts = Arc::clone(&counts);
+            let count = Reading::counter(&catalogue::REQUESTS_REFUSED, move || counts[at].load(Ordering::Relaxed));
+            metrics.read_at_scrape(count.labelled(status.as_str().to_owned()));
+        }
+        Self(counts)
+    }
+
+    fn count(&self, status: StatusCode) {
+        if let Some(at) = REFUSALS.iter().position(|known| *known == status) {
+            self.0[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What the front knows of its connection.
@@ -99,6 +130,7 @@ where
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         if let Some((status, text)) = self.refusal(&req) {
+            self.visit.house.refused.count(status);
             return Either::Left(ready(Ok(refusal(status, text))));
         }
         if self.visit.trusted {

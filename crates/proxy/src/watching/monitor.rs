@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, marker::PhantomData, pin::pin, time::Duratio
 use bytes::Bytes;
 use edge_cache::{
     Metrics,
-    core::{BoxError, Deadline},
+    core::{BoxError, Deadline, OwnRequest},
     telemetry::{Reading, catalogue},
     tier::Trusted,
 };
@@ -61,10 +61,11 @@ const fn way(way: Way) -> &'static str {
 }
 
 impl Monitoring {
-    /// Whether a check is down; `None` before the first round.
-    pub(crate) fn is_down(&self) -> Option<bool> {
+    /// Whether a check has failed in this many rounds in a row; `None` before the first round.
+    pub(crate) fn is_failing(&self, rounds: u32) -> Option<bool> {
         let snapshot = self.view.snapshot();
-        snapshot.last_round_at.map(|_| snapshot.is_down())
+        let is_failing = |check: &CheckSnapshot| check.consecutive_failures >= u64::from(rounds);
+        snapshot.last_round_at.map(|_| snapshot.checks.iter().any(is_failing))
     }
 
     fn watch(&self, metrics: &Metrics) {
@@ -159,6 +160,7 @@ where
         let service = self.service.clone();
         let mut request = question.request().map(|()| ClientBody::default());
         // What this process asks of itself counts, whatever strangers may ask.
+        request.extensions_mut().insert(OwnRequest);
         request.extensions_mut().insert(Trusted);
         request.extensions_mut().insert(Deadline((Instant::now() + self.timeout).into_std()));
         let most = question.body_bytes_max;

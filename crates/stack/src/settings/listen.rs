@@ -12,6 +12,11 @@ pub struct ListenSettings {
     pub address: String,
     /// `ADDRESS:PORT` for operators: metrics, health, purge; empty for none. Default: empty.
     pub admin: String,
+    /// What operators call this node, in alerts and on the performance page; empty for the address, with the machine's name where that is open to
+    /// all. Default: empty.
+    pub name: String,
+    /// `http://HOST:PORT` under which operators reach the admin listener, for links in alerts; empty for none. Default: empty.
+    pub admin_url: String,
     /// Longest time that requests in flight get at shutdown. Default: 10 s.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -19,7 +24,13 @@ pub struct ListenSettings {
 
 impl Default for ListenSettings {
     fn default() -> Self {
-        Self { address: "127.0.0.1:8080".to_owned(), admin: String::new(), drain_timeout: Duration::from_secs(10) }
+        Self {
+            address: "127.0.0.1:8080".to_owned(),
+            admin: String::new(),
+            name: String::new(),
+            admin_url: String::new(),
+            drain_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -31,6 +42,14 @@ impl ListenSettings {
             if !optional && port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
                 return Err(SettingsError::rule(key, format!("\"{address}\""), "must be ADDRESS:PORT"));
             }
+        }
+        let url = self
+            .admin_url
+            .split_once("://")
+            .filter(|(scheme, host)| matches!(*scheme, "http" | "https") && !host.is_empty());
+        if !self.admin_url.is_empty() && url.is_none() {
+            let value = format!("\"{}\"", self.admin_url);
+            return Err(SettingsError::rule("listen.admin_url", value, "must be http://HOST:PORT, or empty"));
         }
         if self.drain_timeout > DAY {
             let drain = format!("{:?}", self.drain_timeout);

@@ -147,7 +147,10 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
         None => message.to_owned(),
     };
     match find(tree, path) {
-        Some(value) if !value.is_table() && !value.is_array() => SettingsError::rule(&at, value, rule),
+        // What stands where a secret is wanted may be one.
+        Some(value) if !value.is_table() && !value.is_array() && !at.starts_with("alerts") => {
+            SettingsError::rule(&at, value, rule)
+        }
         _ => SettingsError::other(format!("{at}: {rule}")),
     }
 }
@@ -174,6 +177,7 @@ fn unknown(path: &str, rest: &str) -> String {
 fn in_words(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below zero",
+        "f64" | "f32" => "a number",
         "a boolean" => "true or false",
         "a string" | "string or table" => "a text in quotes",
         "a sequence" => "a list, [\"…\", …]",

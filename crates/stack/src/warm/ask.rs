@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Deadline, Handoff, Outcome, Priority, Served};
+use edge_cache_core::{BoxError, Deadline, Handoff, Outcome, OwnRequest, Priority, Served};
 use edge_cache_tier::Trusted;
 use edge_cache_warmer::{Ask, AskError, FromCache, How, Replay, Told};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -66,6 +66,7 @@ impl<S, B> AskService<S, B> {
             parts.headers.insert(header::CACHE_CONTROL, wants);
         }
         // What this process asks of itself counts, whatever strangers may ask.
+        parts.extensions.insert(OwnRequest);
         parts.extensions.insert(Trusted);
         parts.extensions.insert(Priority::Warm);
         parts.extensions.insert(Deadline((Instant::now() + self.timeout).into_std()));

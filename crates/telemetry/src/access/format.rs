@@ -71,7 +71,7 @@ fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
     out.push(b' ');
     number(out, request.body_bytes);
     let nobody = Agent::default();
-    let Agent { referer, user_agent } = request.agent.as_ref().unwrap_or(&nobody);
+    let Agent { referer, user_agent } = request.agent.unwrap_or(&nobody);
     for said in [referer, user_agent] {
         out.extend_from_slice(b" \"");
         match said {
@@ -87,7 +87,7 @@ fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
     out.push(b' ');
     seconds(out, request.took);
     out.extend_from_slice(b" \"");
-    escaped(out, request.cache_status.as_str().as_bytes());
+    escaped(out, request.cache_status.as_bytes());
     out.extend_from_slice(b"\" ");
     out.extend_from_slice(&request.context.id.digits());
 }
@@ -106,7 +106,7 @@ fn json(out: &mut Vec<u8>, request: &Finished<'_>) {
     }
     text(out, "method", request.method.as_str().as_bytes());
     let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-    if let Some(host) = authority.or(request.host.as_ref().map(HeaderValue::as_bytes)) {
+    if let Some(host) = authority.or(request.host.map(HeaderValue::as_bytes)) {
         text(out, "host", host);
     }
     text(out, "target", target(request).as_bytes());
@@ -124,8 +124,8 @@ fn json(out: &mut Vec<u8>, request: &Finished<'_>) {
         out.extend_from_slice(b",\"age\":");
         number(out, age.as_secs());
     }
-    text(out, "cache_status", request.cache_status.as_str().as_bytes());
-    if let Some(Agent { referer, user_agent }) = &request.agent {
+    text(out, "cache_status", request.cache_status.as_bytes());
+    if let Some(Agent { referer, user_agent }) = request.agent {
         for (name, said) in [("referer", referer), ("user_agent", user_agent)] {
             if let Some(said) = said {
                 text(out, name, said.as_bytes());
@@ -135,7 +135,7 @@ fn json(out: &mut Vec<u8>, request: &Finished<'_>) {
     out.push(b'}');
 }
 
-fn target<'a>(request: &'a Finished<'_>) -> &'a str {
+fn target<'a>(request: &Finished<'a>) -> &'a str {
     request.uri.path_and_query().map_or("*", |target| target.as_str())
 }
 
@@ -192,14 +192,17 @@ fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// The inside of a JSON string; what is no ASCII is taken for Latin-1, as header fields are.
+/// The inside of a JSON string.
 fn in_json(out: &mut Vec<u8>, bytes: &[u8]) {
     let odd = |byte: &u8| !matches!(byte, 0x20..=0x7e) || matches!(byte, b'"' | b'\\');
     if !bytes.iter().any(odd) {
         return out.extend_from_slice(bytes);
     }
+    // As it came where it is UTF-8, else as Latin-1, which header fields once were.
+    let is_text = str::from_utf8(bytes).is_ok();
     for byte in bytes {
         match byte {
+            beyond if is_text && *beyond >= 0x80 => out.push(*beyond),
             odd_one if odd(odd_one) => write!(out, "\\u{:04x}", odd_one).expect(FITS),
             plain => out.push(*plain),
         }
@@ -219,7 +222,8 @@ mod tests {
 
     fn asked_by(user_agent: &[u8]) -> Finished<'static> {
         let user_agent = Some(HeaderValue::from_bytes(user_agent).unwrap());
-        Finished { agent: Some(Agent { referer: None, user_agent }), ..finished(0xab, "/p?q=1") }
+        let agent = Box::leak(Box::new(Agent { referer: None, user_agent }));
+        Finished { agent: Some(agent), ..finished(0xab, "/p?q=1") }
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Writer {
     place: Place,
     /// Memory for the lines that are taken next.
     pub(super) spare: Vec<u8>,
+    /// Whether the last try failed: what it began may end within a line.
+    pub(super) fails: bool,
 }
 
 #[derive(Debug)]
@@ -26,19 +28,25 @@ impl Writer {
             true => Place::Stdout,
             false => Place::File { path: path.to_owned(), file: append_to(path)? },
         };
-        Ok(Self { place, spare: Vec::new() })
+        Ok(Self { place, spare: Vec::new(), fails: false })
     }
 
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
+        let begin: &[u8] = if self.fails { b"\n" } else { b"" };
         match &mut self.place {
-            Place::Stdout => io::stdout().lock().write_all(lines),
+            Place::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(begin)?;
+                out.write_all(lines)
+            }
             Place::File { path, file } => {
                 if !is_still_there(path, file) {
                     *file = append_to(path)?;
                 }
+                file.write_all(begin)?;
                 file.write_all(lines)
             }
         }

@@ -9,37 +9,26 @@ use pin_project_lite::pin_project;
 
 use super::record::Record;
 
-/// Counts on drop: when the connection is done with the body, or gives it up.
-#[derive(Debug)]
-struct OnDrop(Option<Record>);
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        if let Some(record) = self.0.take() {
-            record.done();
-        }
-    }
-}
-
 pin_project! {
     /// The body of an [`Observe`](super::Observe)d answer.
     #[derive(Debug)]
     pub struct ObserveBody<B> {
         #[pin]
         inner: B,
-        record: OnDrop,
+        // Counts when it is dropped: with this body, at the latest.
+        record: Option<Box<Record>>,
     }
 }
 
 impl<B> ObserveBody<B> {
-    pub(super) const fn new(inner: B, record: Option<Record>) -> Self {
-        Self { inner, record: OnDrop(record) }
+    pub(super) const fn new(inner: B, record: Option<Box<Record>>) -> Self {
+        Self { inner, record }
     }
 }
 
 impl<B: Default> Default for ObserveBody<B> {
     fn default() -> Self {
-        Self { inner: B::default(), record: OnDrop(None) }
+        Self { inner: B::default(), record: None }
     }
 }
 
@@ -50,18 +39,13 @@ impl<B: Body> Body for ObserveBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        match (&frame, &mut this.record.0) {
-            (Some(Ok(frame)), Some(record)) => {
-                record.sent(frame.data_ref().map_or(0, Buf::remaining));
-            }
-            (ended, kept) => {
-                if let Some(mut record) = kept.take() {
-                    if ended.is_some() {
-                        record.broke_off();
-                    }
-                    record.done();
-                }
-            }
+        match (&frame, this.record.as_mut()) {
+            (Some(Ok(frame)), Some(record)) => record.sent(frame.data_ref().map_or(0, Buf::remaining)),
+            (Some(Err(_)), Some(record)) => record.broke_off(),
+            (None, _) | (_, None) => {}
+        }
+        if !matches!(frame, Some(Ok(_))) {
+            drop(this.record.take());
         }
         Poll::Ready(frame)
     }

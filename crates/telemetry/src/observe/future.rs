@@ -9,7 +9,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::{ObserveBody, record::Asked};
+use super::{ObserveBody, record::Record};
 
 pin_project! {
     /// Future of [`Observe`](super::Observe).
@@ -18,18 +18,18 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        asked: Option<Asked>,
+        record: Option<Box<Record>>,
         span: Option<Span>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, asked: Asked, span: Option<Span>) -> Self {
-        Self { inner, asked: Some(asked), span }
+    pub(super) const fn new(inner: F, record: Box<Record>, span: Option<Span>) -> Self {
+        Self { inner, record: Some(record), span }
     }
 
     pub(super) const fn off(inner: F) -> Self {
-        Self { inner, asked: None, span: None }
+        Self { inner, record: None, span: None }
     }
 }
 
@@ -43,21 +43,21 @@ where
         let this = self.project();
         let _entered = this.span.as_ref().map(Span::enter);
         let result = ready!(this.inner.poll(cx));
-        let asked = this.asked.take();
+        let mut record = this.record.take();
         Poll::Ready(match result {
             Ok(mut response) => {
-                let record = asked.map(|asked| asked.answered(&mut response));
-                if let (Some(span), Some(record)) = (this.span.as_ref(), &record) {
+                let outcome = record.as_mut().map(|record| record.answered(&mut response));
+                if let (Some(span), Some(outcome)) = (this.span.as_ref(), outcome) {
                     span.record("status", response.status().as_u16());
-                    span.record("result", record.outcome.served.as_str());
-                    span.record("tier", record.outcome.tier.map_or("origin", TierName::as_str));
-                    tracing::debug!("answered");
+                    span.record("result", outcome.served.as_str());
+                    span.record("tier", outcome.tier.map_or("origin", TierName::as_str));
+                    tracing::debug!(target: "edge_cache::request", "answered");
                 }
                 Ok(response.map(|body| ObserveBody::new(body, record)))
             }
             Err(error) => {
-                if let Some(asked) = asked {
-                    asked.failed();
+                if let Some(record) = record {
+                    record.failed();
                 }
                 Err(error)
             }

@@ -1,6 +1,6 @@
 //! Watches every request: what was done for it, how long it took to the last byte, and what became of it on the way.
 //!
-//! A client that leaves before the head of its answer got none, and is not counted.
+//! A client that leaves before the head of its answer got none: it is counted apart.
 
 mod body;
 mod future;
@@ -11,13 +11,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use edge_cache_core::TraceContext;
+use edge_cache_core::{OwnRequest, TraceContext};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::record::Asked;
+use self::record::Record;
 pub use self::{body::ObserveBody, future::ResponseFuture};
 use crate::Watch;
 
@@ -51,7 +51,21 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, watch: self.watch.clone() }
+        Observe { inner, handle: self.watch.clone().map(Handle::new) }
+    }
+}
+
+/// Whoever looks at requests, by a count of its own: all threads count the one, and a connection only its own.
+#[derive(Clone, Debug)]
+struct Handle(Arc<Arc<Watch>>);
+
+impl Handle {
+    fn new(watch: Arc<Watch>) -> Self {
+        Self(Arc::new(watch))
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.0
     }
 }
 
@@ -59,7 +73,17 @@ impl<S> Layer<S> for ObserveLayer {
 #[derive(Clone, Debug)]
 pub struct Observe<S> {
     inner: S,
-    watch: Option<Arc<Watch>>,
+    handle: Option<Handle>,
+}
+
+impl<S> Observe<S> {
+    /// The same for one connection: what its requests count to keep this service alive is no other connection's business. Worth it where a
+    /// server clones the service for each request.
+    #[must_use]
+    pub fn for_connection(mut self) -> Self {
+        self.handle = self.handle.map(|handle| Handle::new(Arc::clone(&handle.0)));
+        self
+    }
 }
 
 impl<S, B, RB> Service<Request<B>> for Observe<S>
@@ -75,14 +99,18 @@ where
     }
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        let Some(watch) = &self.watch else { return ResponseFuture::off(self.inner.call(req)) };
+        let Some(handle) = self.handle.as_ref().filter(|_| req.extensions().get::<OwnRequest>().is_none()) else {
+            return ResponseFuture::off(self.inner.call(req));
+        };
+        let watch = handle.watch();
         let (id, begun) = Watch::name();
         let context =
             TraceContext::of(req.headers(), id, Instant::now().into_std(), || (begun, watch.is_sampled(begun)));
         req.extensions_mut().insert(context);
-        let asked = Asked::new(Arc::clone(watch), context, &req);
-        if !context.sampled {
-            return ResponseFuture::new(self.inner.call(req), asked, None);
+        let is_kept = context.sampled && watch.may_keep();
+        let record = Record::new(handle.clone(), context, is_kept, &req);
+        if !is_kept {
+            return ResponseFuture::new(self.inner.call(req), record, None);
         }
         let span = tracing::info_span!(
             target: "edge_cache::request",
@@ -98,6 +126,6 @@ where
         let entered = span.enter();
         let inner = self.inner.call(req);
         drop(entered);
-        ResponseFuture::new(inner, asked, Some(span))
+        ResponseFuture::new(inner, record, Some(span))
     }
 }

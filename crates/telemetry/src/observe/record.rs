@@ -1,23 +1,30 @@
-//! What is known of a request as it is answered.
+//! What is known of a request, from its coming to its last byte.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use edge_cache_core::{ClientAddress, Handoff, Outcome, Served, Timestamp, TraceContext, Trail, route::Matched};
+use edge_cache_core::{
+    AskedBehind, ClientAddress, Handoff, Outcome, Served, Timestamp, TraceContext, Trail, route::Matched,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use tokio::time::Instant;
 
+use super::Handle;
 use crate::{
-    Watch,
-    finished::{Agent, CacheStatus, Finished},
+    finished::{Agent, Finished},
     routes::{Counted, RouteIndex},
+    text::Text,
 };
 
-/// A request that is being answered.
+/// The status of a request whose client did not wait for the head of its answer, as nginx has it in its log.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// A request that is being answered. Dropped, it is counted: when the last byte is out, or the connection gives it up.
 #[derive(Debug)]
-pub(super) struct Asked {
-    watch: InFlight,
+pub(super) struct Record {
+    handle: Handle,
     context: TraceContext,
-    began: Instant,
+    /// Whether its span is wanted.
+    is_kept: bool,
     at: Timestamp,
     client: Option<IpAddr>,
     method: Method,
@@ -25,45 +32,56 @@ pub(super) struct Asked {
     host: Option<HeaderValue>,
     version: Version,
     agent: Option<Agent>,
+    answer: Option<Answered>,
 }
 
-/// One of the requests in flight, and whoever looks at it.
+/// What the head of the answer said, and how much of its body went out.
 #[derive(Debug)]
-struct InFlight(Arc<Watch>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.metrics.ends();
-    }
+struct Answered {
+    route: RouteIndex,
+    outcome: Outcome,
+    saves: bool,
+    cost: Duration,
+    trail: Option<Trail>,
+    age: Option<Duration>,
+    cache_status: Text,
+    status: StatusCode,
+    body_bytes: u64,
 }
 
-impl Asked {
-    pub(super) fn new<B>(watch: Arc<Watch>, context: TraceContext, req: &Request<B>) -> Self {
+const ERROR: Outcome = Outcome { served: Served::Error, tier: None };
+
+impl Record {
+    pub(super) fn new<B>(handle: Handle, context: TraceContext, is_kept: bool, req: &Request<B>) -> Box<Self> {
         let header = |name| req.headers().get(name).cloned();
+        let watch = handle.watch();
         let agent = watch
             .access
             .is_some()
             .then(|| Agent { referer: header(header::REFERER), user_agent: header(header::USER_AGENT) });
         watch.metrics.begins();
-        Self {
+        // Small, wherever the answer's body is moved to.
+        Box::new(Self {
             context,
-            began: context.began.into(),
-            at: Watch::wall(context.began),
+            is_kept,
+            at: crate::Watch::wall(context.began),
             client: req.extensions().get::<ClientAddress>().map(|client| client.0),
             method: req.method().clone(),
             uri: req.uri().clone(),
             host: header(header::HOST),
             version: req.version(),
             agent,
-            watch: InFlight(watch),
-        }
+            answer: None,
+            handle,
+        })
     }
 
-    /// What the head of its answer says.
-    pub(super) fn answered<B>(self, response: &mut Response<B>) -> Record {
+    /// Takes what the head of its answer says.
+    pub(super) fn answered<B>(&mut self, response: &mut Response<B>) -> Outcome {
+        let watch = self.handle.watch();
         let extensions = response.extensions();
         let route = match extensions.get::<Matched>() {
-            Some(matched) => self.watch.0.metrics.route(&matched.0.name),
+            Some(matched) => watch.metrics.route(&matched.0.name),
             None => RouteIndex::OTHER,
         };
         let said = extensions.get::<Outcome>().copied();
@@ -74,92 +92,107 @@ impl Asked {
             Some(outcome) => outcome,
             None => Outcome { served: Served::Bypass, tier: None },
         };
+        let is_stored = matches!(outcome.served, Served::Hit | Served::Stale | Served::Coalesced);
+        let saves = is_stored && extensions.get::<AskedBehind>().is_none();
         let head = extensions.get::<Handoff>().map(|handoff| &handoff.head);
         let cost = head.map_or(Duration::ZERO, |head| Duration::from_millis(head.fill_millis.into()));
         let trail = extensions.get::<Trail>().cloned();
         let age = outcome.tier.and_then(|_| response.headers().get(header::AGE));
         let age = age.and_then(|age| age.to_str().ok()?.parse().ok()).map(Duration::from_secs);
-        let cache_status = CacheStatus::of(response.headers());
+        let cache_status = cache_status(response);
         let status = response.status();
-        if let Some(name) = &self.watch.0.id_header {
+        if let Some(name) = &watch.id_header {
             let digits = self.context.id.digits();
             let value = HeaderValue::from_bytes(&digits).expect("hexadecimal digits make a header value");
             response.headers_mut().insert(name.clone(), value);
         }
-        Record { asked: self, route, outcome, cost, trail, age, cache_status, status, body_bytes: 0 }
+        self.answer = Some(Answered { route, outcome, saves, cost, trail, age, cache_status, status, body_bytes: 0 });
+        outcome
     }
 
-    /// There is no answer.
-    pub(super) fn failed(self) {
-        let record = Record {
-            asked: self,
-            route: RouteIndex::OTHER,
-            outcome: ERROR,
-            cost: Duration::ZERO,
-            trail: None,
-            age: None,
-            cache_status: CacheStatus::default(),
-            status: StatusCode::BAD_GATEWAY,
-            body_bytes: 0,
-        };
-        record.done();
+    /// The service has no answer.
+    pub(super) fn failed(mut self: Box<Self>) {
+        self.answer = Some(Answered { outcome: ERROR, ..Answered::none(StatusCode::BAD_GATEWAY) });
     }
-}
 
-const ERROR: Outcome = Outcome { served: Served::Error, tier: None };
-
-/// A request whose answer is on its way.
-#[derive(Debug)]
-pub(super) struct Record {
-    asked: Asked,
-    route: RouteIndex,
-    pub(super) outcome: Outcome,
-    cost: Duration,
-    trail: Option<Trail>,
-    age: Option<Duration>,
-    cache_status: CacheStatus,
-    status: StatusCode,
-    body_bytes: u64,
-}
-
-impl Record {
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.body_bytes += bytes as u64;
+        if let Some(answer) = &mut self.answer {
+            answer.body_bytes += bytes as u64;
+        }
     }
 
     /// The body broke off: that is no answer, however fast it broke.
     pub(super) fn broke_off(&mut self) {
-        self.outcome = ERROR;
+        if let Some(answer) = &mut self.answer {
+            answer.outcome = ERROR;
+            answer.saves = false;
+        }
     }
+}
 
-    /// The last byte is out, or the client gone.
-    pub(super) fn done(self) {
-        let Self { asked, route, outcome, cost, trail, age, cache_status, status, body_bytes } = self;
-        let Asked { watch, context, began, at, client, method, uri, host, version, agent } = asked;
-        let watch_of = &watch.0;
-        let took = began.elapsed();
-        let counted = Counted { served: outcome.served, tier: outcome.tier, took, body_bytes, age, cost };
-        watch_of.metrics.count(route, &counted);
-        watch_of.metrics.named(route, |route| {
-            let finished = Finished {
-                context,
-                at,
+impl Answered {
+    fn none(status: StatusCode) -> Self {
+        Self {
+            route: RouteIndex::OTHER,
+            outcome: ERROR,
+            saves: false,
+            cost: Duration::ZERO,
+            trail: None,
+            age: None,
+            cache_status: Text::default(),
+            status,
+            body_bytes: 0,
+        }
+    }
+}
+
+/// Its lines, joined.
+fn cache_status<B>(response: &Response<B>) -> Text {
+    let mut all = Text::default();
+    for (at, line) in response.headers().get_all(edge_cache_core::headers::CACHE_STATUS).iter().enumerate() {
+        let line = line.to_str().unwrap_or("?");
+        if at == 0 { all = Text::new(line) } else { all.append(line) }
+    }
+    all
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let watch = self.handle.watch();
+        let took = Instant::from_std(self.context.began).elapsed();
+        watch.metrics.ends();
+        let answer = match self.answer.take() {
+            Some(answer) => {
+                let Answered { outcome, saves, cost, age, body_bytes, .. } = answer;
+                let (served, tier) = (outcome.served, outcome.tier);
+                watch.metrics.count(answer.route, &Counted { served, tier, took, body_bytes, age, saves, cost });
+                answer
+            }
+            None => {
+                watch.metrics.abandoned();
+                Answered::none(StatusCode::from_u16(CLIENT_CLOSED_REQUEST).expect("three digits make a status"))
+            }
+        };
+        watch.metrics.named(answer.route, |route| {
+            watch.finished(&Finished {
+                context: &self.context,
+                is_kept: self.is_kept,
+                at: self.at,
                 took,
-                client,
-                method,
-                uri,
-                host,
-                version,
-                status,
+                client: self.client,
+                method: &self.method,
+                uri: &self.uri,
+                host: self.host.as_ref(),
+                version: self.version,
+                status: answer.status,
                 route,
-                outcome,
-                age,
-                body_bytes,
-                cache_status,
-                trail,
-                agent,
-            };
-            watch_of.finished(&finished);
+                outcome: answer.outcome,
+                age: answer.age,
+                body_bytes: answer.body_bytes,
+                cache_status: answer.cache_status.as_str(),
+                trail: answer.trail.as_ref(),
+                agent: self.agent.as_ref(),
+            });
         });
     }
 }

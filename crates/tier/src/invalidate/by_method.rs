@@ -1,7 +1,7 @@
 //! `PURGE /path`: what other caches understand, from clients that are trusted.
 
 use bytes::Bytes;
-use edge_cache_core::marker::PurgeKind;
+use edge_cache_core::{PurgedBy, marker::PurgeKind};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::written::{Written, path_and_query};
@@ -39,7 +39,7 @@ pub(super) async fn purge<RB>(
     match purger.purge(&Purge { targets: vec![target], kind }).await {
         Err(why) => said(StatusCode::BAD_REQUEST, why.as_str()),
         Ok(receipt) => {
-            let audit = Audit { actor: "PURGE".to_owned(), reason: String::new(), what, kind };
+            let audit = Audit { by: PurgedBy::Api, actor: "PURGE".to_owned(), reason: String::new(), what, kind };
             purger.audit(&audit, &receipt);
             match receipt {
                 Receipt { acknowledged: true, .. } => said(StatusCode::OK, "purged"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Level, Priority, Store, marker::Verdict};
+use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Level, Outcome, Priority, Served, Store, marker::Verdict};
 use edge_cache_policy::{
     Mode,
     request::{Reuse, reuse, wants_no_stale},
@@ -58,11 +58,12 @@ impl<St: Store> Trip<'_, St> {
 
     /// What log lines from within a fill say of it.
     fn span(&self) -> tracing::Span {
-        let request = self.trail.id().map(tracing::field::display);
-        tracing::info_span!(target: "edge_cache::fill", "fill", tier = self.shared.store.name().as_str(), request)
+        let Some(request) = self.trail.id() else { return tracing::Span::none() };
+        tracing::info_span!(target: "edge_cache::fill", "fill", tier = self.shared.store.name().as_str(), %request)
     }
 
-    pub(super) fn refresh_behind<S, B, RB>(&self, inner: S, req: Request<B>)
+    /// Asks for what is stored anew, unless that is being done or would be in vain; tells whether it is asked for.
+    pub(super) fn refresh_behind<S, B, RB>(&self, inner: S, req: Request<B>) -> bool
     where
         S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
@@ -74,27 +75,30 @@ impl<St: Store> Trip<'_, St> {
         let now = self.now();
         // A stale part is asked for again as the part it is: the whole may be too large to keep.
         let part = self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().kind == Kind::Partial);
-        let Some(purpose) = (if part { self.purpose() } else { Some(Purpose::Whole) }) else { return };
+        let Some(purpose) = (if part { self.purpose() } else { Some(Purpose::Whole) }) else { return false };
         let flight_key = self.flight_key(&purpose);
         let in_vain = self.shared.failed.has(&flight_key, now)
             || self.shared.deferred.has(&flight_key, now)
             || self.shared.uncacheable.has(&flight_key, now);
         // While the origin is pressed it is not asked for what is still good.
         if *req.method() != Method::GET || in_vain || self.shared.pressure.level() >= Level::Trim {
-            return;
+            return false;
         }
         let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
         let led_by = self.trail.id();
-        if let Some(lead) = self.shared.flights.try_lead(&flight_key, own.max(Priority::Refresh), led_by) {
-            if self.is_renewed() {
-                return lead.land(Landing::Again);
-            }
-            if self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().freshness.fresh_until > now) {
-                self.shared.events.refreshed_early(self.shared.store.name());
-            }
-            let fill = fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None);
-            self.shared.tasks.spawn(fill.instrument(self.span()));
+        let Some(lead) = self.shared.flights.try_lead(&flight_key, own.max(Priority::Refresh), led_by) else {
+            return false;
+        };
+        if self.is_renewed() {
+            lead.land(Landing::Again);
+            return false;
         }
+        if self.lookup.entry.as_ref().is_some_and(|(entry, _)| entry.head().freshness.fresh_until > now) {
+            self.shared.events.refreshed_early(self.shared.store.name());
+        }
+        let fill = fill::run(self.fill(inner, req, purpose, Some(lead), Priority::Refresh), None);
+        self.shared.tasks.spawn(fill.instrument(self.span()));
+        true
     }
 
     pub(super) async fn forward<S, B, RB>(
@@ -113,8 +117,10 @@ impl<St: Store> Trip<'_, St> {
     {
         let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
         let mut lead = None;
+        // An answer that could not be stored a moment ago: there is nothing to miss (hit-for-miss).
+        let uncacheable = self.shared.uncacheable.has(&self.flight_key(&purpose), self.now());
         let alone = self.keyed.directives().no_store
-            || self.shared.uncacheable.has(&self.flight_key(&purpose), self.now())
+            || uncacheable
             // Whether the condition holds is for the origin to say, to each who asks.
             || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
         let joins = if alone { 0 } else { JOINS_MAX };
@@ -182,7 +188,13 @@ impl<St: Store> Trip<'_, St> {
                 );
                 Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
             }
-            Ok(Outward::Through(response, why)) => Ok(self.through(response, why.as_str())),
+            Ok(Outward::Through(response, why)) => {
+                let mut response = self.through(response, why.as_str());
+                if uncacheable && let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
+                    outcome.served = if outcome.served == Served::Miss { Served::Bypass } else { outcome.served };
+                }
+                Ok(response)
+            }
             Ok(Outward::ServerError(response, away)) => {
                 Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, CacheKey, Entry, Fwd, Judgement, Kind, Store, StoreError, Timestamp, Trail, marker::Verdict,
+    AskedBehind, BoxError, CacheKey, Entry, Fwd, Judgement, Kind, Store, StoreError, Timestamp, Trail, marker::Verdict,
 };
 use edge_cache_policy::{
     Mode,
@@ -105,9 +105,11 @@ where
             trip.note("answered with what is stored");
             return Ok(response);
         }
-        Some(Answer::Refreshing(response)) => {
-            trip.note("answered with what is stored, to be asked for anew behind the answer");
-            trip.refresh_behind(inner, req);
+        Some(Answer::Refreshing(mut response)) => {
+            trip.note("answered with what is stored, which is due to be asked for anew");
+            if trip.refresh_behind(inner, req) {
+                response.extensions_mut().insert(AskedBehind);
+            }
             return Ok(response);
         }
         None => {}
@@ -271,7 +273,9 @@ impl<St: Store> Trip<'_, St> {
         }
         // The origin failed for this key a moment ago: leave it alone for a while. A purged entry needs a failure of its own, and to the
         // letter every request does.
-        let spared = *verdict == Verdict::Live && self.keyed.mode() == Mode::Guarded;
+        // Nor is whoever is trusted and wants it new put off.
+        let wants_new = matches!(may, Reuse::Validate { by_request: true });
+        let spared = *verdict == Verdict::Live && self.keyed.mode() == Mode::Guarded && !wants_new;
         let throttled = spared && self.shared.failed.has(&self.lookup.key, now);
         let (entry, _) =
             self.fallback(now, Away::No).filter(|(entry, _)| throttled || spared && self.is_stretched(entry))?;

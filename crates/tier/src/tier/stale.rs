@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::{
-    Entry, Fwd, Level, Store, Timestamp,
+    AskedBehind, Entry, Fwd, Level, Store, Timestamp,
     marker::{Standing, Verdict},
 };
 use edge_cache_policy::{
@@ -77,7 +77,9 @@ impl<St: Store> Trip<'_, St> {
             "stale-if-error"
         };
         self.note("the origin failed: answers with what is stale");
-        Some(respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail))
+        let mut response = respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail);
+        response.extensions_mut().insert(AskedBehind);
+        Some(response)
     }
 
     /// The stale entry though the origin may yet answer: not one that was purged.
@@ -85,7 +87,12 @@ impl<St: Store> Trip<'_, St> {
         let now = self.now();
         let (entry, verdict) = self.fallback(now, Away::No)?;
         let live = verdict == Verdict::Live;
-        live.then(|| respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail))
+        live.then(|| {
+            let mut response =
+                respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail);
+            response.extensions_mut().insert(AskedBehind);
+            response
+        })
     }
 
     /// Whether what is stale is served without asking, because the origin is pressed. A purged entry never is, nor what a client wants new.
