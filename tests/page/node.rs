@@ -103,8 +103,12 @@ async fn pressure_is_told() {
         }
     })
     .await;
-    let proxy =
-        ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\nconnections_max = 1\n", origin.url())).start().await;
+    let proxy = ProxyBuilder::config(&format!(
+        "[origin]\nurl = \"{}\"\nconnections_max = 1\nqueue_timeout = \"30s\"\n",
+        origin.url()
+    ))
+    .start()
+    .await;
     let mut page = Performance::open(proxy.admin_address()).await;
     page.until("it is calm", |state| state["origin"]["governor"]["pressure"] == "calm").await;
     let held: Vec<_> = (0..4).map(|at| tokio::spawn(proxy.client().get(&format!("/{at}")).send())).collect();
