@@ -1,6 +1,6 @@
 //! The process, its origin, its purges, what is hot.
 
-use edge_cache_tests::{Demo, Gate, Origin, Performance, ProxyBuilder, Reply, figure, row};
+use edge_cache_tests::{Demo, Gate, Origin, Performance, ProxyBuilder, Reply, eventually, figure, row};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -210,4 +210,46 @@ async fn the_node_says_whether_it_is_ready() {
     assert_eq!((figure(&state, "ready.draining"), figure(&state, "ready.backplane")), (&false.into(), &"alone".into()));
     assert_eq!(figure(&state, "ready.warm.state"), &json!("warm"), "{state:#}");
     assert!(figure(&state, "ready.warm.held").is_u64() && figure(&state, "ready.warm.hot").is_u64());
+}
+
+#[tokio::test]
+async fn a_node_that_stops_says_so() {
+    let gate = Gate::new();
+    let passed = gate.clone();
+    let origin = Origin::start(move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.passed().await;
+            Reply::cached("max-age=600", "x")
+        }
+    })
+    .await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let mut page = Performance::open(proxy.admin_address()).await;
+    let last = tokio::spawn(proxy.client().get("/").send());
+    origin.arrived("/", 1).await;
+    proxy.terminate();
+    let state = page.until("it drains", |state| state["ready"]["draining"] == true).await;
+    assert_eq!((&state["ready"]["ready"], &state["process"]["in_flight"]), (&false.into(), &1.into()), "{state:#}");
+    passed.open();
+    assert_eq!(last.await.unwrap().status, 200);
+    assert_eq!(proxy.ended().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn who_does_not_wait_and_what_is_refused_are_counted_apart() {
+    let origin = Origin::start(|_| std::future::pending::<Reply>()).await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let impatient = tokio::spawn(proxy.client().get("/slow").send());
+    origin.arrived("/slow", 1).await;
+    impatient.abort();
+    let count = async |name: &str| proxy.metrics().await.sum(name, &[]);
+    eventually("it is counted", async || (count("edge_cache_requests_abandoned_total").await == 1.0).then_some(()))
+        .await;
+    assert_eq!((count("edge_cache_requests_total").await, count("edge_cache_requests_in_flight").await), (0.0, 0.0));
+    let list = proxy.admin().get("/requests").send().await.json();
+    assert_eq!((&list["requests"][0]["status"], &list["requests"][0]["result"]), (&499.into(), &"error".into()));
+    assert_eq!(proxy.get(&format!("/{}", "x".repeat(9000))).await.status, 414);
+    let refused = proxy.metrics().await.sum("edge_cache_requests_refused_total", &[("status", "414")]);
+    assert_eq!(refused, 1.0);
 }

@@ -25,6 +25,7 @@ const PROBE: Duration = Duration::from_secs(1);
 pub struct WebDriver {
     server: Server,
     browser: PathBuf,
+    port: u16,
     url: String,
 }
 
@@ -51,7 +52,7 @@ impl WebDriver {
         let server = Server::new("chromedriver", None, "TERM")?;
         let command = |port: u16| Ok(vec![driver.clone().into(), format!("--port={port}").into()]);
         let port = server.launch_anywhere(command, is_ready)?;
-        Ok(Self { server, browser, url: format!("http://127.0.0.1:{port}") })
+        Ok(Self { server, browser, port, url: format!("http://127.0.0.1:{port}") })
     }
 
     /// Where it listens.
@@ -79,22 +80,31 @@ impl WebDriver {
     }
 }
 
+impl Drop for WebDriver {
+    fn drop(&mut self) {
+        // Told to end by a signal it leaves its browsers behind.
+        drop(say(self.port, "/shutdown", |_| false));
+    }
+}
+
 /// Whether the driver answers on `port`. Another one may have had the port first; then ours ends, and says why.
 fn is_ready(port: u16, _: Process) -> bool {
     let has = |said: &[u8]| String::from_utf8_lossy(said).contains("\"ready\":true");
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PROBE)?;
-        stream.set_read_timeout(Some(PROBE))?;
-        stream.write_all(b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-        // It keeps the connection, whatever it was asked: what came until it falls silent is looked at.
-        let (mut said, mut piece) = (Vec::new(), [0; 4096]);
-        while !has(&said) && said.len() < 64 << 10 {
-            match stream.read(&mut piece) {
-                Ok(0) | Err(_) => break,
-                Ok(read) => said.extend_from_slice(&piece[..read]),
-            }
+    say(port, "/status", has).unwrap_or(false)
+}
+
+/// Sends a GET, and tells whether the answer `has` what is looked for. The driver keeps the connection, whatever it is asked: what came until it
+/// falls silent is looked at.
+fn say(port: u16, path: &str, has: impl Fn(&[u8]) -> bool) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PROBE)?;
+    stream.set_read_timeout(Some(PROBE))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    while !has(&said) && said.len() < 64 << 10 {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => said.extend_from_slice(&piece[..read]),
         }
-        Ok(has(&said))
-    };
-    ask().unwrap_or(false)
+    }
+    Ok(has(&said))
 }
