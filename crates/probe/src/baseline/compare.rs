@@ -21,7 +21,7 @@ const WIDE: f64 = 3.0;
 const REACH: f64 = 2.0;
 /// What moves by one within a recording, from its first half to its second, can have moved by so much more between two of them: a random
 /// walk by a standard deviation of 1.5, of which more than two are taken, since two halves hardly tell how far it goes.
-const DRIFT: f64 = 3.5;
+const DRIFT: f64 = 3.2;
 /// On one side; 95 % on both.
 const ALPHA: f64 = 0.025;
 const MEDIAN: f64 = 0.5;
