@@ -38,8 +38,9 @@ pub struct AlertConfig {
     /// Longest time that one attempt to deliver a message takes. Default: 5 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// Attempts to deliver a message. Default: 5.
-    pub attempts: u32,
+    /// How old a message may become that its receiver does not take: so long it is tried again. Default: 1 h.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
     /// The rules. Default: [`Rule::built_in`].
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -70,7 +71,7 @@ impl Default for AlertConfig {
             per_hour_max: 20,
             requests_min: 20,
             timeout: Duration::from_secs(5),
-            attempts: 5,
+            keep: HOUR,
             rules: Rule::built_in(),
         }
     }
@@ -87,6 +88,7 @@ impl AlertConfig {
             ("every", self.every, HOUR, "1h"),
             ("cooldown", self.cooldown, DAY, "24h"),
             ("timeout", self.timeout, MINUTE, "1m"),
+            ("keep", self.keep, DAY, "24h"),
         ] {
             if !within(value, max) {
                 return Err(broken(key, format!("{value:?}"), format!("must be above zero and at most {shown}")));
@@ -95,7 +97,6 @@ impl AlertConfig {
         check("failures", self.failures.into(), 1..=1000)?;
         check("per_hour_max", self.per_hour_max.into(), 1..=1000)?;
         check("requests_min", self.requests_min, 0..=1_000_000_000)?;
-        check("attempts", self.attempts.into(), 1..=20)?;
         if self.rules.len() > RULES_MAX {
             return Err(broken("rule", format!("{} rules", self.rules.len()), format!("must be at most {RULES_MAX}")));
         }
@@ -188,9 +189,11 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_errors() {
-        for text in
-            ["rules = []", "[[rule]]\nname = \"a\"\nfigure = \"p95\"\nabove = 1\nseverity = \"warning\"\nfor = 1"]
-        {
+        for text in [
+            "rules = []",
+            "attempts = 5",
+            "[[rule]]\nname = \"a\"\nfigure = \"p95\"\nabove = 1\nseverity = \"warning\"\nfor = 1",
+        ] {
             assert!(toml::from_str::<AlertConfig>(text).unwrap_err().to_string().contains("unknown field"), "{text}");
         }
     }
@@ -204,7 +207,7 @@ mod tests {
             ("failures = 0", "alerts.failures = 0: must be from 1 to 1000"),
             ("per_hour_max = 0", "alerts.per_hour_max = 0: must be from 1 to 1000"),
             ("requests_min = 1000000001", "alerts.requests_min = 1000000001: must be from 0 to 1000000000"),
-            ("attempts = 21", "alerts.attempts = 21: must be from 1 to 20"),
+            ("keep = \"0s\"", "alerts.keep = 0ns: must be above zero and at most 24h"),
         ] {
             assert_eq!(refused(text), message);
         }

@@ -41,9 +41,10 @@ impl Channel {
 pub struct DeliveryCounts {
     /// Messages that the receiver took.
     pub sent: u64,
-    /// Messages that were given up: refused, or not taken in any attempt.
+    /// Messages that were given up: refused, or not taken until they were too old.
     pub failed: u64,
-    /// Messages that were dropped because too many waited.
+    /// Messages that were dropped: too many waited, or an alert was over before the receiver heard of it, which counts for both of its
+    /// messages.
     pub suppressed: u64,
 }
 
@@ -79,14 +80,7 @@ impl Courier {
         let sender = Arc::new(sender);
         let lane = |channel, url: &Secret, authorization: &Secret| {
             let post = Post::new(&connector, target(url)?, credential(authorization), config.timeout);
-            Some(Arc::new(Lane::new(
-                channel,
-                url.redacted(),
-                post,
-                config.attempts,
-                backoff.clone(),
-                Arc::clone(&sender),
-            )))
+            Some(Arc::new(Lane::new(channel, url.redacted(), post, config.keep, backoff.clone(), Arc::clone(&sender))))
         };
         let slack = lane(Channel::Slack, &config.slack, &Secret::default());
         let webhook = lane(Channel::Webhook, &config.webhook, &config.authorization);
@@ -95,8 +89,9 @@ impl Courier {
         Ok((Self { lanes: Arc::clone(&lanes), wake }, Delivery { lanes, wake: woken }))
     }
 
-    /// Gives a notice to every receiver's queue of 64. Where one is full, the oldest in it that tells of no recovery is dropped and
-    /// counted.
+    /// Gives a notice to every receiver's queue of 64, which keeps their order: what waits, waits behind what is tried again. Where one is
+    /// full, the oldest in it that tells of no recovery is dropped and counted. So are a recovery and the alert that it ends, if the
+    /// receiver cannot have heard of that: nobody needs to hear of what came and went.
     pub fn send(&self, notice: &Notice) {
         self.lanes.iter().for_each(|lane| lane.push(notice.clone()));
         self.wake.send_replace(());
@@ -109,8 +104,8 @@ impl Courier {
 }
 
 impl Delivery {
-    /// Sends what is given to the couriers until all of them are dropped, and then what is left: for as long as that takes, at most all
-    /// attempts and waits for each message. Dropped earlier, it gives up what is not sent.
+    /// Sends what is given to the couriers until all of them are dropped, and then what is left: for as long as that takes, at most until
+    /// each message is as old as [`keep`](AlertConfig::keep) lets it be, and an attempt for each. Dropped earlier, it gives up what is not sent.
     pub async fn run(self) {
         let Self { lanes, wake } = self;
         join_all(lanes.iter().map(|lane| lane.run(wake.clone()))).await;

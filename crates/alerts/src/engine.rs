@@ -17,6 +17,9 @@ use tokio::time::Instant;
 use self::{room::Room, watch::Watch};
 use crate::{AlertConfig, Event, Figures, Firing, Notice, Severity, text};
 
+/// Evaluations in a row without a figure after which its alert ends: 5 min at the default of 20 s each. Longer than a pause in traffic, and
+/// short enough that nobody is called for what no reading has borne out since.
+const UNKNOWN_MAX: u32 = 15;
 /// Notices kept to be shown.
 const RECENT_MAX: usize = 50;
 
@@ -60,14 +63,17 @@ impl Engine {
 
     /// Takes in one reading of the figures, made at `now`, which is `wall` seconds since the Unix epoch, and gives what is to be sent.
     ///
-    /// A rule whose figure is not known stays as it is: this counts neither for it nor against it, and interrupts no row.
+    /// A figure that is not known breaks the row of evaluations past a threshold: a row needs known readings one after the other. It does
+    /// not count against an end that is under way, and after 15 evaluations in a row without it an alert ends of itself: the notice of
+    /// recovery says that there was nothing to go by, and what was known last.
     pub fn evaluate(&mut self, now: Instant, wall: f64, figures: &Figures) -> Vec<Notice> {
         for watch in &mut self.watches {
-            if let Some(value) = figures.over(watch.figure, self.requests_min) {
-                let lost = watch.learn(value, now, wall, self.failures);
-                self.untold += u64::from(lost);
-                self.suppressed += u64::from(lost);
-            }
+            let lost = match figures.over(watch.figure, self.requests_min) {
+                Some(value) => watch.learn(value, now, wall, self.failures),
+                None => watch.miss(now, wall, UNKNOWN_MAX),
+            };
+            self.untold += u64::from(lost);
+            self.suppressed += u64::from(lost);
         }
         let mut due: Vec<_> = (0..self.watches.len()).filter_map(|at| self.due(at).map(|due| (due, at))).collect();
         due.sort_unstable();

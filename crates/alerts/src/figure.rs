@@ -20,7 +20,7 @@ pub enum Figure {
     RedisDown,
     /// 1 while this node hears nothing of the others' purges, else 0.
     BackplaneCutOff,
-    /// 1 while what watches this node fails itself, else 0.
+    /// 1 while a check of the monitor fails, else 0 once all are well.
     MonitorFailing,
 }
 
@@ -76,7 +76,7 @@ impl Figure {
     }
 }
 
-/// One reading of every figure; what is not known is left out, and changes nothing.
+/// One reading of every figure; what is not known is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures([Option<Reading>; Figure::ALL.len()]);
 

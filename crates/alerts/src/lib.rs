@@ -1,7 +1,7 @@
 //! Alerts that know no cache and no metrics: figures are given to them.
 //!
 //! [`Figures`] go in at even intervals. [`Engine`] holds them against the [`Rule`]s of an [`AlertConfig`] and gives the [`Notice`]s to be
-//! sent: it fires after some evaluations in a row, recovers after as many, and keeps a cooldown and a bound on messages an hour.
+//! sent: it fires after some evaluations in a row, recovers after as many, or when its figure has not been known for 15 evaluations, and keeps a cooldown and a bound on messages an hour.
 //! [`Courier`] takes notices without waiting, [`Delivery`] posts them to Slack or to a webhook that takes JSON.
 //!
 //! ```
@@ -36,7 +36,8 @@
 //! ```
 //! `event` is `fired` or `recovered`. `still`, where it is there, names a warning that holds though the critical rule recovered: it counts as
 //! fired. `page_url` is there if the node has a page to show. A message may come twice, where an answer was lost. Any 2xx takes it; 5xx and
-//! 429 make the courier try again, anything else does not, and no redirection is followed.
+//! 429 make the courier try again until the message is an hour old (`keep`), as does an answer that does not come; anything else does not, and
+//! no redirection is followed. Messages come in their order. An alert that was over before the receiver could hear of it is not told.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;

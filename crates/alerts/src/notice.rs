@@ -8,7 +8,7 @@ use crate::{Figure, Severity};
 pub enum Event {
     /// A rule fired.
     Fired,
-    /// A rule that fired, and was told to have, is well again.
+    /// A rule that fired, and was told to have, is well again, or nothing has been known of its figure for a while.
     Recovered,
 }
 
@@ -34,7 +34,7 @@ pub struct Notice {
     pub severity: Severity,
     /// What the rule watches.
     pub figure: Figure,
-    /// What the figure was, in its unit.
+    /// What the figure was, in its unit: where it is not known, what was known last.
     pub value: f64,
     /// The value past which it is an alert.
     pub threshold: f64,

@@ -29,6 +29,15 @@ pub(crate) fn recovered(figure: Figure, value: f64, after: Duration) -> String {
     }
 }
 
+/// `error rate: nothing to go by for 5 min (last known: 7.0 %)`.
+pub(crate) fn lost(figure: Figure, value: f64, silent: Duration) -> String {
+    let last = match states(figure) {
+        Some((down, up)) => if value > 0.0 { down } else { up }.to_owned(),
+        None => shown(figure.unit(), value, 1),
+    };
+    format!("{}: nothing to go by for {} (last known: {last})", subject(figure), time(silent))
+}
+
 /// `still above 1.0 %`.
 pub(crate) fn still(figure: Figure, limit: &Limit) -> String {
     format!("still {} {}", side(limit.side), shown(figure.unit(), limit.value, 1))
@@ -52,11 +61,13 @@ const fn subject(figure: Figure) -> &'static str {
 const fn states(figure: Figure) -> Option<(&'static str, &'static str)> {
     match figure {
         Figure::ErrorRate | Figure::P95 | Figure::HitRate | Figure::Pool => None,
-        Figure::DatabaseDown => Some(("database is down", "database is back")),
-        Figure::OriginDown => Some(("origin is down", "origin is back")),
-        Figure::RedisDown => Some(("Redis is down", "Redis is back")),
-        Figure::BackplaneCutOff => Some(("backplane is cut off", "backplane is back")),
-        Figure::MonitorFailing => Some(("monitor is failing", "monitor is back")),
+        Figure::DatabaseDown => Some(("the database cannot be reached", "the database can be reached again")),
+        Figure::OriginDown => Some(("the origin cannot be reached", "the origin can be reached again")),
+        Figure::RedisDown => Some(("Redis cannot be reached", "Redis can be reached again")),
+        Figure::BackplaneCutOff => {
+            Some(("this node does not hear the other nodes' purges", "this node hears the other nodes' purges again"))
+        }
+        Figure::MonitorFailing => Some(("a check of the monitor fails", "all checks of the monitor are well again")),
     }
 }
 
@@ -109,8 +120,9 @@ mod tests {
         assert_eq!(above(Figure::P95, 3.0, 3.25), "p95 3.2 s is above 3.0 s");
         assert_eq!(above(Figure::P95, 0.3, 0.85), "p95 850 ms is above 300 ms");
         assert_eq!(above(Figure::Pool, 0.8, 1.0), "pool 100.0 % is above 80.0 %");
-        assert_eq!(above(Figure::DatabaseDown, 0.0, 1.0), "database is down");
-        assert_eq!(above(Figure::BackplaneCutOff, 0.0, 1.0), "backplane is cut off");
+        assert_eq!(above(Figure::DatabaseDown, 0.0, 1.0), "the database cannot be reached");
+        assert_eq!(above(Figure::BackplaneCutOff, 0.0, 1.0), "this node does not hear the other nodes' purges");
+        assert_eq!(above(Figure::MonitorFailing, 0.0, 1.0), "a check of the monitor fails");
         let below = Rule::below("b", Figure::HitRate, 0.5, Critical).limit();
         assert_eq!(fired(Figure::HitRate, 0.123, &below), "hit rate 12.3 % is below 50.0 %");
         assert_eq!(still(Figure::HitRate, &below), "still below 50.0 %");
@@ -130,6 +142,16 @@ mod tests {
         assert_eq!(after(45), "error rate is back at 0.2 % after 45 s");
         assert_eq!(after(7_500), "error rate is back at 0.2 % after 2 h 5 min");
         assert_eq!(after(100 * 3600), "error rate is back at 0.2 % after 4 d 4 h");
-        assert_eq!(recovered(Figure::RedisDown, 0.0, Duration::from_secs(60)), "Redis is back after 1 min");
+        let flag = |figure| recovered(figure, 0.0, Duration::from_secs(60));
+        assert_eq!(flag(Figure::RedisDown), "Redis can be reached again after 1 min");
+        assert_eq!(flag(Figure::MonitorFailing), "all checks of the monitor are well again after 1 min");
+    }
+
+    #[test]
+    fn silence_says_for_how_long_and_what_was_known_last() {
+        let lost = |figure, value| lost(figure, value, Duration::from_secs(300));
+        assert_eq!(lost(Figure::ErrorRate, 0.07), "error rate: nothing to go by for 5 min (last known: 7.0 %)");
+        let monitor = "monitor: nothing to go by for 5 min (last known: a check of the monitor fails)";
+        assert_eq!(lost(Figure::MonitorFailing, 1.0), monitor);
     }
 }

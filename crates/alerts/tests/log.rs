@@ -62,7 +62,7 @@ async fn what_fails_is_logged_with_the_host_and_nothing_secret() {
         slack: url(&gone),
         webhook: url(&refusing),
         authorization: Secret::new("Bearer s3cr3t"),
-        attempts: 1,
+        keep: Duration::from_millis(1),
         failures: 1,
         ..AlertConfig::default()
     };

@@ -1,9 +1,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 const FIRST: Duration = Duration::from_millis(500);
-const MOST: Duration = Duration::from_secs(30);
+const MOST: Duration = Duration::from_secs(60);
 /// Longest that a receiver can make us wait.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Waits between attempts: at random up to a bound that doubles ("full jitter"), so that many nodes do not come back at once.
 #[derive(Clone)]
@@ -45,14 +45,14 @@ mod tests {
     #[test]
     fn the_bound_doubles_and_is_bounded_itself() {
         let backoff = Backoff::new(Duration::from_secs(1), || 0.5);
-        let waits = [1, 2, 3, 5, 6, 7, 100].map(|attempt| backoff.wait(attempt, None).as_millis());
-        assert_eq!(waits, [500, 1000, 2000, 8000, 15_000, 15_000, 15_000]);
+        let waits = [1, 2, 3, 6, 7, 8, u32::MAX].map(|attempt| backoff.wait(attempt, None).as_millis());
+        assert_eq!(waits, [500, 1000, 2000, 16_000, 30_000, 30_000, 30_000]);
         assert_eq!(Backoff::new(FIRST, || 0.0).wait(3, None), Duration::ZERO, "down to nothing");
     }
 
     #[test]
-    fn what_the_receiver_asks_for_counts_up_to_a_minute() {
+    fn what_the_receiver_asks_for_counts_up_to_five_minutes() {
         let wait = |secs| Backoff::default().wait(1, Some(Duration::from_secs(secs))).as_secs();
-        assert_eq!([0, 7, 60, 61, u64::MAX].map(wait), [0, 7, 60, 60, 60]);
+        assert_eq!([0, 7, 300, 301, u64::MAX].map(wait), [0, 7, 300, 300, 300]);
     }
 }

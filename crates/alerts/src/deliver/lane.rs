@@ -4,18 +4,21 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tracing::{debug, warn};
 
 use super::{
     Channel, DeliveryCounts,
     backoff::Backoff,
     post::{Post, PostError},
-    queue::Queue,
+    queue::{Letter, Pushed, Queue},
 };
 use crate::{Notice, Sender, message};
 
@@ -25,7 +28,8 @@ pub(super) struct Lane {
     /// Scheme and host, for logs.
     host: String,
     post: Post,
-    attempts: u32,
+    /// How old a message may become.
+    keep: Duration,
     backoff: Backoff,
     sender: Arc<Sender>,
     queue: Mutex<Queue>,
@@ -39,19 +43,25 @@ impl Lane {
         channel: Channel,
         host: String,
         post: Post,
-        attempts: u32,
+        keep: Duration,
         backoff: Backoff,
         sender: Arc<Sender>,
     ) -> Self {
         let count = || AtomicU64::new(0);
         let (sent, failed, suppressed, queue) = (count(), count(), count(), Mutex::default());
-        Self { channel, host, post, attempts, backoff, sender, queue, sent, failed, suppressed }
+        Self { channel, host, post, keep, backoff, sender, queue, sent, failed, suppressed }
     }
 
     pub(super) fn push(&self, notice: Notice) {
-        if self.queue.lock().push(notice) {
-            self.suppressed.fetch_add(1, Relaxed);
-            warn!(channel = self.channel.name(), host = self.host, "too many alerts wait: one was dropped");
+        let (channel, host, rule) = (self.channel.name(), &self.host, notice.rule.clone());
+        let pushed = self.queue.lock().push(notice, Instant::now());
+        match pushed {
+            Pushed::Waits => {}
+            Pushed::Displaced => {
+                self.suppressed.fetch_add(1, Relaxed);
+                warn!(channel, host, "too many alerts wait: one was dropped");
+            }
+            Pushed::CameAndWent => self.came_and_went(&rule),
         }
     }
 
@@ -62,44 +72,54 @@ impl Lane {
 
     /// Sends what comes until nobody can send any more, and then what is left.
     pub(super) async fn run(&self, mut wake: watch::Receiver<()>) {
+        let mut not_before = Instant::now();
         // It fails only once the last wake-up was heard too: nothing is left behind.
         while wake.changed().await.is_ok() {
-            self.drain().await;
-        }
-    }
-
-    async fn drain(&self) {
-        loop {
-            let next = self.queue.lock().pop();
-            let Some((notice, dropped)) = next else { return };
-            let body = match self.channel {
-                Channel::Slack => message::slack(&notice, dropped, &self.sender),
-                Channel::Webhook => message::json(&notice, dropped, &self.sender),
-            };
-            self.deliver(&notice, body).await;
-        }
-    }
-
-    async fn deliver(&self, notice: &Notice, body: Bytes) {
-        let (channel, host, rule) = (self.channel.name(), &self.host, &notice.rule);
-        for attempt in 1.. {
-            let error = match self.post.send(body.clone()).await {
-                Ok(()) => {
-                    self.sent.fetch_add(1, Relaxed);
-                    debug!(channel, host, rule, attempt, "alert sent");
-                    return;
-                }
-                Err(error) => error,
-            };
-            let cause = causes(&error);
-            if !error.is_passing() || attempt >= self.attempts {
-                self.failed.fetch_add(1, Relaxed);
-                warn!(channel, host, rule, attempt, error = %cause, "alert not sent");
-                return;
+            while !self.queue.lock().is_empty() {
+                sleep_until(not_before).await;
+                let letter = self.queue.lock().begin();
+                // It may have gone while this slept.
+                let Some(letter) = letter else { break };
+                not_before = Instant::now() + self.attempt(letter).await;
             }
-            debug!(channel, host, rule, attempt, error = %cause, "alert not sent yet");
-            sleep(self.backoff.wait(attempt, error.retry_after())).await;
         }
+    }
+
+    /// Sends what is the first of the queue, once. Gives how long the receiver is to be left alone.
+    async fn attempt(&self, letter: Letter) -> Duration {
+        let Letter { notice, since, attempts: attempt, dropped, .. } = letter;
+        let body = match self.channel {
+            Channel::Slack => message::slack(&notice, dropped, &self.sender),
+            Channel::Webhook => message::json(&notice, dropped, &self.sender),
+        };
+        let (channel, host, rule) = (self.channel.name(), &self.host, &notice.rule);
+        let Err(error) = self.post.send(body).await else {
+            self.queue.lock().sent();
+            self.sent.fetch_add(1, Relaxed);
+            debug!(channel, host, rule, attempt, "alert sent");
+            return Duration::ZERO;
+        };
+        let (cause, asked) = (causes(&error), error.retry_after());
+        let wait = self.backoff.wait(attempt, asked);
+        if !error.is_passing() || since.elapsed() + wait >= self.keep {
+            self.queue.lock().give_up();
+            self.failed.fetch_add(1, Relaxed);
+            warn!(channel, host, rule, attempt, error = %cause, "alert not sent");
+            // The next has a beginning of its own, but not before the receiver wants it.
+            return if asked.is_some() { wait } else { Duration::ZERO };
+        }
+        debug!(channel, host, rule, attempt, error = %cause, "alert not sent yet");
+        let is_over = self.queue.lock().put_back(error.may_have_arrived());
+        if is_over {
+            self.came_and_went(rule);
+        }
+        wait
+    }
+
+    fn came_and_went(&self, rule: &str) {
+        self.suppressed.fetch_add(2, Relaxed);
+        let (channel, host) = (self.channel.name(), &self.host);
+        debug!(channel, host, rule, "an alert was over before it could be sent");
     }
 }
 

@@ -58,6 +58,15 @@ impl PostError {
         }
     }
 
+    /// Whether the receiver may have got the message all the same: what is lost may be its answer.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Exchange(error) => !error.is_connect(),
+            Self::Timeout => true,
+            Self::Status { .. } => false,
+        }
+    }
+
     /// How long the receiver asks to be left alone.
     pub(super) const fn retry_after(&self) -> Option<Duration> {
         match self {

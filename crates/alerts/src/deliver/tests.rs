@@ -32,7 +32,7 @@ pub(super) fn notice(event: Event, rule: &str) -> Notice {
 }
 
 fn to_webhook(url: String) -> AlertConfig {
-    AlertConfig { webhook: Secret::new(url), attempts: 3, ..AlertConfig::default() }
+    AlertConfig { webhook: Secret::new(url), ..AlertConfig::default() }
 }
 
 /// A courier that waits at random up to `first` between attempts, but hardly less.
@@ -101,12 +101,13 @@ async fn a_receiver_that_says_when_is_asked_then() {
 }
 
 #[tokio::test]
-async fn it_gives_up_after_the_last_attempt_and_goes_on_with_the_next() {
-    let receiver = Receiver::start([503, 503, 429].map(Answer::status)).await;
+async fn what_would_be_too_old_at_the_next_attempt_is_given_up_and_the_next_is_sent() {
+    let receiver = Receiver::start([Answer::status(503)]).await;
     let notices = [notice(Event::Fired, "first"), notice(Event::Fired, "second")];
-    let came = deliver(&to_webhook(receiver.url()), Duration::from_millis(1), &notices).await;
-    assert_eq!((came[0].1, receiver.seen().len()), (counts(1, 1, 0), 4));
-    assert_eq!(receiver.seen()[3].json()["rule"], "second");
+    let config = AlertConfig { keep: LONG, ..to_webhook(receiver.url()) };
+    let came = deliver(&config, FOREVER, &notices).await;
+    assert_eq!((came[0].1, receiver.seen().len()), (counts(1, 1, 0), 2));
+    assert_eq!(receiver.seen()[1].json()["rule"], "second");
 }
 
 #[tokio::test]
@@ -140,16 +141,109 @@ async fn who_cannot_be_reached_is_tried_again_and_holds_nobody_up() {
     receiver.has_seen(1).await;
     assert_eq!(courier.counts().next(), Some((Channel::Slack, counts(0, 0, 0))), "it waits");
     work.abort();
-    let came = deliver(&config, Duration::from_millis(1), &fired()).await;
-    assert_eq!(came[0].1, counts(0, 1, 0));
+}
+
+/// An address where nobody listens, until `listen` has somebody do so.
+struct Down(tokio::net::TcpSocket);
+
+impl Down {
+    fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.0.local_addr().unwrap())
+    }
+
+    fn listen(self) -> Receiver {
+        Receiver::start_at(self.0.listen(16).unwrap(), [])
+    }
+}
+
+/// Attempts, each of which asks for a number: whoever waits for one hears of it.
+fn counted_backoff() -> (Backoff, tokio::sync::watch::Receiver<u32>) {
+    let (count, counted) = tokio::sync::watch::channel(0);
+    let unit = move || {
+        count.send_modify(|count| *count += 1);
+        0.99
+    };
+    (Backoff::new(Duration::from_millis(1), unit), counted)
+}
+
+async fn has_failed(counted: &mut tokio::sync::watch::Receiver<u32>, times: u32) {
+    timeout(LONG, counted.wait_for(|count| *count >= times)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_comes_up_later_hears_each_message_once_and_in_order() {
+    let down = Down::new();
+    let (backoff, mut failed) = counted_backoff();
+    let (courier, delivery) =
+        Courier::build(&to_webhook(down.url()), Sender::default(), backoff, post::connector()).unwrap();
+    let work = tokio::spawn(delivery.run());
+    let told = ["a", "b", "c", "d"];
+    told.iter().for_each(|rule| courier.send(&notice(Event::Fired, rule)));
+    // More than once was all there was.
+    has_failed(&mut failed, 7).await;
+    let receiver = down.listen();
+    receiver.has_seen(told.len()).await;
+    courier.send(&notice(Event::Recovered, "a"));
+    let lane = Arc::clone(&courier.lanes[0]);
+    drop(courier);
+    timeout(LONG, work).await.unwrap().unwrap();
+    let heard: Vec<_> = receiver.seen().iter().map(|seen| seen.json()["rule"].clone()).collect();
+    assert_eq!(heard, ["a", "b", "c", "d", "a"]);
+    assert_eq!(lane.counts(), counts(5, 0, 0));
+}
+
+#[tokio::test]
+async fn what_comes_and_goes_while_the_receiver_is_down_is_dropped_and_counted() {
+    let down = Down::new();
+    let (backoff, mut failed) = counted_backoff();
+    let (courier, delivery) =
+        Courier::build(&to_webhook(down.url()), Sender::default(), backoff, post::connector()).unwrap();
+    let work = tokio::spawn(delivery.run());
+    courier.send(&notice(Event::Fired, "tried"));
+    courier.send(&notice(Event::Fired, "lasting"));
+    courier.send(&notice(Event::Fired, "untried"));
+    has_failed(&mut failed, 2).await;
+    courier.send(&notice(Event::Recovered, "untried"));
+    courier.send(&notice(Event::Recovered, "tried"));
+    let lane = Arc::clone(&courier.lanes[0]);
+    let until = *failed.borrow() + 3;
+    has_failed(&mut failed, until).await;
+    let receiver = down.listen();
+    receiver.has_seen(1).await;
+    drop(courier);
+    timeout(LONG, work).await.unwrap().unwrap();
+    let seen = receiver.seen();
+    assert_eq!((seen.len(), &seen[0].json()["rule"]), (1, &Value::from("lasting")));
+    assert_eq!(seen[0].json()["suppressed"], 2, "alerts");
+    assert_eq!(lane.counts(), counts(1, 0, 4), "messages");
+}
+
+#[tokio::test]
+async fn an_end_is_told_where_the_beginning_may_have_been_heard() {
+    let receiver = Receiver::start([Answer { silent: true, ..Answer::status(200) }]).await;
+    let config = AlertConfig { timeout: Duration::from_millis(100), ..to_webhook(receiver.url()) };
+    let (courier, delivery) = courier(&config, Duration::from_millis(1));
+    let work = tokio::spawn(delivery.run());
+    courier.send(&notice(Event::Fired, "a"));
+    receiver.has_seen(1).await;
+    courier.send(&notice(Event::Recovered, "a"));
+    let lane = Arc::clone(&courier.lanes[0]);
+    drop(courier);
+    timeout(LONG, work).await.unwrap().unwrap();
+    assert_eq!(receiver.seen().last().unwrap().json()["event"], "recovered");
+    assert_eq!(lane.counts(), counts(2, 0, 0));
 }
 
 #[tokio::test]
 async fn who_does_not_answer_in_time_is_tried_again() {
     let receiver = Receiver::start([Answer { silent: true, ..Answer::status(200) }]).await;
     let config = AlertConfig { timeout: Duration::from_millis(100), ..to_webhook(receiver.url()) };
-    // The second attempt too may take longer than that on a busy machine.
-    let config = AlertConfig { attempts: 20, ..config };
     let came = deliver(&config, Duration::from_millis(1), &fired()).await;
     assert!(came[0].1 == counts(1, 0, 0) && receiver.seen().len() >= 2);
 }

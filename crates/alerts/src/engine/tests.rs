@@ -95,9 +95,9 @@ fn what_lies_between_neither_fires_nor_recovers_and_ends_a_row() {
 }
 
 #[test]
-fn what_is_not_known_changes_nothing_and_interrupts_no_row() {
+fn what_is_not_known_breaks_a_row_past_the_threshold_and_none_that_is_well() {
     let mut bench = Bench::of(vec![critical()]);
-    for value in [None, Some(CRIT), None, Some(CRIT), None, None] {
+    for value in [None, Some(CRIT), None, Some(CRIT), None, Some(CRIT), Some(CRIT), None, Some(CRIT), Some(CRIT)] {
         assert!(bench.read(ErrorRate, value).is_empty());
     }
     assert_eq!(bench.read(ErrorRate, Some(CRIT)).len(), 1);
@@ -105,6 +105,45 @@ fn what_is_not_known_changes_nothing_and_interrupts_no_row() {
         assert!(bench.read(ErrorRate, value).is_empty() && bench.fires() == ["critical"]);
     }
     assert_eq!(bench.read(ErrorRate, Some(GOOD)).len(), 1);
+}
+
+#[test]
+fn errors_and_then_silence_end_with_one_notice_that_says_so() {
+    let mut bench = Bench::of(vec![critical()]);
+    assert_eq!(bench.told(&[CRIT, CRIT, 0.09, CRIT]), ["2 fired critical"]);
+    for _ in 1..UNKNOWN_MAX {
+        assert!(bench.read(ErrorRate, None).is_empty() && bench.fires() == ["critical"]);
+    }
+    assert!(bench.told(&[CRIT]).is_empty(), "one reading, and the silence begins anew");
+    for _ in 1..UNKNOWN_MAX {
+        assert!(bench.read(ErrorRate, None).is_empty() && bench.fires() == ["critical"]);
+    }
+    let notice = bench.read(ErrorRate, None).remove(0);
+    assert_eq!((notice.event, notice.value, notice.since), (Event::Recovered, CRIT, 1_000.0));
+    assert_eq!(notice.text, "error rate: nothing to go by for 5 min (last known: 7.0 %)");
+    for _ in 0..2 * UNKNOWN_MAX {
+        assert!(bench.read(ErrorRate, None).is_empty() && bench.fires().is_empty());
+    }
+    assert_eq!(bench.told(&[CRIT, CRIT, CRIT]), ["2 fired critical"]);
+}
+
+#[test]
+fn an_end_for_silence_waits_for_room_like_any_other() {
+    let mut bench = Bench::new(&AlertConfig { per_hour_max: 1, ..config(vec![critical()]) });
+    assert_eq!(bench.told(&[CRIT, CRIT, CRIT]), ["2 fired critical"]);
+    for _ in 0..UNKNOWN_MAX {
+        assert!(bench.read(ErrorRate, None).is_empty());
+    }
+    bench.skip(3600);
+    assert_eq!(bench.told(&[GOOD]), ["0 recovered critical"]);
+}
+
+#[test]
+fn silence_does_not_count_towards_a_hold() {
+    let mut bench = Bench::of(vec![Rule { hold: Duration::from_secs(100), ..critical() }]);
+    assert!(bench.told(&[CRIT, CRIT, CRIT]).is_empty());
+    assert!(bench.read(ErrorRate, None).is_empty());
+    assert_eq!(bench.told(&[CRIT; 6]), ["5 fired critical"], "100 s after the silence");
 }
 
 #[test]

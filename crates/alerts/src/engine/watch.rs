@@ -43,8 +43,12 @@ struct Fires {
     value_at: f64,
     /// The last known.
     value: f64,
-    /// Evaluations in a row that were well.
+    /// Evaluations that were well, of those with a value in a row.
     good: u32,
+    /// Evaluations in a row without a value.
+    unknown: u32,
+    /// When the value was last known.
+    known: Instant,
     told: bool,
     /// Whether a message was due and not let through.
     withheld: bool,
@@ -61,6 +65,8 @@ struct Ended {
     since: Since,
     at: Since,
     value: f64,
+    /// For how long nothing had been known of the figure, where that ended it.
+    silent: Option<Duration>,
 }
 
 impl Watch {
@@ -110,8 +116,17 @@ impl Watch {
                 if count >= failures && now.saturating_duration_since(since.instant) >= self.hold {
                     // For those who have not been told of its end, the alert before goes on.
                     let (since, told) = owed.map_or((since, false), |owed| (owed.since, true));
-                    let fires = Fires { since, at: wall, value_at: value, value, good: 0, told, withheld: false };
-                    self.phase = Phase::Fires(fires);
+                    self.phase = Phase::Fires(Fires {
+                        since,
+                        at: wall,
+                        value_at: value,
+                        value,
+                        good: 0,
+                        unknown: 0,
+                        known: now,
+                        told,
+                        withheld: false,
+                    });
                 }
                 false
             }
@@ -120,17 +135,41 @@ impl Watch {
                 false
             }
             Phase::Fires(fires) => {
-                fires.value = value;
+                (fires.value, fires.unknown, fires.known) = (value, 0, now);
                 fires.good = if stand == Stand::Good { fires.good.saturating_add(1) } else { 0 };
                 if fires.good < failures {
                     return false;
                 }
-                let lost = fires.withheld && !fires.told;
-                let owed = fires.told.then_some(Ended { since: fires.since, at: here, value });
-                self.phase = Phase::Quiet { beyond: None, owed };
-                lost
+                self.end(here, None)
             }
         }
+    }
+
+    /// Takes in that there is no value. True if an alert ended that was to be told and was not.
+    pub(super) fn miss(&mut self, now: Instant, wall: f64, unknown_max: u32) -> bool {
+        match &mut self.phase {
+            Phase::Quiet { beyond, .. } => {
+                *beyond = None;
+                false
+            }
+            Phase::Fires(fires) => {
+                fires.unknown = fires.unknown.saturating_add(1);
+                if fires.unknown < unknown_max {
+                    return false;
+                }
+                let silent = now.saturating_duration_since(fires.known);
+                self.end(Since { instant: now, wall }, Some(silent))
+            }
+        }
+    }
+
+    /// It does not fire any more. True if it was to be told to and was not.
+    fn end(&mut self, at: Since, silent: Option<Duration>) -> bool {
+        let Phase::Fires(fires) = &self.phase else { return false };
+        let lost = fires.withheld && !fires.told;
+        let owed = fires.told.then_some(Ended { since: fires.since, at, value: fires.value, silent });
+        self.phase = Phase::Quiet { beyond: None, owed };
+        lost
     }
 
     /// A message was due, and could not be.
@@ -151,9 +190,12 @@ impl Watch {
             }
             Phase::Fires(_) => None,
             Phase::Quiet { owed, .. } => {
-                let Ended { since, at, value } = owed.take()?;
+                let Ended { since, at, value, silent } = owed.take()?;
                 let after = at.instant.saturating_duration_since(since.instant);
-                let text = text::recovered(self.figure, value, after);
+                let text = match silent {
+                    Some(silent) => text::lost(self.figure, value, silent),
+                    None => text::recovered(self.figure, value, after),
+                };
                 Some(self.notice(Event::Recovered, value, since, at.wall, text))
             }
         }

@@ -17,7 +17,9 @@ pub(crate) fn slack(notice: &Notice, dropped: u64, sender: &Sender) -> Bytes {
         (Event::Fired, Severity::Critical) => ("critical", RED),
         (Event::Fired, Severity::Warning) => ("warning", AMBER),
     };
-    let mut lines = Vec::new();
+    let line = format!("[{word}] {}: {}", escaped(&sender.node), escaped(&notice.text));
+    // Slack refuses an attachment that says nothing.
+    let mut lines = vec![escaped(&notice.text)];
     if let Some(url) = &sender.page_url {
         // A bar would begin the link's text.
         lines.push(format!("<{}|performance>", escaped(url).replace('|', "%7C")));
@@ -28,12 +30,15 @@ pub(crate) fn slack(notice: &Notice, dropped: u64, sender: &Sender) -> Bytes {
         many => lines.push(format!("{many} alerts before this one were not told")),
     }
     let body = json!({
-        "text": format!("[{word}] {}: {}", escaped(&sender.node), escaped(&notice.text)),
+        "text": line,
         "attachments": [{
+            // Where attachments are not shown, as in notifications.
+            "fallback": line,
             "color": color,
             "text": lines.join("\n"),
             "fields": [field("Node", &sender.node), field("Rule", &notice.rule)],
-            "ts": notice.at,
+            // Whole seconds: a float is told as no time by some clients.
+            "ts": notice.at as i64,
         }],
     });
     body.to_string().into()

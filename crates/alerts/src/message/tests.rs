@@ -57,18 +57,20 @@ fn the_message_to_slack() {
     let expected = json!({
         "text": "[critical] edge-1: error rate 7.0 % is above 5.0 %",
         "attachments": [{
+            "fallback": "[critical] edge-1: error rate 7.0 % is above 5.0 %",
             "color": "#d50200",
-            "text": "<https://edge-1.example/admin/performance|performance>\n1 alert before this one was not told",
+            "text": "error rate 7.0 % is above 5.0 %\n<https://edge-1.example/admin/performance|performance>\n1 alert before this one was not told",
             "fields": [
                 { "title": "Node", "value": "edge-1", "short": true },
                 { "title": "Rule", "value": "error-rate-critical", "short": true },
             ],
-            "ts": 1040.5,
+            "ts": 1040,
         }],
     });
     assert_eq!(read(&slack(&notice(), 1, &sender())), expected);
     let plain = read(&slack(&notice(), 0, &Sender { page_url: None, ..sender() }));
-    assert_eq!(plain["attachments"][0]["text"], "");
+    assert_eq!(plain["attachments"][0]["text"], "error rate 7.0 % is above 5.0 %", "never empty");
+    assert!(plain["attachments"][0]["ts"].is_i64());
 }
 
 #[test]

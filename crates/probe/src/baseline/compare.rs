@@ -3,7 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    Endpoint, errors,
+    DIFFERENCE_MIN_MICROS, Endpoint, errors,
     resample::{Draws, Pool},
 };
 
@@ -17,6 +17,11 @@ const ROUNDS_MIN: usize = 5;
 const BEYOND_MIN: f64 = 10.0;
 /// An interval that reaches so many tolerances to each side says nothing.
 const WIDE: f64 = 3.0;
+/// Standard deviations that an interval reaches to each side, about.
+const REACH: f64 = 2.0;
+/// What moves by one within a recording, from its first half to its second, can have moved by so much more between two of them: a random
+/// walk by a standard deviation of 1.5, of which more than two are taken, since two halves hardly tell how far it goes.
+const DRIFT: f64 = 3.2;
 /// On one side; 95 % on both.
 const ALPHA: f64 = 0.025;
 const MEDIAN: f64 = 0.5;
@@ -127,36 +132,59 @@ pub struct ErrorsCompared {
 /// Compares what was measured of one endpoint with what was measured of it before.
 ///
 /// A latency is better or worse where the interval of the ratio excludes 1 and the ratio itself is beyond `tolerance`; the same, where the ratio
-/// is within, and the interval no wider than three tolerances to each side. Everything else is unsure.
+/// is within, and the interval no wider than three tolerances to each side. Everything else is unsure. A difference below
+/// [`DIFFERENCE_MIN_MICROS`] counts as within, whatever its ratio.
 #[must_use]
 pub fn compare(old: &Endpoint, new: &Endpoint, tolerance: Tolerance) -> Comparison {
     let [median, p95] = statistics(&Pool::new(&old.rounds_micros), &Pool::new(&new.rounds_micros), tolerance);
     Comparison { path: new.path.clone(), median, p95, errors: errors_compared(old, new) }
 }
 
+const WANTED: [f64; 2] = [MEDIAN, P95];
+
 fn statistics(old: &Pool, new: &Pool, tolerance: Tolerance) -> [StatisticCompared; 2] {
-    const WANTED: [f64; 2] = [MEDIAN, P95];
     let known = |pool: &Pool| (pool.len() > 0).then(|| pool.quantiles(WANTED));
-    let (before, after) = (known(old), known(new));
-    let wider = 1.0 / (1.0 - old.memory_with(new)).sqrt();
-    let logs = (old.rounds().min(new.rounds()) >= ROUNDS_MIN).then(|| drawn_logs(old, new, WANTED));
-    let tail = percentile_for(old.rounds().min(new.rounds()));
+    let (Some(before), Some(after)) = (known(old), known(new)) else {
+        let [before, after] = [old, new].map(|pool| known(pool).map_or([None; 2], |found| found.map(Some)));
+        let (verdict, why) = (Verdict::Unsure, Some("no good answers"));
+        return [0, 1].map(|at| {
+            let (old_micros, new_micros) = (before[at], after[at]);
+            StatisticCompared { old_micros, new_micros, ratio: None, interval: None, verdict, why }
+        });
+    };
+    let ratios = [0, 1].map(|at| ratio(before[at], after[at]));
+    let intervals = (old.rounds().min(new.rounds()) >= ROUNDS_MIN).then(|| intervals(old, new, ratios));
     [0, 1].map(|at| {
-        let (old_micros, new_micros) = (before.map(|found| found[at]), after.map(|found| found[at]));
-        let (Some(was), Some(is)) = (old_micros, new_micros) else {
-            let (verdict, why) = (Verdict::Unsure, Some("no good answers"));
-            return StatisticCompared { old_micros, new_micros, ratio: None, interval: None, verdict, why };
-        };
-        let ratio = ratio(was, is);
-        let interval = logs.as_ref().map(|logs| widened(ratio, between(&logs[at], tail), wider));
-        let beyond = (1.0 - WANTED[at]) * old.len().min(new.len()) as f64;
+        let (was, is, ratio) = (before[at], after[at], ratios[at]);
+        let interval = intervals.map(|intervals| intervals[at]);
         let (verdict, why) = match interval {
             None => (Verdict::Unsure, Some("too few rounds")),
-            Some(_) if beyond < BEYOND_MIN => (Verdict::Unsure, Some("too few answers")),
-            Some(interval) => judge(ratio, interval, tolerance),
+            Some(_) if !is_known(old, new, at) => (Verdict::Unsure, Some("too few answers")),
+            Some(interval) => judge(ratio, is.abs_diff(was), interval, tolerance),
         };
-        StatisticCompared { old_micros, new_micros, ratio: Some(ratio), interval, verdict, why }
+        StatisticCompared { old_micros: Some(was), new_micros: Some(is), ratio: Some(ratio), interval, verdict, why }
     })
+}
+
+/// Whether there are answers enough to know something of a statistic.
+fn is_known(old: &Pool, new: &Pool, at: usize) -> bool {
+    (1.0 - WANTED[at]) * old.len().min(new.len()) as f64 >= BEYOND_MIN
+}
+
+/// From where to where each ratio lies.
+fn intervals(old: &Pool, new: &Pool, ratios: [f64; 2]) -> [(f64, f64); 2] {
+    let tail = percentile_for(old.rounds().min(new.rounds()));
+    let wider = 1.0 / (1.0 - old.memory_with(new)).sqrt();
+    let logs = drawn_logs(old, new, WANTED);
+    let drawn = [0, 1].map(|at| widened(ratios[at], between(&logs[at], tail), wider));
+    let (was, is) = (old.swing(WANTED), new.swing(WANTED));
+    let drifts = [0, 1].map(|at| {
+        let swing = f64::midpoint(was[at].powi(2), is[at].powi(2));
+        if is_known(old, new, at) { drift(ratios[at], drawn[at], swing, wider) } else { 0.0 }
+    });
+    // A drift moves all answers: what one statistic shows of it holds for the other.
+    let drift = drifts[0].max(drifts[1]);
+    [0, 1].map(|at| with_drift(ratios[at], drawn[at], drift))
 }
 
 /// A latency below a microsecond counts as one.
@@ -192,9 +220,28 @@ fn widened(ratio: f64, (low, high): (f64, f64), factor: f64) -> (f64, f64) {
     (reach(low).min(low), reach(high).max(high))
 }
 
-fn judge(ratio: f64, (low, high): (f64, f64), tolerance: Tolerance) -> (Verdict, Option<&'static str>) {
+/// The variance of a drift that single rounds, each with noise of its own, hardly show: where the halves of the recordings lie further apart
+/// than rounds that do not remember would let them. `swing` is the mean square of the logarithm by which halves differ, which without a drift
+/// is twice the variance of what is compared; the interval is `wider` than that variance alone makes it.
+fn drift(ratio: f64, (low, high): (f64, f64), swing: f64, wider: f64) -> f64 {
+    let reach = f64::midpoint((low / ratio).ln().abs(), (high / ratio).ln().abs());
+    (swing - 2.0 * (reach / (REACH * wider)).powi(2)).max(0.0)
+}
+
+/// An interval reaches further to each side where there is a drift.
+fn with_drift(ratio: f64, (low, high): (f64, f64), drift: f64) -> (f64, f64) {
+    let reach = |end: f64| ((end / ratio).ln().powi(2) + DRIFT.powi(2) * drift).sqrt().exp();
+    (ratio / reach(low), ratio * reach(high))
+}
+
+fn judge(
+    ratio: f64,
+    apart_micros: u64,
+    (low, high): (f64, f64),
+    tolerance: Tolerance,
+) -> (Verdict, Option<&'static str>) {
     let limit = 1.0 + tolerance.share();
-    let within = (1.0 / limit..=limit).contains(&ratio);
+    let within = apart_micros < DIFFERENCE_MIN_MICROS || (1.0 / limit..=limit).contains(&ratio);
     if !within && low > 1.0 {
         (Verdict::Worse, None)
     } else if !within && high < 1.0 {
@@ -275,7 +322,13 @@ mod tests {
             (1.15, (0.98, 1.3), Verdict::Unsure),
             (0.85, (0.7, 1.02), Verdict::Unsure),
         ] {
-            assert_eq!(judge(ratio, interval, ten).0, verdict, "{ratio} {interval:?}");
+            assert_eq!(judge(ratio, 1_000, interval, ten).0, verdict, "{ratio} {interval:?}");
         }
+        // The same ratio of next to nothing.
+        for (micros, sure) in [(49, Verdict::Same), (50, Verdict::Worse)] {
+            assert_eq!(judge(1.2, micros, (1.1, 1.3), ten).0, sure, "{micros}");
+            assert_eq!(judge(2.0, 49, (1.1, 3.6), ten).0, Verdict::Unsure);
+        }
+        assert_eq!(judge(0.8, 49, (0.7, 0.9), ten).0, Verdict::Same);
     }
 }

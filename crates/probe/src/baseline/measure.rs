@@ -2,9 +2,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use edge_cache_warmer::Replay;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until};
 
 use super::{ROUNDS_MAX, SAMPLES_MAX};
 use crate::{Ask, Class, Question, Way, outcome::put};
+
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// An endpoint to be measured.
 #[derive(Clone, Debug)]
@@ -19,12 +22,16 @@ pub struct Aim<A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Effort {
-    /// Rounds, at most 1 000. Default: 10.
+    /// Rounds, at most 1 000. Default: 15.
     pub rounds: u32,
     /// Questions to each endpoint in a round. Default: 30.
     pub samples: u32,
     /// Questions to each endpoint before the first round, which do not count. Default: 30.
     pub warmup: u32,
+    /// Least time from the beginning of one round to that of the next, at most 1 min. Default: 1 s. Quick answers would else be measured all
+    /// within one moment, which tells nothing of the next. Recordings that do not say had none.
+    #[serde(default, with = "humantime_serde")]
+    pub pause: Duration,
     /// Longest time for one whole answer. Default: 5 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -46,7 +53,14 @@ pub struct EffortError {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { rounds: 10, samples: 30, warmup: 30, timeout: Duration::from_secs(5), body_bytes_max: 16 << 20 }
+        Self {
+            rounds: 15,
+            samples: 30,
+            warmup: 30,
+            pause: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            body_bytes_max: 16 << 20,
+        }
     }
 }
 
@@ -72,6 +86,10 @@ impl Effort {
         }
         if u64::from(self.warmup) > of_each {
             return wrong("warmup", self.warmup.to_string(), format!("must be at most {of_each}"));
+        }
+        if self.pause > PAUSE_MAX {
+            let pause = humantime::format_duration(self.pause).to_string();
+            return wrong("pause", pause, "must be at most 1m".to_owned());
         }
         if self.timeout.is_zero() || self.timeout > Duration::from_secs(3600) {
             let timeout = humantime::format_duration(self.timeout).to_string();
@@ -113,7 +131,8 @@ impl Endpoint {
     }
 }
 
-/// Asks every endpoint `effort.warmup` times, and then in rounds, one question at a time; each round begins with another endpoint.
+/// Asks every endpoint `effort.warmup` times, and then in rounds, one question at a time; each round begins with another endpoint,
+/// and `effort.pause` after the one before at the earliest.
 /// `progress` hears of every round that is over, and of how many there are.
 ///
 /// Dropped, it gives up what is in flight, and nothing is measured.
@@ -138,7 +157,11 @@ pub async fn measure<A: Ask>(
             put(&aim.asker, question, &[], effort.timeout).await;
         }
     }
+    let mut begins = Instant::now();
     for round in 0..effort.rounds {
+        sleep_until(begins).await;
+        // A round that took longer delays those after it: they keep their distance.
+        begins = Instant::now() + effort.pause;
         for endpoint in &mut endpoints {
             endpoint.rounds_micros.push(Vec::with_capacity(effort.samples as usize));
         }

@@ -2,8 +2,8 @@
 
 /// Neighbouring rounds are drawn together: what drifts outlasts a round.
 const BLOCK: usize = 2;
-/// Beyond it a handful of rounds cannot tell how long they remember.
-const MEMORY_MAX: f64 = 0.75;
+/// Beyond it a handful of rounds cannot tell how long they remember. So near to 1 that an interval holds what drifts without coming back.
+const MEMORY_MAX: f64 = 0.95;
 /// Rounds that lie closer together differ by how numbers are rounded.
 const NO_MOVE: f64 = 1e-12;
 
@@ -60,8 +60,9 @@ impl Pool {
         Self { sorted, sizes, deviations }
     }
 
-    /// How much of what moved a round moves the next one, from 0 to 0.75: the first autocorrelation of both series together. As few rounds
-    /// show less of it than there is (Kendall, 1954), that is put back.
+    /// How much of what moved a round moves the next one, from 0 to 0.95: the first autocorrelation of both series together. As few rounds
+    /// show less of it than there is (Kendall, 1954), that is put back, and one standard error with it: too little memory would make news of
+    /// what drifts, too much makes an interval wider than it need be.
     pub(super) fn memory_with(&self, other: &Self) -> f64 {
         let both = [&self.deviations, &other.deviations];
         let together: f64 = both.iter().flat_map(|series| series.windows(2)).map(|pair| pair[0] * pair[1]).sum();
@@ -70,8 +71,14 @@ impl Pool {
         if alone < NO_MOVE || rounds < 5.0 {
             return 0.0;
         }
-        let shown = together / alone;
-        (shown + (1.0 + 4.0 * shown) / rounds).clamp(0.0, MEMORY_MAX)
+        // There is one pair less than there are rounds.
+        let shown = together / alone * rounds / (rounds - 1.0);
+        let likely = (shown + (1.0 + 4.0 * shown) / rounds).clamp(0.0, 1.0);
+        if shown <= 0.0 {
+            return likely.min(MEMORY_MAX);
+        }
+        let error = ((1.0 - likely.powi(2)) / (2.0 * rounds)).sqrt();
+        (likely + error).min(MEMORY_MAX)
     }
 
     pub(super) fn rounds(&self) -> usize {
@@ -85,6 +92,21 @@ impl Pool {
     /// The quantiles of everything that was measured.
     pub(super) fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
         self.walk(&vec![1; self.rounds()], quantiles)
+    }
+
+    /// The logarithm by which each quantile of the second half of the rounds is above that of the first.
+    pub(super) fn swing<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
+        let rounds = self.rounds();
+        let half = rounds / 2;
+        if half == 0 {
+            return [0.0; N];
+        }
+        let of = |begin: usize| {
+            let weights: Vec<u64> = (0..rounds).map(|at| u64::from((begin..begin + half).contains(&at))).collect();
+            self.walk(&weights, quantiles).map(|micros| (micros.max(1) as f64).ln())
+        };
+        let (first, second) = (of(0), of(rounds - half));
+        std::array::from_fn(|at| second[at] - first[at])
     }
 
     /// The same of one draw of as many rounds, by the circular block bootstrap (Politis and Romano, 1992).
@@ -152,6 +174,15 @@ mod tests {
         assert_eq!(quick.memory_with(&quick), 0.0);
         assert_eq!(still.memory_with(&still), 0.0);
         assert_eq!(pool(&[1, 2, 3, 4]).memory_with(&slow), 0.0, "too few to tell");
+    }
+
+    #[test]
+    fn a_swing_is_from_the_first_half_to_the_second() {
+        let swing =
+            |medians: &[u64]| Pool::new(&medians.iter().map(|one| vec![*one]).collect::<Vec<_>>()).swing([1.0])[0];
+        assert!((swing(&[100, 100, 500, 200, 200]) - 2_f64.ln()).abs() < 1e-9, "the one between is of neither");
+        assert!((swing(&[200, 200, 100, 100]) - 0.5_f64.ln()).abs() < 1e-9);
+        assert_eq!((swing(&[100]), swing(&[])), (0.0, 0.0));
     }
 
     #[test]

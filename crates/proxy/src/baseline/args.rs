@@ -12,14 +12,16 @@ use http::uri::Authority;
 use crate::{client::target, exit::UsageError};
 
 const AFTER_RECORD: &str = "\
-The endpoints are asked in turn, one question at a time, over one connection each. At most 100000 answers, of all of them together.
+The endpoints are asked in turn, one question at a time, over one connection each, in rounds that are spread in time: by
+default it takes 15 s. At most 100000 answers, of all of them together.
 
 Exit codes: 0 it is written, 1 an endpoint could not be measured or it was interrupted, 64 wrong use.";
 
 const AFTER_COMPARE: &str = "\
 A latency is worse (or better) where the 95 % interval of new / old excludes 1 and the change is above the tolerance; the same, where it is
 below and the interval no wider than three tolerances to each side; else unsure. Intervals come from draws of whole rounds, since
-answers of a round move together. Errors are counted apart, and judged by Fisher's exact test.
+answers of a round move together; rounds that follow one another make them wider. A difference below 50 µs is never worse or better: the
+noise of clock and scheduler is as large. Errors are counted apart, and judged by Fisher's exact test.
 
 Exit codes: 0 nothing is worse, 1 it could not be measured or was interrupted, 2 a latency is worse or errors are more,
 64 wrong use.";
@@ -49,7 +51,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "HOST")]
     authority: Option<String>,
     /// Rounds: the more, the narrower the intervals
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 15)]
     rounds: u32,
     /// Questions to each endpoint in a round
     #[arg(long, value_name = "N", default_value_t = 30)]
@@ -57,6 +59,9 @@ pub(crate) struct RecordArgs {
     /// Questions to each endpoint before the first round, which do not count
     #[arg(long, value_name = "N", default_value_t = 30)]
     warmup: u32,
+    /// Least time between the beginnings of two rounds: what they see of the machine's moods; 0s for none
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pause: Duration,
     /// Longest time for one whole answer
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -100,8 +105,8 @@ impl RecordArgs {
     /// # Errors
     /// Which option breaks which rule.
     pub(super) fn check(&self) -> Result<Plan, UsageError> {
-        let Self { rounds, samples, warmup, timeout, .. } = *self;
-        let effort = Effort { rounds, samples, warmup, timeout, ..Effort::default() };
+        let Self { rounds, samples, warmup, pause, timeout, .. } = *self;
+        let effort = Effort { rounds, samples, warmup, pause, timeout, ..Effort::default() };
         let way = if self.past_cache { Way::Past } else { Way::Through };
         if let Some(authority) = &self.authority {
             let usable = Wanted::path("/").at("http", authority);
@@ -158,6 +163,7 @@ fn percentage(text: &str) -> Result<Tolerance, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use edge_cache_probe::baseline::DIFFERENCE_MIN_MICROS;
 
     use super::*;
 
@@ -180,6 +186,8 @@ mod tests {
         let plan = recorded(&["--endpoint", "/b?c", "--past-cache", "--authority", "a.example"]).unwrap();
         assert_eq!((plan.effort, plan.way), (Effort::default(), Way::Past));
         assert_eq!(plan.replays[1].to_string(), "http://a.example/b?c");
+        assert_eq!(recorded(&["--pause", "0s"]).unwrap().effort.pause, Duration::ZERO);
+        assert!(AFTER_COMPARE.contains(&format!("below {DIFFERENCE_MIN_MICROS} µs")));
         for (line, error) in [
             (&["--samples", "0"][..], "--samples = 0: must be above zero"),
             (&["--rounds", "1001"], "--rounds = 1001: must be at most 1000"),
@@ -190,6 +198,7 @@ mod tests {
             (&["--endpoint", "b"], "--endpoint b: path `b`: must begin with `/`"),
             (&["--endpoint", "/a"], "--endpoint /a: must be named once"),
             (&["--authority", "a/b"], "--authority: authority `a/b`: must be HOST or HOST:PORT"),
+            (&["--pause", "61s"], "--pause = 1m 1s: must be at most 1m"),
             (&["--timeout", "0s"], "--timeout = 0s: must be above 0s"),
         ] {
             let message = recorded(line).unwrap_err();

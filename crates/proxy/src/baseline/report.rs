@@ -78,7 +78,8 @@ const FITS: &str = "writing to a String cannot fail";
 
 fn measured(recording: &Recording) -> String {
     let Recording { way, effort, .. } = recording;
-    format!("{} the cache, {} rounds of {}", way.as_str(), effort.rounds, effort.samples)
+    let pause = humantime::format_duration(effort.pause);
+    format!("{} the cache, {} rounds of {}, {pause} apart at least", way.as_str(), effort.rounds, effort.samples)
 }
 
 fn latency(path: &str, name: &str, statistic: &StatisticCompared) -> Vec<String> {

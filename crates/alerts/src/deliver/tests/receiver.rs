@@ -70,7 +70,11 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Gives `answers` in turn, then 200.
     pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(TcpListener::bind("127.0.0.1:0").await.unwrap(), answers)
+    }
+
+    /// The same on what was bound before.
+    pub(super) fn start_at(listener: TcpListener, answers: impl IntoIterator<Item = Answer>) -> Self {
         let address = listener.local_addr().unwrap();
         let answers = Mutex::new(answers.into_iter().collect());
         let state = Arc::new(State { answers, seen: watch::Sender::new(Vec::new()) });

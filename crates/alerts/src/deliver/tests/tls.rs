@@ -57,7 +57,7 @@ async fn a_receiver_is_reached_by_tls_if_it_proves_who_it_is() {
     let trusting = HttpsConnectorBuilder::new().with_tls_config(client).https_only().enable_http1().build();
     for (connector, taken) in [(trusting, true), (post::connector(), false)] {
         let (url, server) = serve_once(Arc::clone(&server));
-        let config = AlertConfig { attempts: 1, ..to_webhook(url) };
+        let config = AlertConfig { keep: LONG, ..to_webhook(url) };
         let backoff = Backoff::new(FOREVER, || 0.99);
         let (courier, delivery) = Courier::build(&config, Sender::default(), backoff, connector).unwrap();
         courier.send(&fired()[0]);

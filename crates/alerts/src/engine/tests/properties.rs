@@ -15,8 +15,8 @@ struct Observer {
     engine: Engine,
     now: Instant,
     wall: f64,
-    /// Known stands of each rule, the newest last, with their times.
-    stands: HashMap<String, Vec<(Stand, Instant)>>,
+    /// Stands of each rule, the newest last, with their times; `None` where it was not known.
+    stands: HashMap<String, Vec<(Option<Stand>, Instant)>>,
     fired_before: HashSet<String>,
     /// Rules that its readers believe to fire.
     believed: HashSet<String>,
@@ -46,9 +46,8 @@ impl Observer {
         self.now += by;
         self.wall += by.as_secs_f64();
         for rule in &self.config.rules {
-            if let Some(value) = figures.get(rule.figure) {
-                self.stands.entry(rule.name.clone()).or_default().push((rule.limit().stand(value), self.now));
-            }
+            let stand = figures.get(rule.figure).map(|value| rule.limit().stand(value));
+            self.stands.entry(rule.name.clone()).or_default().push((stand, self.now));
         }
         let notices = self.engine.evaluate(self.now, self.wall, figures);
         self.check_state();
@@ -57,25 +56,24 @@ impl Observer {
         }
     }
 
-    /// A rule begins to fire only after a row past its threshold that lasted, and ends only after a row that was well.
+    /// A rule begins to fire only after a row past its threshold that lasted, and ends only after a row that was well, or one of silence.
     fn check_state(&mut self) {
         let fires: HashSet<_> = self.engine.firing().into_iter().map(|firing| firing.rule).collect();
         for rule in &self.config.rules {
             let none = Vec::new();
             let stands = self.stands.get(&rule.name).unwrap_or(&none);
             let row = |wanted| stands.iter().rev().take_while(|(stand, _)| *stand == wanted).collect::<Vec<_>>();
-            let enough = |row: &[_]| row.len() >= usize::try_from(self.config.failures).unwrap();
-            let (bad, good) = (row(Stand::Beyond), row(Stand::Good));
+            let enough = |len: usize| len >= usize::try_from(self.config.failures).unwrap();
+            let bad = row(Some(Stand::Beyond));
+            let known = stands.iter().rev().filter_map(|(stand, _)| *stand);
+            let good = enough(known.take_while(|stand| *stand == Stand::Good).count());
+            let (bad_enough, silent) = (enough(bad.len()), row(None).len() >= usize::try_from(UNKNOWN_MAX).unwrap());
             let lasted = bad.last().is_some_and(|(_, since)| self.now - *since >= rule.hold);
             match (self.fired_before.contains(&rule.name), fires.contains(&rule.name)) {
-                (false, true) => assert!(enough(&bad) && lasted, "{} fired", rule.name),
-                (true, false) => assert!(enough(&good), "{} recovered", rule.name),
-                (true, true) => assert!(!enough(&good), "{} did not recover", rule.name),
-                // Its figure may be unknown now, and the hold over meanwhile.
-                (false, false) => {
-                    let newest = stands.last().is_some_and(|(_, at)| *at == self.now);
-                    assert!(!(newest && enough(&bad) && lasted), "{} did not fire", rule.name);
-                }
+                (false, true) => assert!(bad_enough && lasted, "{} fired", rule.name),
+                (true, false) => assert!(good || silent, "{} recovered", rule.name),
+                (true, true) => assert!(!good && !silent, "{} did not recover", rule.name),
+                (false, false) => assert!(!(bad_enough && lasted), "{} did not fire", rule.name),
             }
         }
         self.fired_before = fires;
@@ -166,7 +164,9 @@ fn settings() -> impl Strategy<Value = AlertConfig> {
 
 /// Readings come in runs, or nothing would ever last.
 fn readings() -> impl Strategy<Value = Vec<(u64, Figures)>> {
-    let run = (reading(), 1_usize..6).prop_map(|(reading, times)| vec![reading; times]);
+    // Some are long enough for silence to end an alert.
+    let run =
+        (reading(), prop_oneof![9 => 1_usize..6, 1 => 14_usize..18]).prop_map(|(reading, times)| vec![reading; times]);
     prop::collection::vec(run, 1..80).prop_map(|runs| runs.concat())
 }
 
