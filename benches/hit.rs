@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use edge_cache::{EdgeCache, RedisConfig, WarmSettings};
+use edge_cache::{EdgeCache, RedisConfig, TelemetrySettings, WarmSettings};
 use edge_cache_benches::{Handler, SIZES, exchange, request, warmed, warmed_in};
 use edge_cache_sandbox::Redis;
 
@@ -41,6 +41,12 @@ fn hit(criterion: &mut Criterion) {
         });
         group.bench_function(format!("memory, what is hot not counted/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut uncounted, asked)), BatchSize::SmallInput);
+        });
+        let unwatched = TelemetrySettings { enabled: false, ..TelemetrySettings::default() };
+        let unwatched = EdgeCache::builder().telemetry(unwatched).build().expect("the defaults are valid");
+        let mut unwatched = warmed_in(&unwatched, &runtime, len);
+        group.bench_function(format!("memory, telemetry off/{size}"), |bencher| {
+            bencher.iter_batched(request, |asked| black_box(exchange(&mut unwatched, asked)), BatchSize::SmallInput);
         });
         group.bench_function(format!("memory, nodes share purges/{size}"), |bencher| {
             bencher.iter_batched(request, |asked| black_box(exchange(&mut shared, asked)), BatchSize::SmallInput);

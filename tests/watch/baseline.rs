@@ -45,7 +45,7 @@ fn path(folder: &TempDir, name: &str) -> String {
 }
 
 /// A few answers: enough for the median.
-const FEW: [&str; 6] = ["--rounds", "6", "--samples", "10", "--warmup", "1"];
+const FEW: [&str; 8] = ["--rounds", "6", "--samples", "10", "--warmup", "1", "--pause", "0s"];
 
 async fn record(file: &str, target: &str, more: &[&str]) -> Ended {
     let args = ["baseline", "record", file, "--target", target];

@@ -57,15 +57,20 @@ impl<S> Layer<S> for ObserveLayer {
 
 /// Whoever looks at requests, by a count of its own: all threads count the one, and a connection only its own.
 #[derive(Clone, Debug)]
-struct Handle(Arc<Arc<Watch>>);
+struct Handle(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    watch: Arc<Watch>,
+}
 
 impl Handle {
     fn new(watch: Arc<Watch>) -> Self {
-        Self(Arc::new(watch))
+        Self(Arc::new(Counted { watch }))
     }
 
     fn watch(&self) -> &Watch {
-        &self.0
+        &self.0.watch
     }
 }
 
@@ -81,7 +86,7 @@ impl<S> Observe<S> {
     /// server clones the service for each request.
     #[must_use]
     pub fn for_connection(mut self) -> Self {
-        self.handle = self.handle.map(|handle| Handle::new(Arc::clone(&handle.0)));
+        self.handle = self.handle.map(|handle| Handle::new(Arc::clone(&handle.0.watch)));
         self
     }
 }
