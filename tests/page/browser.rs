@@ -1,5 +1,7 @@
 //! The page in a real browser.
 
+use std::path::PathBuf;
+
 use edge_cache_sandbox::WebDriver;
 use edge_cache_tests::{Demo, Origin, Proxy, ProxyBuilder, Reply, eventually};
 use fantoccini::{Client, ClientBuilder, Locator, key::Key};
@@ -77,11 +79,17 @@ impl Page {
     }
 }
 
-/// A picture for the documentation, where a folder for it is named.
+/// Where pictures for the documentation are wanted: `EDGE_CACHE_SCREENSHOTS=docs/images`, below the repository.
+fn pictures() -> Option<PathBuf> {
+    let folder = std::env::var_os("EDGE_CACHE_SCREENSHOTS")?;
+    Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(folder))
+}
+
+/// A picture, where one is wanted.
 async fn picture(page: &Page, name: &str) {
-    if let Ok(folder) = std::env::var("EDGE_CACHE_SCREENSHOTS") {
+    if let Some(folder) = pictures() {
         let png = page.client.screenshot().await.unwrap();
-        std::fs::write(std::path::Path::new(&folder).join(name), png).unwrap();
+        std::fs::write(folder.join(name), png).unwrap();
     }
 }
 
@@ -154,6 +162,16 @@ async fn the_page_shows_what_the_metrics_say_and_moves_with_them() {
         let value: f64 = value.parse().unwrap_or_else(|_| panic!("rate.{figure} = {value:?}"));
         assert!((least..=most).contains(&value), "{figure} = {value}");
     }
+    if pictures().is_some() {
+        // With something to see in it.
+        page.client.set_window_size(1280, 1500).await.unwrap();
+        for _ in 0..40 {
+            let before = page.run("return document.body.dataset.at").await;
+            let passed = format!("return document.body.dataset.at !== '{}'", before.as_str().unwrap());
+            page.until("a second passes", &passed).await;
+        }
+    }
+    picture(&page, "performance.png").await;
     load.abort();
     page.shows("[data-figure='rate.requests']", "0").await;
     page.close().await;

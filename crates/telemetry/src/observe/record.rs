@@ -95,10 +95,10 @@ impl Record {
         let is_stored = matches!(outcome.served, Served::Hit | Served::Stale | Served::Coalesced);
         let saves = is_stored && extensions.get::<AskedBehind>().is_none();
         let head = extensions.get::<Handoff>().map(|handoff| &handoff.head);
+        // Whole seconds, as `Age` has it.
+        let age = outcome.tier.and(head).map(|head| Duration::from_secs(head.freshness.age(self.at).as_secs()));
         let cost = head.map_or(Duration::ZERO, |head| Duration::from_millis(head.fill_millis.into()));
         let trail = extensions.get::<Trail>().cloned();
-        let age = outcome.tier.and_then(|_| response.headers().get(header::AGE));
-        let age = age.and_then(|age| age.to_str().ok()?.parse().ok()).map(Duration::from_secs);
         let cache_status = cache_status(response);
         let status = response.status();
         if let Some(name) = &watch.id_header {
