@@ -52,15 +52,7 @@ async fn the_process_is_measured() {
 #[tokio::test]
 async fn permits_are_counted_as_they_are_taken_waited_for_and_refused() {
     let gate = Gate::new();
-    let passed = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = gate.clone();
-        async move {
-            gate.passed().await;
-            Reply::cached("no-store", "x")
-        }
-    })
-    .await;
+    let origin = Origin::behind(&gate, "no-store").await;
     let limits = "connections_max = 1\nqueue_max = 1\nqueue_timeout = \"30s\"";
     let proxy = ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\n{limits}\n", origin.url())).start().await;
     let mut page = Performance::open(proxy.admin_address()).await;
@@ -76,7 +68,7 @@ async fn permits_are_counted_as_they_are_taken_waited_for_and_refused() {
     );
     assert_eq!(page.most("waiting"), 1.0);
     assert_eq!(client.get("/3").send().await.status, 503, "there is no place in the queue");
-    passed.open();
+    gate.open();
     assert_eq!(
         (first.await.unwrap().status, second.await.unwrap().status),
         (200.try_into().unwrap(), 200.try_into().unwrap())
@@ -94,15 +86,7 @@ async fn permits_are_counted_as_they_are_taken_waited_for_and_refused() {
 #[tokio::test]
 async fn pressure_is_told() {
     let gate = Gate::new();
-    let passed = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = gate.clone();
-        async move {
-            gate.passed().await;
-            Reply::cached("no-store", "x")
-        }
-    })
-    .await;
+    let origin = Origin::behind(&gate, "no-store").await;
     let proxy = ProxyBuilder::config(&format!(
         "[origin]\nurl = \"{}\"\nconnections_max = 1\nqueue_timeout = \"30s\"\n",
         origin.url()
@@ -114,7 +98,7 @@ async fn pressure_is_told() {
     let held: Vec<_> = (0..4).map(|at| tokio::spawn(proxy.client().get(&format!("/{at}")).send())).collect();
     let state = page.until("fills queue", |state| state["origin"]["governor"]["pressure"] == "queue").await;
     assert_eq!(state["origin"]["governor"]["utilisation"].as_f64(), Some(1.0), "{state:#}");
-    passed.open();
+    gate.open();
     for answer in held {
         assert_eq!(answer.await.unwrap().status, 200);
     }
@@ -215,15 +199,7 @@ async fn the_node_says_whether_it_is_ready() {
 #[tokio::test]
 async fn a_node_that_stops_says_so() {
     let gate = Gate::new();
-    let passed = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = gate.clone();
-        async move {
-            gate.passed().await;
-            Reply::cached("max-age=600", "x")
-        }
-    })
-    .await;
+    let origin = Origin::behind(&gate, "max-age=600").await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let mut page = Performance::open(proxy.admin_address()).await;
     let last = tokio::spawn(proxy.client().get("/").send());
@@ -231,7 +207,7 @@ async fn a_node_that_stops_says_so() {
     proxy.terminate();
     let state = page.until("it drains", |state| state["ready"]["draining"] == true).await;
     assert_eq!((&state["ready"]["ready"], &state["process"]["in_flight"]), (&false.into(), &1.into()), "{state:#}");
-    passed.open();
+    gate.open();
     assert_eq!(last.await.unwrap().status, 200);
     assert_eq!(proxy.ended().await.code, Some(0));
 }

@@ -51,22 +51,14 @@ async fn a_miss_tells_each_decision_and_a_hit_that_it_was_one() {
 #[tokio::test]
 async fn a_waiter_names_the_request_that_leads_its_fill() {
     let gate = Gate::new();
-    let passed = gate.clone();
-    let origin = Origin::start(move |_| {
-        let gate = gate.clone();
-        async move {
-            gate.passed().await;
-            Reply::cached("max-age=600", "x")
-        }
-    })
-    .await;
+    let origin = Origin::behind(&gate, "max-age=600").await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let mut page = Performance::open(proxy.admin_address()).await;
     let leader = tokio::spawn(proxy.client().get("/").send());
     origin.arrived("/", 1).await;
     let waiter = tokio::spawn(proxy.client().get("/").send());
     page.until("both are there", |state| state["process"]["in_flight"] == 2).await;
-    passed.open();
+    gate.open();
     let (leader, waiter) = (leader.await.unwrap(), waiter.await.unwrap());
     let told = story(&proxy, waiter.header("x-edge-cache-id")).await;
     let leads = format!("waits for the fill that request {} leads", leader.header("x-edge-cache-id"));

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{PATIENCE, Reply};
+use crate::{Gate, PATIENCE, Reply};
 
 /// A request as the origin saw it.
 #[derive(Clone, Debug)]
@@ -110,6 +110,19 @@ impl Origin {
         let mut origin = Self { address, seen, reserve: first, serve, task: None };
         origin.resume();
         origin
+    }
+
+    /// One that answers `x` once `gate` is open.
+    pub async fn behind(gate: &Gate, cache_control: &'static str) -> Self {
+        let gate = gate.clone();
+        let script = move |_| {
+            let gate = gate.clone();
+            async move {
+                gate.passed().await;
+                Reply::cached(cache_control, "x")
+            }
+        };
+        Self::start(script).await
     }
 
     /// `http://ADDRESS:PORT`.

@@ -6,7 +6,7 @@ use axum::{
 };
 use edge_cache::{
     core::{RequestId, TierName},
-    telemetry::SeenRequest,
+    telemetry::{SeenRequest, Watch},
 };
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Refusal> {
     shared.access.check(&headers).map_err(refuse)?;
     let n = question.n.unwrap_or(LISTED).min(LISTED_MAX);
-    let requests = shared.cache.watch().map(|watch| watch.requests.last(n)).unwrap_or_default();
+    let requests = watch(&shared)?.requests.last(n);
     Ok(Json(json!({ "requests": requests.iter().map(line).collect::<Vec<_>>() })))
 }
 
@@ -45,12 +45,15 @@ pub(super) async fn detail(
     shared.access.check(&headers).map_err(refuse)?;
     let wrong = || (StatusCode::BAD_REQUEST, format!("`{id}`: expected a name of sixteen hexadecimal digits"));
     let id = RequestId::parse(&id).ok_or_else(|| refuse(wrong()))?;
-    let Some(watch) = shared.cache.watch() else {
-        return Err(refuse((StatusCode::NOT_FOUND, "no requests are kept here: telemetry.enabled = false".to_owned())));
-    };
+    let watch = watch(&shared)?;
     let gone = || format!("request {id} is not among the last ones that are kept (telemetry.requests_kept)");
     let request = watch.requests.get(id).ok_or_else(|| refuse((StatusCode::NOT_FOUND, gone())))?;
     Ok(Json(story(&request)))
+}
+
+fn watch(shared: &Shared) -> Result<&Watch, Refusal> {
+    let none = || refuse((StatusCode::NOT_FOUND, "no requests are kept here: telemetry.enabled = false".to_owned()));
+    shared.cache.watch().ok_or_else(none)
 }
 
 fn refuse((status, why): (StatusCode, String)) -> Refusal {
