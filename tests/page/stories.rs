@@ -9,6 +9,11 @@ async fn story(proxy: &Proxy, id: &str) -> Value {
     answer.json()
 }
 
+/// The story of a request whose fill has ended: that may be a moment after its answer.
+async fn whole_story(proxy: &Proxy, id: &str) -> Value {
+    eventually("its fill ends", async || Some(story(proxy, id).await).filter(|told| says(told, "memory", "kept"))).await
+}
+
 fn steps(story: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     story["steps"].as_array().unwrap().iter().map(|step| (text(&step["who"]), text(&step["what"]))).collect()
@@ -23,7 +28,7 @@ async fn a_miss_tells_each_decision_and_a_hit_that_it_was_one() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=600", "x") }).await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let (miss, hit) = (proxy.get("/a?b=1").await, proxy.get("/a?b=1").await);
-    let told = story(&proxy, miss.header("x-edge-cache-id")).await;
+    let told = whole_story(&proxy, miss.header("x-edge-cache-id")).await;
     for (name, expected) in
         [("method", "GET"), ("result", "miss"), ("tier", "origin"), ("route", "other"), ("client", "127.0.0.1")]
     {
@@ -129,6 +134,7 @@ async fn the_command_tells_the_same_in_words() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=600", "x") }).await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
     let miss = proxy.get("/a").await;
+    whole_story(&proxy, miss.header("x-edge-cache-id")).await;
     let admin = format!("http://{}", proxy.admin_address());
     let told = ProxyBuilder::bare(&["request", miss.header("x-edge-cache-id"), "--admin", &admin]).to_end().await;
     assert_eq!(told.code, Some(0), "{told:?}");
