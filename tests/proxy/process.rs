@@ -79,7 +79,7 @@ async fn the_printed_defaults_pass_their_own_check() {
     let defaults = ProxyBuilder::bare(&["config", "--print-defaults"]).to_end().await;
     assert_eq!(defaults.code, Some(0));
     let complete = defaults.stdout.replace("url = \"\"\npreserve_host", "url = \"http://127.0.0.1:9\"\npreserve_host");
-    let complete = complete.replacen("url = \"\"", "url = \"http://127.0.0.1:9\"", 1);
+    let complete = complete.replacen("\nurl = \"\"", "\nurl = \"http://127.0.0.1:9\"", 1);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("complete.toml");
     std::fs::write(&file, complete).unwrap();

@@ -117,7 +117,10 @@ mod tests {
             }
             assert!(DEFAULTS.contains(&format!("[{section}]")), "{section}");
             for (key, _) in keys.as_table().expect("every section is a table") {
-                assert!(DEFAULTS.lines().any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key}");
+                // A list of sections stands as such, be it as an example.
+                let (plain, list) = (format!("{key} = "), format!("[[{section}.{key}]]"));
+                let is_named = |line: &str| line.starts_with(&plain) || line.trim_start_matches("# ") == list;
+                assert!(DEFAULTS.lines().any(is_named), "{section}.{key}");
             }
         }
     }
@@ -133,6 +136,9 @@ mod tests {
         assert!(concerns(&settings(hangs))[0].starts_with("origin.response_timeout is not below"));
         let several = "[origin]\nmore_urls = [\"http://b:1\"]\n";
         assert!(concerns(&settings(several))[0].starts_with("origin.more_urls without origin.health_path"));
+        let told = "[alerts]\nwebhook = \"http://h/x\"\n[telemetry]\nenabled = false\n";
+        assert!(concerns(&settings(told))[0].starts_with("alerts without a [[monitor.check]]"));
+        assert!(concerns(&settings(told))[1].starts_with("alerts without telemetry.enabled"));
         let watched = "[redis]\nurl = \"redis://h\"\ntopology = \"sentinel\"";
         assert!(concerns(&settings(watched))[0].starts_with("redis.wait_replicas"));
     }
