@@ -1,0 +1,36 @@
+use crate::{
+    bench::Bench,
+    load::Load,
+    rounds::{self, Fetches, Subject},
+    servers::{self, CacheProxy, Room},
+};
+
+const BYTES: u64 = 1024;
+/// Room for every key that a run asks for: what must make room for it is another question.
+const MEBIBYTES: u64 = 4096;
+
+/// What a miss costs that is stored: processor time with many connections, latency with one.
+pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
+    let origin = servers::origin(bench)?;
+    let floor = servers::floor(bench, BYTES)?;
+    let mut proxies = vec![servers::bare_proxy(bench, &origin)?];
+    if bench.wants("cache-proxy") {
+        let variant = CacheProxy { memory_bytes: MEBIBYTES << 20, ..CacheProxy::default() };
+        proxies.push(variant.start(bench, &origin)?);
+    }
+    proxies.extend(servers::of_the_system(bench, &origin, Room { mebibytes: MEBIBYTES, ..Room::default() })?);
+    // The keys of the second part begin where no other turn's do.
+    let parts = [(64, bench.args.requests / 2, 0), (1, bench.args.requests / 8, 1 << 32)];
+    for (connections, requests, first) in parts {
+        let load = Load { connections, first, in_sequence: true, ..Load::items(BYTES, u64::MAX, requests) };
+        let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
+        subjects.extend(proxies.iter().map(|proxy| Subject::new(proxy, load.clone(), Fetches::Each)));
+        let title = format!("A miss of {BYTES} bytes, stored: each key once, connections: {connections}");
+        let mut table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy"])?;
+        if connections == 1 {
+            table.note("One connection: p50 and p99 are what a miss takes, with nothing queued.");
+        }
+        bench.show("miss", table);
+    }
+    Ok(())
+}

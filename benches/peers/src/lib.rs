@@ -1,0 +1,12 @@
+//! What the programs of this comparison share.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+pub mod content;
+pub mod layered;
+pub mod report;
+pub mod serving;
+
+/// The `Host` of every request: a part of the key, and the same for every cache.
+pub const HOST: &str = "peers.test";
