@@ -3,6 +3,7 @@
 //!
 //! `cargo build --release -p cache-proxy && cargo bench -p edge-cache-benches --bench telemetry`
 
+use edge_cache_benches::at_share;
 use edge_cache_tests::{Origin, Performance, Proxy, ProxyBuilder, Reply};
 use futures_util::future::join_all;
 use tokio::{
@@ -120,11 +121,4 @@ async fn ask(stream: &mut TcpStream) {
             }
         }
     }
-}
-
-/// The value at a share of them all.
-fn at_share(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }

@@ -2,7 +2,10 @@
 //!
 //! Each benchmark answers one question: `hit`, what a memory hit costs beside the bare handler, alone and where nodes share purges; `purge`, what a purge
 //! costs that covers much, and when other nodes have it; `wire`, what it costs to bring an
-//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator.
+//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator; `hit_rate`, which share of requests the
+//! memory tier answers; `redis_hit`, what a hit in Redis costs beside a bare `GET`.
+
+pub mod reference;
 
 use std::{
     convert::Infallible,
@@ -14,10 +17,10 @@ use std::{
 use bytes::Bytes;
 use edge_cache::{
     Cached, EdgeCache,
-    core::{Entry, Handoff},
+    core::{Entry, Handoff, OwnRequest},
 };
 use http::{
-    HeaderValue, Request, Response, Uri,
+    HeaderMap, HeaderValue, Request, Response, Uri,
     header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, USER_AGENT},
 };
 use http_body::Body;
@@ -33,8 +36,14 @@ pub type Asked = Request<Empty<Bytes>>;
 /// A request as a server hands it to a service. Always the same, so that all but the first are hits.
 #[must_use]
 pub fn request() -> Asked {
+    request_for(Uri::from_static("/api/pitches/trending?limit=10"))
+}
+
+/// The same for another target.
+#[must_use]
+pub fn request_for(target: Uri) -> Asked {
     let mut request = Request::new(Empty::new());
-    *request.uri_mut() = Uri::from_static("/api/pitches/trending?limit=10");
+    *request.uri_mut() = target;
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_static("pitchey.example"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -94,11 +103,19 @@ pub fn warmed(len: usize) -> Cached<Handler> {
 #[must_use]
 pub fn warmed_in(cache: &EdgeCache, runtime: &tokio::runtime::Runtime, len: usize) -> Cached<Handler> {
     let mut service = cache.layer().layer(Handler::new(len));
-    let Ok(miss) = runtime.block_on(service.call(request()));
-    let said = miss.headers().get_all("cache-status").iter().next_back().expect("each tier says what it did");
-    assert_eq!(said.as_bytes().split(|b| *b == b';').nth(1), Some(&b" fwd=uri-miss"[..]));
+    runtime.block_on(fill(&mut service, request()));
     assert_eq!(entry(&mut service).body().len(), len);
     service
+}
+
+/// Asks for the first time.
+///
+/// # Panics
+/// When the answer is not one that is kept.
+pub async fn fill(service: &mut Cached<Handler>, asked: Asked) {
+    let Ok(miss) = service.call(asked).await;
+    let said = miss.headers().get_all("cache-status").iter().next_back().expect("each tier says what it did");
+    assert_eq!(said.as_bytes().split(|b| *b == b';').nth(1), Some(&b" fwd=uri-miss"[..]));
 }
 
 /// The entry that answers [`request`].
@@ -106,9 +123,19 @@ pub fn warmed_in(cache: &EdgeCache, runtime: &tokio::runtime::Runtime, len: usiz
 /// # Panics
 /// When there is none.
 pub fn entry(service: &mut Cached<Handler>) -> Entry {
-    let hit = answer(service, request());
-    assert!(hit.headers()["cache-status"].as_bytes().starts_with(b"edge-memory; hit"), "{:?}", hit.headers());
+    let mut asked = request();
+    // What the process asks of itself hears from the layers what they answered with.
+    asked.extensions_mut().insert(OwnRequest);
+    let hit = answer(service, asked);
+    assert!(is_memory_hit(hit.headers()), "{:?}", hit.headers());
     hit.extensions().get::<Handoff>().and_then(|handoff| handoff.entry.clone()).expect("a hit hands its entry up")
+}
+
+/// Whether an answer came from memory.
+#[must_use]
+pub fn is_memory_hit(headers: &HeaderMap) -> bool {
+    let said = headers.get_all("cache-status").iter().next_back();
+    said.is_some_and(|said| said.as_bytes().starts_with(b"edge-memory; hit"))
 }
 
 /// One whole exchange with a service that does not wait: the call, the head, and the body to its end. Returns the body's length.
@@ -128,7 +155,11 @@ where
     len
 }
 
-fn answer<S, B>(service: &mut S, asked: Asked) -> Response<B>
+/// The head of what a service answers that does not wait, and a body that nobody has read.
+///
+/// # Panics
+/// When the service has to wait.
+pub fn answer<S, B>(service: &mut S, asked: Asked) -> Response<B>
 where
     S: Service<Asked, Response = Response<B>, Error = Infallible>,
 {
@@ -136,6 +167,14 @@ where
         Poll::Ready(Ok(response)) => response,
         Poll::Pending => panic!("neither a handler that is ready nor a memory hit waits"),
     }
+}
+
+/// The value at a share of them all.
+#[must_use]
+pub fn at_share(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 #[cfg(test)]

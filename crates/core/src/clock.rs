@@ -1,6 +1,11 @@
 //! Time as a parameter: the only place that reads a wall clock.
 
-use std::{fmt, ops, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    fmt, ops,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A wall-clock instant in whole milliseconds since the Unix epoch.
 ///
@@ -61,10 +66,19 @@ impl ops::Sub<Duration> for Timestamp {
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The present.
     fn now(&self) -> Timestamp;
+
+    /// The present, for whoever has just read the monotonic clock: `moment`.
+    fn at(&self, moment: Instant) -> Timestamp {
+        let _just_read = moment;
+        self.now()
+    }
 }
 
 /// A clock shared by a whole stack.
 pub type SharedClock = Arc<dyn Clock>;
+
+/// How long the wall clock of a moment ago will do: a machine that was asleep, or whose clock was set, is wrong for so long at most.
+const WALL_AGE_MAX: Duration = Duration::from_millis(100);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +89,24 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The wall clock is asked ten times a second by each thread; in between, a clock that nobody sets is good enough.
+    fn at(&self, moment: Instant) -> Timestamp {
+        thread_local! {
+            static ASKED: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+        }
+        ASKED.with(|asked| {
+            if let Some((then, at)) = asked.get()
+                && let Some(since) = moment.checked_duration_since(then)
+                && since < WALL_AGE_MAX
+            {
+                return at + since;
+            }
+            let at = self.now();
+            asked.set(Some((moment, at)));
+            at
+        })
     }
 }
 

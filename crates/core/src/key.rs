@@ -1,5 +1,7 @@
 //! The cache key: length-prefixed fields, hashed once, compared on a hit.
 
+mod probe;
+
 use std::{
     fmt,
     hash::{Hash, Hasher},
@@ -7,6 +9,8 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_128;
+
+pub use self::probe::KeyProbe;
 
 /// First byte of the field block; raise it when a field is added, so that old stored keys never match.
 const SCHEMA: u8 = 1;
@@ -27,6 +31,13 @@ pub struct KeyParts<'a> {
     pub query: &'a str,
 }
 
+impl<'a> KeyParts<'a> {
+    /// In the order of the field block.
+    const fn fields(&self) -> [&'a str; BASE_FIELDS] {
+        [self.scheme, self.authority, self.tenant, self.path, self.query]
+    }
+}
+
 /// A resource, or one variant of it, as every tier knows it.
 ///
 /// Cheap to clone. Equality compares the fields, not only the 128-bit digest, so a collision is a miss and never another's answer.
@@ -41,8 +52,7 @@ impl CacheKey {
     /// The base key of a resource: the one a variant index, or the only variant, is stored under.
     #[must_use]
     pub fn new(parts: &KeyParts<'_>) -> Self {
-        let KeyParts { scheme, authority, tenant, path, query } = *parts;
-        let fields = [scheme, authority, tenant, path, query];
+        let fields = parts.fields();
         let mut block = BytesMut::with_capacity(1 + fields.iter().map(|f| f.len() + 4).sum::<usize>());
         block.put_u8(SCHEMA);
         for field in fields {
@@ -170,8 +180,12 @@ fn take_selecting<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>
 }
 
 fn put_field(block: &mut BytesMut, field: &[u8]) {
-    block.put_u32_le(u32::try_from(field.len()).expect("a header or URI is far below 4 GiB"));
+    block.put_slice(&length(field));
     block.put_slice(field);
+}
+
+fn length(field: &[u8]) -> [u8; 4] {
+    u32::try_from(field.len()).expect("a header or URI is far below 4 GiB").to_le_bytes()
 }
 
 impl PartialEq for CacheKey {

@@ -40,7 +40,7 @@ pub use self::{
     event::{Events, NoEvents, PurgeNote, PurgedBy, SharedEvents},
     freshness::{Freshness, Judgement},
     head::{Head, HeadError, Kind, PackedHeaders},
-    key::{CacheKey, KeyParts},
+    key::{CacheKey, KeyParts, KeyProbe},
     mode::Mode,
     outcome::{AskedBehind, Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
     rng::{Rng, SharedRng, SystemRng},

@@ -190,7 +190,14 @@ impl Routes {
     /// The most specific route that fits `path`.
     #[must_use]
     pub fn find(&self, path: &str) -> &std::sync::Arc<Route> {
-        self.0.iter().find(|route| route.path.matches(path)).expect("the fallback matches every path")
+        self.find_at(path).1
+    }
+
+    /// The most specific route that fits `path`, after its place among all.
+    #[must_use]
+    pub fn find_at(&self, path: &str) -> (usize, &std::sync::Arc<Route>) {
+        let fits = |(_, route): &(usize, &std::sync::Arc<Route>)| route.path.matches(path);
+        self.0.iter().enumerate().find(fits).expect("the fallback matches every path")
     }
 
     /// All of them, for labels.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{BoxError, CacheKey, Entry, marker::Fence};
+use crate::{BoxError, CacheKey, Entry, KeyProbe, marker::Fence};
 
 /// A tier's name, as `Cache-Status`, metrics and errors say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +75,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`]; act as on a miss, the next `put` overwrites.
     fn get(&self, key: &CacheKey) -> Self::Get;
+
+    /// What [`get`](Self::get) would find, where that can be told at once and without waiting: `None` where it cannot. Only a store that
+    /// [is not shared](Self::is_shared) may say so.
+    fn at_once(&self, probe: &KeyProbe) -> Option<Option<Entry>> {
+        let _slow = probe;
+        None
+    }
 
     /// Keeps `entry` for at most `keep` (rounded up to 1 ms) and at most the tier's byte budget.
     ///

@@ -28,7 +28,7 @@ impl RequestId {
     #[must_use]
     pub fn digits(self) -> [u8; 16] {
         let mut digits = [0; 16];
-        put_hex(&mut digits, u128::from(self.0));
+        put_hex(&mut digits, &self.0.to_be_bytes());
         digits
     }
 }
@@ -78,15 +78,27 @@ impl TraceContext {
     #[must_use]
     pub fn traceparent(&self) -> HeaderValue {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        put_hex(&mut text[3..35], self.trace);
-        put_hex(&mut text[36..52], u128::from(self.id.0));
+        put_hex(&mut text[3..35], &self.trace.to_be_bytes());
+        put_hex(&mut text[36..52], &self.id.0.to_be_bytes());
         text[54] |= u8::from(self.sampled);
         HeaderValue::from_bytes(&text).expect("hexadecimal digits make a header value")
     }
 }
 
+impl TraceContext {
+    /// The trace's number in words.
+    #[must_use]
+    pub fn trace_digits(&self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        put_hex(&mut digits, &self.trace.to_be_bytes());
+        digits
+    }
+}
+
 /// Several of them are none (W3C Trace Context §4.2).
 fn single(headers: &HeaderMap) -> Option<&[u8]> {
+    // Most requests have none, and a look at their few names costs less than a search.
+    headers.keys().find(|name| **name == TRACEPARENT)?;
     let mut all = headers.get_all(TRACEPARENT).iter();
     all.next().filter(|_| all.next().is_none()).map(HeaderValue::as_bytes)
 }
@@ -111,12 +123,23 @@ fn parse(text: &[u8]) -> Option<(u128, u64, bool)> {
     (trace != 0 && parent != 0).then_some((trace, parent, flags & 1 == 1))
 }
 
-fn put_hex(into: &mut [u8], mut number: u128) {
-    for digit in into.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 15) as usize];
-        number >>= 4;
+fn put_hex(into: &mut [u8], number: &[u8]) {
+    for (digits, byte) in into.chunks_exact_mut(2).zip(number) {
+        digits.copy_from_slice(&HEX[usize::from(*byte)]);
     }
 }
+
+/// Every byte in words.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < hex.len() {
+        hex[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    hex
+};
 
 /// Steps kept of one request: more than any takes that is not retried without end.
 const STEPS_MAX: usize = 64;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use edge_cache_core::{CacheKey, Entry, Store, StoreError, TierName};
+use edge_cache_core::{CacheKey, Entry, KeyProbe, Store, StoreError, TierName};
 use moka::{Expiry, notification::RemovalCause, sync::Cache};
 
 use crate::MemoryConfig;
@@ -129,6 +129,10 @@ impl Store for MemoryStore {
 
     fn get(&self, key: &CacheKey) -> Self::Get {
         ready(Ok(self.entries.get(key).map(|kept| kept.entry)))
+    }
+
+    fn at_once(&self, probe: &KeyProbe) -> Option<Option<Entry>> {
+        Some(self.entries.get(probe).map(|kept| kept.entry))
     }
 
     fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put {

@@ -7,7 +7,7 @@ use edge_cache_core::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
-use crate::{CacheControl, Mode};
+use crate::{CacheControl, Mode, steering::may_steer};
 
 /// The directives of a request that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +141,32 @@ fn said(stored: &PackedHeaders) -> CacheControl {
 /// for a reload.
 fn is_too_old(freshness: &Freshness, directives: &Directives, now: Timestamp) -> bool {
     directives.max_age.is_some_and(|max| max == 0 || freshness.age(now) > Duration::from_secs(max))
+}
+
+/// Whether a request says nothing beside what it wants: no condition, range, directive or credentials, nothing of another protocol, and
+/// nothing that may [steer](crate::steering). One look over the few names that most requests have, in place of a search for each of these.
+#[must_use]
+pub fn is_bare(headers: &HeaderMap) -> bool {
+    const TELLING: [HeaderName; 11] = [
+        header::RANGE,
+        header::COOKIE,
+        header::PRAGMA,
+        header::UPGRADE,
+        header::IF_MATCH,
+        header::IF_RANGE,
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ];
+    // The lengths of these names.
+    const LENGTHS: u32 = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 13 | 1 << 17 | 1 << 19;
+    headers.keys().all(|name| {
+        let len = name.as_str().len();
+        let maybe = len < 32 && LENGTHS & (1 << len) != 0;
+        !(may_steer(name) || maybe && TELLING.contains(name))
+    })
 }
 
 /// Whether the method can be answered from the cache.
@@ -286,6 +312,31 @@ mod tests {
         assert!(immutable("max-age=0", "max-age=60, Immutable", 130));
         assert!(!immutable("max-age=0", "max-age=60", 130) && !immutable("max-age=0", "max-age=60, immutable", 170));
         assert!(!immutable("no-cache", "immutable", 130) && !immutable("min-fresh=50", "immutable", 130));
+    }
+
+    #[test]
+    fn what_says_more_than_what_it_wants_is_not_bare() {
+        let plain = map(&[("host", "h"), ("accept", "*/*"), ("accept-encoding", "gzip"), ("user-agent", "x")]);
+        assert!(is_bare(&plain) && is_bare(&HeaderMap::new()));
+        for name in [
+            "range",
+            "cookie",
+            "pragma",
+            "upgrade",
+            "if-match",
+            "if-range",
+            "authorization",
+            "cache-control",
+            "if-none-match",
+            "if-modified-since",
+            "if-unmodified-since",
+            "x-forwarded-host",
+            "forwarded",
+        ] {
+            let mut telling = plain.clone();
+            telling.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+            assert!(!is_bare(&telling), "{name}");
+        }
     }
 
     #[test]

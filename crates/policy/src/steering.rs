@@ -27,7 +27,7 @@ pub fn any(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| may_steer(name) && STEERING.contains(name))
 }
 
-fn may_steer(name: &HeaderName) -> bool {
+pub(crate) fn may_steer(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-") || name.as_str() == "forwarded"
 }
 

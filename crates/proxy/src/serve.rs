@@ -20,7 +20,7 @@ use crate::{
     origin::{self, Behind, HttpUpstream, Origin},
     outbox,
     performance::{Feed, Sources, process},
-    server::{self, Places},
+    server::{self, Places, Threads},
     shutdown::Signals,
     warming, watching,
 };
@@ -122,6 +122,8 @@ pub(crate) struct Running {
     /// What clients ask.
     service: Cached<Origin>,
     listener: tokio::net::TcpListener,
+    /// Who serves them.
+    threads: Threads,
     places: Places,
     watching: BoxFuture<'static, ()>,
     monitor: BoxFuture<'static, ()>,
@@ -164,6 +166,7 @@ impl Running {
             settings.monitor.authority = address.to_string();
         }
         let service = cache.layer().layer(origin);
+        let threads = server::threads(&cache, &service, &settings)?;
         let operators = match settings.listen.admin.as_str() {
             "" => None,
             at => Some(listener::bind("listen.admin", at).await?),
@@ -195,12 +198,38 @@ impl Running {
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
         let (watching, monitor) = (watched.measure, watched.ask);
-        Ok(Self { settings, cache, service, outbox, listener, places, watching, monitor, address, admin, plan })
+        Ok(Self {
+            settings,
+            cache,
+            service,
+            outbox,
+            listener,
+            threads,
+            places,
+            watching,
+            monitor,
+            address,
+            admin,
+            plan,
+        })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { settings, cache, service, outbox, listener, places, watching, monitor, address, admin, plan } = self;
+        let Self {
+            settings,
+            cache,
+            service,
+            outbox,
+            listener,
+            mut threads,
+            places,
+            watching,
+            monitor,
+            address,
+            admin,
+            plan,
+        } = self;
         say(format_args!("listening http://{address}"));
         if let Some(admin) = &admin {
             say(format_args!("admin http://{}", admin.address));
@@ -221,7 +250,9 @@ impl Running {
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        let all_ended = server::run(listener, &cache, service, &settings, &places, &mut signals, stopping).await;
+        let limit = settings.listen.drain_timeout;
+        // They live until the end: connections to Redis and to the origin may have been opened on these threads.
+        let all_ended = server::run(listener, (&cache, &mut threads), limit, &places, &mut signals, stopping).await;
         if let Some(warmer) = warmer {
             warmer.abort();
         }

@@ -10,17 +10,16 @@ use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_origin::Permits;
 use edge_cache_policy::request;
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
-use edge_cache_telemetry::{Metrics, Observe, ObserveLayer, Reading, Watch, catalogue};
-use edge_cache_tier::{
-    Invalidate, InvalidateLayer, Key, KeyLayer, Keying, Located, Purge, Purger, Tier, TierLayer, TierReport,
-};
-use edge_cache_warmer::{HotSet, Warm, WarmLayer};
+use edge_cache_telemetry::{Metrics, ObserveLayer, Reading, Watch, catalogue};
+use edge_cache_tier::{InvalidateLayer, KeyLayer, Keying, Located, Purge, Purger, TierLayer, TierReport};
+use edge_cache_warmer::{HotSet, WarmLayer};
 use http::HeaderMap;
 use tower_layer::Layer;
 
 use crate::{
     EdgeCacheBuilder,
-    compress::{Compress, CompressLayer},
+    cached::{Cached, fast::Fast},
+    compress::CompressLayer,
     disk::Disk,
     governor::{Governed, Governor},
     warm::{Warmer, Warming, Warmth},
@@ -55,9 +54,11 @@ pub(crate) struct Parts {
     pub(crate) warming: Option<Warming>,
 }
 
-/// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Tier<Disk> · Compress`.
+/// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Tier<Disk> · Compress`, and before them all what
+/// answers [plain hits](Cached).
 #[derive(Clone, Debug)]
 pub struct EdgeCacheLayer {
+    fast: Fast,
     observe: ObserveLayer,
     key: KeyLayer,
     warm: WarmLayer,
@@ -68,15 +69,13 @@ pub struct EdgeCacheLayer {
     compress: CompressLayer,
 }
 
-/// A service behind the cache.
-pub type Cached<S> = Observe<Key<Warm<Invalidate<Tier<MemoryStore, Tier<RedisStore, Tier<DiskStore, Compress<S>>>>>>>>;
-
 impl<S> Layer<S> for EdgeCacheLayer {
     type Service = Cached<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let tiers = self.memory.layer(self.redis.layer(self.disk.layer(self.compress.layer(inner))));
-        self.observe.layer(self.key.layer(self.warm.layer(self.invalidate.layer(tiers))))
+        let layers = self.observe.layer(self.key.layer(self.warm.layer(self.invalidate.layer(tiers))));
+        Cached::new(self.fast.clone(), layers)
     }
 }
 
@@ -126,10 +125,13 @@ impl EdgeCache {
         if let Some(governor) = &governor {
             governor.watch(&metrics);
         }
+        let observe = watch.map_or_else(ObserveLayer::off, ObserveLayer::new);
+        let hot = warming.as_ref().map(|warming| warming.hot().clone());
         let layer = EdgeCacheLayer {
-            observe: watch.map_or_else(ObserveLayer::off, ObserveLayer::new),
+            fast: Fast::new(keying.clone(), memory.clone(), hot.clone(), observe.hits(keying.routes.iter().count())),
+            observe,
             key: KeyLayer::new(keying),
-            warm: warming.as_ref().map_or(WarmLayer::off(), |warming| WarmLayer::new(warming.hot().clone())),
+            warm: hot.map_or(WarmLayer::off(), WarmLayer::new),
             invalidate,
             memory,
             redis,

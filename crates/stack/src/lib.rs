@@ -25,6 +25,7 @@
 
 mod builder;
 mod cache;
+mod cached;
 pub mod compress;
 mod disk;
 mod governor;
@@ -47,7 +48,8 @@ pub use edge_cache_wire as wire;
 
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},
-    cache::{Cached, EdgeCache, EdgeCacheLayer},
+    cache::{EdgeCache, EdgeCacheLayer},
+    cached::{Arrival, Cached, CachedBody, HitBody, ResponseFuture},
     governor::Governed,
     settings::{Settings, SettingsError, TelemetrySettings, WarmSettings},
     warm::Warmer,

@@ -21,8 +21,8 @@ use crate::{finished::Finished, shard::Sharded};
 
 /// Bytes of a thread's lines that wait to be written at most; what comes beyond is dropped and counted.
 const WAITING_MAX: usize = 4 << 20;
-/// From this many on they are written at once.
-const ENOUGH: usize = 64 << 10;
+/// From this many on they are written at once: to write costs as much as many lines do, and more than this would push what hits need out of the core's cache.
+const ENOUGH: usize = 128 << 10;
 /// Longest time that a line waits.
 const PAUSE: Duration = Duration::from_millis(250);
 

@@ -41,16 +41,16 @@ pub struct Finished<'a> {
     /// What was decided on the way; `None` for a plain hit.
     pub trail: Option<&'a Trail>,
     /// `Referer` and `User-Agent`, where somebody wants them.
-    pub agent: Option<&'a Agent>,
+    pub agent: Agent<'a>,
 }
 
 /// What a client says of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Agent {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Agent<'a> {
     /// `Referer`.
-    pub referer: Option<HeaderValue>,
+    pub referer: Option<&'a HeaderValue>,
     /// `User-Agent`.
-    pub user_agent: Option<HeaderValue>,
+    pub user_agent: Option<&'a HeaderValue>,
 }
 
 /// A listener to every answered request. It must be cheap and must not block.

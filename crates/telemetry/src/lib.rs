@@ -39,7 +39,7 @@ pub use self::{
     histogram::Distribution,
     logs::{LogFormat, check_filter, init_logs},
     metrics::{Metrics, SeenPurge},
-    observe::{Observe, ObserveLayer},
+    observe::{Hit, HitRecord, Hits, Observe, ObserveLayer},
     readings::Reading,
     requests::{Requests, SeenRequest},
     routes::{ResultSnapshot, RouteSnapshot},

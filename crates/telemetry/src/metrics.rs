@@ -22,7 +22,7 @@ use crate::{
     histogram::LATENCY,
     readings::{Reading, Readings, unit},
     recent::Recent,
-    routes::{Counted, RouteIndex, RouteSnapshot, RouteTable, Routes},
+    routes::{Counted, RouteIndex, RouteMetrics, RouteSnapshot, RouteTable, Routes},
     shard::Sharded,
 };
 
@@ -237,6 +237,15 @@ impl Metrics {
 
     pub(crate) fn count(&self, route: RouteIndex, seen: &Counted) {
         self.0.routes.count(route, seen);
+    }
+
+    /// What is counted of a route, for whoever counts often.
+    pub(crate) fn of_route(&self, name: &str) -> Arc<RouteMetrics> {
+        self.0.routes.of(self.route(name))
+    }
+
+    pub(crate) fn count_of(&self, route: &RouteMetrics, seen: &Counted) {
+        self.0.routes.count_of(route, seen);
     }
 }
 

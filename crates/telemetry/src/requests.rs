@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,8 @@ use crate::{
 const TEXT_MAX: usize = 512;
 /// Plain hits get one place of so many.
 const HITS: usize = 16;
+/// How long a plain hit that is kept stays: a flood would push each one out before anybody could ask for it, so it is not kept.
+const HITS_STAY: Duration = Duration::from_secs(1);
 
 /// The last answered requests, in rings of fixed size. Clones share them.
 ///
@@ -41,6 +43,10 @@ struct Ring {
     slots: Box<[Mutex<Slot>]>,
     /// How many have been put in.
     next: AtomicU64,
+    /// How long at least whatever is kept stays.
+    stay: Duration,
+    /// Until then, in milliseconds, nothing gives way.
+    full_until: AtomicI64,
 }
 
 /// A place in the ring, whose texts are written over.
@@ -105,13 +111,18 @@ impl Requests {
     /// Rings for this many, at least one, and for a sixteenth as many plain hits.
     #[must_use]
     pub fn new(kept: usize) -> Self {
-        let hits = Sharded::new(|| Ring::new(kept / HITS / shards()));
-        Self(Arc::new(Rings { told: Ring::new(kept), hits }))
+        let hits = Sharded::new(|| Ring::new(kept / HITS / shards(), HITS_STAY));
+        Self(Arc::new(Rings { told: Ring::new(kept, Duration::ZERO), hits }))
     }
 
     pub(crate) fn push(&self, request: &Finished<'_>) {
         let is_plain_hit = request.trail.is_none() && request.outcome.served == Served::Hit;
         if is_plain_hit { self.0.hits.mine().push(request) } else { self.0.told.push(request) }
+    }
+
+    /// Whether a plain hit that came at `at` would be kept.
+    pub(crate) fn has_room_for_hit(&self, at: Timestamp) -> bool {
+        self.0.hits.mine().has_room(at)
     }
 
     /// The last `n` requests, the newest first.
@@ -132,11 +143,15 @@ impl Requests {
 }
 
 impl Ring {
-    fn new(kept: usize) -> Self {
-        Self { slots: (0..kept.max(1)).map(|_| Mutex::default()).collect(), next: AtomicU64::new(0) }
+    fn new(kept: usize, stay: Duration) -> Self {
+        let slots = (0..kept.max(1)).map(|_| Mutex::default()).collect();
+        Self { slots, next: AtomicU64::new(0), stay, full_until: AtomicI64::new(i64::MIN) }
     }
 
     fn push(&self, request: &Finished<'_>) {
+        if !self.has_room(request.at) {
+            return;
+        }
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let mut slot = self.slots[self.at(turn)].lock();
         if slot.kept.is_some() && slot.turn > turn {
@@ -166,6 +181,18 @@ impl Ring {
         push_cut(route, request.route);
         cache_status.clear();
         push_cut(cache_status, request.cache_status);
+        drop(slot);
+        if !self.stay.is_zero()
+            && let Some(oldest) = self.slots[self.at(turn + 1)].lock().kept.as_ref()
+        {
+            self.full_until.store((oldest.at + self.stay).as_millis(), Ordering::Relaxed);
+        }
+    }
+
+    fn has_room(&self, at: Timestamp) -> bool {
+        let left = self.full_until.load(Ordering::Relaxed).saturating_sub(at.as_millis());
+        // More than that is left where the clock was set back.
+        left <= 0 || left as u64 > self.stay.as_millis() as u64
     }
 
     fn at(&self, turn: u64) -> usize {
@@ -230,12 +257,25 @@ mod tests {
         let requests = Requests::new(32);
         requests.push(&told(1, "/miss"));
         for id in 2..1000 {
-            requests.push(&Finished { at: Timestamp::from_millis(i64::MAX / 2), ..finished(id, "/hit") });
+            requests.push(&finished(id, "/hit"));
         }
         assert_eq!(requests.get(RequestId(1)).unwrap().url, "shop.example/miss");
-        assert_eq!(requests.get(RequestId(999)).unwrap().url, "shop.example/hit");
-        assert_eq!(requests.last(1)[0].url, "shop.example/hit");
-        assert!(requests.get(RequestId(2)).is_none() && requests.last(100).len() <= 1 + 32);
+        assert!(requests.last(100).len() <= 1 + 32);
+    }
+
+    #[test]
+    fn of_a_flood_of_plain_hits_some_are_kept_for_a_second() {
+        let requests = Requests::new(HITS * shards() * 4);
+        let hit = |id, after: u64| {
+            let request = finished(id, "/hit");
+            requests.push(&Finished { at: request.at + Duration::from_millis(after), ..request });
+            requests.get(RequestId(id)).is_some()
+        };
+        assert!((0..4).all(|id| hit(id, id)), "there is room");
+        assert!((4..1000).all(|id| !hit(id, 999)), "each of them has a second");
+        assert!(hit(1000, 1000) && requests.get(RequestId(0)).is_none(), "the first one's is over");
+        assert!(!hit(1001, 1000) && requests.get(RequestId(1)).is_some());
+        assert!((0..4).all(|id| hit(2000 + id, 5000)));
     }
 
     #[test]

@@ -91,7 +91,9 @@ impl Counters {
         if seen.saves {
             self.saved_calls.fetch_add(1, Relaxed);
             let micros = u64::try_from(seen.cost.as_micros()).unwrap_or(u64::MAX);
-            self.saved_micros.fetch_add(micros, Relaxed);
+            if micros > 0 {
+                self.saved_micros.fetch_add(micros, Relaxed);
+            }
         }
     }
 
@@ -109,8 +111,8 @@ impl Counters {
 
 /// The counters of one route.
 #[derive(Debug)]
-struct RouteMetrics {
-    name: Arc<str>,
+pub(crate) struct RouteMetrics {
+    pub(crate) name: Arc<str>,
     counters: Sharded<Counters>,
 }
 
@@ -312,8 +314,17 @@ impl RouteTable {
         told(&self.known.load().routes[route.0].name)
     }
 
+    /// What is counted of a route, for whoever counts often.
+    pub(crate) fn of(&self, route: RouteIndex) -> Arc<RouteMetrics> {
+        Arc::clone(&self.known.load().routes[route.0])
+    }
+
     pub(crate) fn count(&self, route: RouteIndex, seen: &Counted) {
-        self.known.load().routes[route.0].counters.mine().count(seen);
+        self.count_of(&self.known.load().routes[route.0], seen);
+    }
+
+    pub(crate) fn count_of(&self, route: &RouteMetrics, seen: &Counted) {
+        route.counters.mine().count(seen);
         if let (Some(age), Some(histogram)) = (seen.age, self.ages.mine().get(source(seen.tier))) {
             histogram.observe(age);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_cache_core::{Outcome, RequestId, Served, TierName, Timestamp, TraceContext};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::finished::Finished;
+use crate::finished::{Agent, Finished};
 
 /// What it borrows lives as long as the test's process.
 fn kept<T>(value: T) -> &'static T {
@@ -31,6 +31,6 @@ pub(crate) fn finished(id: u64, target: &str) -> Finished<'static> {
         body_bytes: 1234,
         cache_status: "edge-memory; hit; ttl=31",
         trail: None,
-        agent: None,
+        agent: Agent::default(),
     }
 }

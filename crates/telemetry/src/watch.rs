@@ -1,13 +1,14 @@
 //! Who looks at requests, and how closely.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use edge_cache_core::{Clock, RequestId, SystemClock, Timestamp};
-use http::HeaderName;
+use edge_cache_core::{Clock, RequestId, SystemClock, TraceContext};
+use http::{HeaderMap, HeaderName};
+use rand::{Rng, rngs::SmallRng};
 
 use crate::{
     Metrics,
@@ -18,8 +19,6 @@ use crate::{
 
 /// Most spans that a thread keeps in a second.
 const KEPT_A_SECOND: u32 = 200;
-/// How long the wall clock of a moment ago will do.
-const WALL_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// What an [`Observe`](crate::Observe) does with the requests it sees.
 #[derive(Clone, Debug)]
@@ -45,11 +44,19 @@ impl Watch {
         Self { metrics, requests: Requests::new(4096), access: None, spans: None, id_header: None, sample: 0.0 }
     }
 
-    /// A name for a request, and what a trace that begins with it would be called.
-    pub(crate) fn name() -> (RequestId, u128) {
-        let drawn = rand::random::<u128>() | 1;
-        // The span's number is never zero, and says nothing of the trace's.
-        (RequestId(rand::random::<u64>() | 1), drawn)
+    /// What is known of a request from its head on.
+    pub(crate) fn context(&self, headers: &HeaderMap, began: Instant) -> TraceContext {
+        thread_local! {
+            // Names tell requests apart, and guard nothing: that takes no cipher.
+            static NAMES: RefCell<SmallRng> = RefCell::new(rand::make_rng());
+        }
+        // Neither number is ever zero (W3C Trace Context §3.2.2).
+        NAMES.with_borrow_mut(|names| {
+            TraceContext::of(headers, RequestId(names.next_u64() | 1), began, || {
+                let trace = u128::from(names.next_u64()) << 64 | u128::from(names.next_u64() | 1);
+                (trace, self.is_sampled(trace))
+            })
+        })
     }
 
     /// Whether a trace that begins here is kept, by its number: the same answer wherever it is asked.
@@ -73,24 +80,6 @@ impl Watch {
         })
     }
 
-    /// The wall clock at a moment just past. It is asked once a second and a thread; in between a clock that nobody sets is good enough.
-    pub(crate) fn wall(moment: Instant) -> Timestamp {
-        thread_local! {
-            static ASKED: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
-        }
-        ASKED.with(|asked| {
-            let since = |then: Instant| moment.checked_duration_since(then).filter(|since| *since < WALL_AGE_MAX);
-            if let Some((then, at)) = asked.get()
-                && let Some(since) = since(then)
-            {
-                return at + since;
-            }
-            let at = SystemClock.now();
-            asked.set(Some((moment, at)));
-            at
-        })
-    }
-
     pub(crate) fn finished(&self, request: &Finished<'_>) {
         self.requests.push(request);
         if let Some(access) = &self.access {
@@ -110,7 +99,8 @@ mod tests {
     fn the_share_of_traces_is_what_was_asked_for() {
         let kept = |sample| {
             let watch = Watch { sample, ..Watch::new(Metrics::new()) };
-            (0..10_000).filter(|_| watch.is_sampled(Watch::name().1)).count()
+            let began = tokio::time::Instant::now().into_std();
+            (0..10_000).filter(|_| watch.context(&HeaderMap::new(), began).sampled).count()
         };
         assert_eq!((kept(0.0), kept(1.0)), (0, 10_000));
         let tenth = kept(0.1);

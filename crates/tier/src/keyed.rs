@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
-    Bypass, CacheKey, KeyParts, Timestamp,
+    Bypass, CacheKey, KeyParts, KeyProbe, Timestamp,
     route::{QueryRule, Route, Routes},
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
@@ -104,14 +104,58 @@ pub struct Located {
     pub canonical_query: Option<String>,
 }
 
+/// A URL as the cache knows it, and nothing made of it yet.
+pub(crate) struct Place<'k, 'r> {
+    scheme: &'r str,
+    authority: Cow<'r, str>,
+    path: Cow<'r, str>,
+    query: Cow<'r, str>,
+    tenant: &'k str,
+    pub(crate) route: &'k Arc<Route>,
+    /// The route's place among all.
+    pub(crate) route_at: usize,
+    pub(crate) mode: Mode,
+    /// Whether the route declares a spelling of the query that differs from what was sent.
+    respelt: bool,
+}
+
+impl Place<'_, '_> {
+    fn parts(&self) -> KeyParts<'_> {
+        let Self { scheme, authority, tenant, path, query, .. } = self;
+        KeyParts { scheme, authority, tenant, path, query }
+    }
+
+    pub(crate) fn probe(&self) -> KeyProbe {
+        KeyProbe::new(&self.parts())
+    }
+
+    /// The query in its canonical spelling, where the route declares one that differs from what was sent.
+    pub(crate) fn canonical_query(self) -> Option<String> {
+        self.respelt.then(|| self.query.into_owned())
+    }
+}
+
 impl Keying {
     /// The key of a URL.
     ///
     /// # Errors
     /// Why it has none.
     pub fn locate(&self, scheme: &str, authority: &str, path: &str, query: &str) -> Result<Located, Bypass> {
+        let place = self.place(scheme, authority, path, query)?;
+        let (key, route, mode) = (CacheKey::new(&place.parts()), Arc::clone(place.route), place.mode);
+        Ok(Located { key, route, mode, canonical_query: place.canonical_query() })
+    }
+
+    /// [`locate`](Self::locate), with nothing made that a lookup does not need.
+    pub(crate) fn place<'k, 'r>(
+        &'k self,
+        scheme: &'r str,
+        authority: &'r str,
+        path: &'r str,
+        query: &'r str,
+    ) -> Result<Place<'k, 'r>, Bypass> {
         let canonical = normalize::path(path);
-        let route = self.routes.find(canonical.as_deref().unwrap_or(path));
+        let (route_at, route) = self.routes.find_at(canonical.as_deref().unwrap_or(path));
         // A path that two servers could read differently is nobody's: no route's own policy takes it in.
         let mode = route.policy.filter(|_| canonical.is_ok()).unwrap_or(self.mode);
         let guarded = mode == Mode::Guarded;
@@ -132,18 +176,14 @@ impl Keying {
             (_, false) => query.into(),
         };
         // A policy that only sorts leaves the origin's question as it was sent.
-        let canonical_query =
-            (!matches!(route.query, QueryRule::Policy) && key_query != query).then(|| key_query.clone().into_owned());
-        let lower;
+        let respelt = !matches!(route.query, QueryRule::Policy) && key_query != query;
         let authority = if authority.bytes().any(|b| b.is_ascii_uppercase()) {
-            lower = authority.to_ascii_lowercase();
-            &lower
+            authority.to_ascii_lowercase().into()
         } else {
-            authority
+            authority.into()
         };
-        let key =
-            CacheKey::new(&KeyParts { scheme, authority, tenant: &self.tenant, path: &key_path, query: &key_query });
-        Ok(Located { key, route: Arc::clone(route), mode, canonical_query })
+        let (path, query, tenant) = (key_path, key_query, &self.tenant);
+        Ok(Place { scheme, authority, path, query, tenant, route, route_at, mode, respelt })
     }
 
     /// The forms in which keys may carry paths that begin with `prefix`: as written, and canonical.
@@ -166,9 +206,12 @@ impl Keying {
         let scheme = uri.scheme_str().unwrap_or("http");
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            // Two Host lines name two hosts, to whoever reads them differently (RFC 9112 §3.2).
-            None if headers.get_all(header::HOST).iter().nth(1).is_some() => return None,
-            None => headers.get(header::HOST)?.to_str().ok()?,
+            None => {
+                let mut hosts = headers.get_all(header::HOST).iter();
+                // Two Host lines name two hosts, to whoever reads them differently (RFC 9112 §3.2).
+                let host = hosts.next().filter(|_| hosts.next().is_none())?;
+                host.to_str().ok()?
+            }
         };
         (!authority.is_empty()).then_some((scheme, authority))
     }

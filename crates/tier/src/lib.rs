@@ -25,8 +25,8 @@ pub use self::{
     explain::{Explainer, Held, TierReport},
     invalidate::{AfterWrite, Invalidate, InvalidateLayer},
     keeper::Keeper,
-    key::{Key, KeyLayer},
+    key::{Decided, Decision, Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Located, Refresh, Trusted},
     purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
-    tier::{Tier, TierConfig, TierLayer},
+    tier::{AtOnce, LookedUp, Stamps, Style, Tier, TierConfig, TierLayer},
 };

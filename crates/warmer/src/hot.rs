@@ -60,15 +60,20 @@ impl HotSet {
 
     /// Counts a request that was answered by the stored answer `head` under `key`.
     pub fn record(&self, key: &CacheKey, head: &Head) {
+        self.record_by(key.digest(), || key.clone(), head);
+    }
+
+    /// [`record`](Self::record), where the key is made only if it is to be kept.
+    pub fn record_by(&self, digest: u128, key: impl FnOnce() -> CacheKey, head: &Head) {
         let lifetime = head.freshness.fresh_until.since(head.freshness.stored).as_secs();
         let lifetime_secs = u32::try_from(lifetime).unwrap_or(u32::MAX);
-        self.shard(key).lock().record(key, head.fill_millis.max(1), lifetime_secs);
+        self.shard(digest).lock().record(digest, key, head.fill_millis.max(1), lifetime_secs);
     }
 
     /// Counts `hits` requests of an earlier run.
     pub fn restore(&self, key: &CacheKey, head: &Head, hits: u32) {
         self.record(key, head);
-        self.shard(key).lock().add(key, hits.saturating_sub(1));
+        self.shard(key.digest()).lock().add(key, hits.saturating_sub(1));
     }
 
     /// The `n` keys that save most, the most first.
@@ -86,7 +91,7 @@ impl HotSet {
     /// What is known of one key.
     #[must_use]
     pub fn get(&self, key: &CacheKey) -> Option<Hot> {
-        self.shard(key).lock().get(key)
+        self.shard(key.digest()).lock().get(key)
     }
 
     /// Halves all counts: call it once in a while.
@@ -106,9 +111,9 @@ impl HotSet {
         self.len() == 0
     }
 
-    fn shard(&self, key: &CacheKey) -> &Mutex<Shard> {
+    fn shard(&self, digest: u128) -> &Mutex<Shard> {
         // The upper half places, the lower one is what the shard's map uses.
-        &self.0[(key.digest() >> 64) as usize % SHARDS]
+        &self.0[(digest >> 64) as usize % SHARDS]
     }
 }
 

@@ -2,31 +2,35 @@
 
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
+    future::Future,
     net::IpAddr,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use edge_cache::{
+    Arrival, Cached, CachedBody,
     core::{ClientAddress, Deadline, Priority},
+    settings::LimitSettings,
     telemetry::{Metrics, Reading, catalogue},
     tier::Trusted,
 };
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
-use futures_util::future::{Either, FutureExt, Map};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use http_body::Body;
 use http_body_util::{Either as EitherBody, Full};
+use hyper::body::Incoming;
 use sfv::{Dictionary, ListEntry, Parser};
 use tokio::time::Instant;
 use tower::Service;
 
 use super::interim::{After, Interim};
+use crate::body::ClientBody;
 
 /// How urgent a request is to its client (RFC 9218).
 const PRIORITY: HeaderName = HeaderName::from_static("priority");
@@ -36,12 +40,12 @@ const BACKGROUND: i64 = 7;
 /// What the front knows of the whole server.
 #[derive(Debug)]
 pub(super) struct House {
-    pub(super) uri_bytes_max: usize,
-    /// When an answer is of no use any more.
-    pub(super) request_timeout: Duration,
     /// What this cache calls itself in `CDN-Loop`; empty where it does not forward.
     pub(super) name: String,
     pub(super) refused: Refused,
+    /// Clients whose directives count.
+    pub(super) trusted: Vec<IpAddr>,
+    pub(super) limits: LimitSettings,
 }
 
 /// Requests refused, by the status they got.
@@ -70,94 +74,118 @@ impl Refused {
     }
 }
 
-/// What the front knows of its connection.
+/// The outermost service of one connection.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(super) struct Front<S> {
+    /// One for all connections of a thread.
+    pub(super) cached: Arc<Cached<S>>,
     pub(super) house: Arc<House>,
     pub(super) client: Option<IpAddr>,
     pub(super) trusted: bool,
     pub(super) interim: Arc<Interim>,
 }
 
-/// The outermost service of one connection.
-#[derive(Clone, Debug)]
-pub(super) struct Front<S> {
-    inner: S,
-    // One for the connection: the server clones this service for each request.
-    visit: Arc<Visit>,
-}
-
 impl<S> Front<S> {
-    pub(super) const fn new(inner: S, visit: Arc<Visit>) -> Self {
-        Self { inner, visit }
-    }
-
     /// Why a request is not served.
-    fn refusal<B>(&self, req: &Request<B>) -> Option<(StatusCode, String)> {
-        let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        let House { uri_bytes_max: max, name, .. } = &*self.visit.house;
+    fn refusal(&self, req: &Parts) -> Option<(StatusCode, String)> {
+        let target = req.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let House { limits: LimitSettings { uri_bytes_max: max, .. }, name, .. } = &*self.house;
         if target > *max {
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Some((StatusCode::URI_TOO_LONG, text));
         }
-        let hosts = req.headers().get_all(header::HOST).iter().count();
-        if hosts > 1 || (hosts == 0 && req.version() == Version::HTTP_11) {
+        let hosts = req.headers.get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && req.version == Version::HTTP_11) {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
         }
-        if req.headers().contains_key(CDN_LOOP) && has_passed(req.headers(), name) {
+        if req.headers.contains_key(CDN_LOOP) && has_passed(&req.headers, name) {
             // It would wait for its own answer (RFC 8586).
             return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
         }
         None
     }
+
+    /// Notes what the cache's layers, and the origin behind them, want to know of a request. Returns the number under which interim answers to it
+    /// are sent.
+    fn prepare(&self, req: &mut Parts, arrival: &Arrival) -> Option<u64> {
+        let version = req.version;
+        let known = &mut req.extensions;
+        if arrival.trusted {
+            known.insert(Trusted);
+        }
+        if !arrival.awaited {
+            // Whoever says so can only lower what his own request is worth.
+            known.insert(Priority::Warm);
+        }
+        known.insert(Deadline(arrival.at + self.house.limits.request_timeout));
+        let address = arrival.client?;
+        known.insert(ClientAddress(address));
+        // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
+        let number = (version == Version::HTTP_11).then(|| self.interim.begin());
+        known.insert(match number {
+            Some(number) => FromClient::with_interim(address, Arc::clone(&self.interim) as _, number),
+            None => FromClient::new(address),
+        });
+        number
+    }
 }
 
-type Answer<RB> = Result<Response<EitherBody<RB, Full<Bytes>>>, Infallible>;
-type Inward<RB> = fn(Result<Response<RB>, Infallible>) -> Answer<RB>;
+type Answer<RB> = Response<EitherBody<CachedBody<RB>, Full<Bytes>>>;
+type OfCache<S> = <Cached<S> as Service<Request<ClientBody>>>::Future;
 
-impl<S, B, RB> Service<Request<B>> for Front<S>
+impl<S, RB> hyper::service::Service<Request<Incoming>> for Front<S>
 where
-    S: Service<Request<B>, Response = Response<RB>, Error = Infallible>,
+    Cached<S>: Service<Request<ClientBody>, Response = Response<CachedBody<RB>>, Error = Infallible> + Clone,
 {
-    type Response = Response<EitherBody<RB, Full<Bytes>>>;
+    type Response = Answer<RB>;
     type Error = Infallible;
-    type Future = Either<Ready<Answer<RB>>, Map<After<S::Future>, Inward<RB>>>;
+    type Future = FrontFuture<OfCache<S>, RB>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn call(&self, req: Request<Incoming>) -> Self::Future {
+        let (mut parts, body) = req.into_parts();
+        if let Some((status, text)) = self.refusal(&parts) {
+            self.house.refused.count(status);
+            return FrontFuture::AtOnce(Some(refusal(status, text)));
+        }
+        let arrival = Arrival {
+            at: Instant::now().into_std(),
+            client: self.client,
+            trusted: self.trusted,
+            awaited: !is_background(&parts.headers),
+        };
+        if let Some(hit) = self.cached.at_once(&mut parts, body.is_end_stream(), &arrival) {
+            return FrontFuture::AtOnce(Some(hit.map(|body| EitherBody::Left(body.into()))));
+        }
+        let interim = self.prepare(&mut parts, &arrival).map(|number| (Arc::clone(&self.interim), number));
+        let req = Request::from_parts(parts, ClientBody::from(body));
+        // What has a state of its own is cloned: the service is every request's. Its layers are always ready to be called.
+        let answer = Cached::clone(&self.cached).call(req);
+        FrontFuture::Layers(Box::pin(After::new(answer, interim)))
     }
+}
 
-    fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        if let Some((status, text)) = self.refusal(&req) {
-            self.visit.house.refused.count(status);
-            return Either::Left(ready(Ok(refusal(status, text))));
+/// An answer that is there, or one from further in.
+#[expect(clippy::large_enum_variant, reason = "a hit takes no memory of its own for this")]
+pub(super) enum FrontFuture<F: Future, RB> {
+    AtOnce(Option<Answer<RB>>),
+    // Boxed: its room would be part of every hit.
+    Layers(Pin<Box<After<F>>>),
+}
+
+impl<F, RB> Future for FrontFuture<F, RB>
+where
+    F: Future<Output = Result<Response<CachedBody<RB>>, Infallible>>,
+{
+    type Output = Result<Answer<RB>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::AtOnce(answer) => Poll::Ready(Ok(answer.take().expect("a future is not polled after it is ready"))),
+            Self::Layers(answer) => {
+                answer.as_mut().poll(cx).map(|answer| answer.map(|response| response.map(EitherBody::Left)))
+            }
         }
-        if self.visit.trusted {
-            req.extensions_mut().insert(Trusted);
-        }
-        if is_background(req.headers()) {
-            // Whoever says so can only lower what his own request is worth.
-            req.extensions_mut().insert(Priority::Warm);
-        }
-        let deadline = Instant::now() + self.visit.house.request_timeout;
-        req.extensions_mut().insert(Deadline(deadline.into_std()));
-        let mut interim = None;
-        if let Some(address) = self.visit.client {
-            req.extensions_mut().insert(ClientAddress(address));
-            // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
-            let client = if req.version() == Version::HTTP_11 {
-                let sink = &self.visit.interim;
-                let request = sink.begin();
-                interim = Some((Arc::clone(sink), request));
-                FromClient::with_interim(address, Arc::clone(sink) as _, request)
-            } else {
-                FromClient::new(address)
-            };
-            req.extensions_mut().insert(client);
-        }
-        let inward: Inward<RB> = |answer| answer.map(|response| response.map(EitherBody::Left));
-        Either::Right(After::new(self.inner.call(req), interim).map(inward))
     }
 }
 

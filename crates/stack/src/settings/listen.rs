@@ -17,6 +17,8 @@ pub struct ListenSettings {
     pub name: String,
     /// `http://HOST:PORT` under which operators reach the admin listener, for links in alerts; empty for none. Default: empty.
     pub admin_url: String,
+    /// Threads that serve clients, each with connections of its own; 0 for as many as there are cores. Default: 0.
+    pub threads: usize,
     /// Longest time that requests in flight get at shutdown. Default: 10 s.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -29,12 +31,25 @@ impl Default for ListenSettings {
             admin: String::new(),
             name: String::new(),
             admin_url: String::new(),
+            threads: 0,
             drain_timeout: Duration::from_secs(10),
         }
     }
 }
 
+/// More than any machine has cores.
+const THREADS_MAX: usize = 1024;
+
 impl ListenSettings {
+    /// Threads that serve clients.
+    #[must_use]
+    pub fn serving_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         for (key, address) in [("listen.address", &self.address), ("listen.admin", &self.admin)] {
             let optional = key == "listen.admin" && address.is_empty();
@@ -50,6 +65,10 @@ impl ListenSettings {
         if !self.admin_url.is_empty() && url.is_none() {
             let value = format!("\"{}\"", self.admin_url);
             return Err(SettingsError::rule("listen.admin_url", value, "must be http://HOST:PORT, or empty"));
+        }
+        if self.threads > THREADS_MAX {
+            let rule = format!("must be at most {THREADS_MAX}; 0 for as many as there are cores");
+            return Err(SettingsError::rule("listen.threads", self.threads, rule));
         }
         if self.drain_timeout > DAY {
             let drain = format!("{:?}", self.drain_timeout);

@@ -4,12 +4,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::TierName;
 use http::Response;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::{ObserveBody, record::Record};
+use super::{ObserveBody, record::Record, span};
 
 pin_project! {
     /// Future of [`Observe`](super::Observe).
@@ -48,10 +47,7 @@ where
             Ok(mut response) => {
                 let outcome = record.as_mut().map(|record| record.answered(&mut response));
                 if let (Some(span), Some(outcome)) = (this.span.as_ref(), outcome) {
-                    span.record("status", response.status().as_u16());
-                    span.record("result", outcome.served.as_str());
-                    span.record("tier", outcome.tier.map_or("origin", TierName::as_str));
-                    tracing::debug!(target: "edge_cache::request", "answered");
+                    span::answered(span, response.status(), outcome);
                 }
                 Ok(response.map(|body| ObserveBody::new(body, record)))
             }

@@ -4,21 +4,27 @@
 
 mod body;
 mod future;
+mod hits;
 mod record;
+mod span;
 
 use std::{
     sync::Arc,
     task::{Context, Poll},
 };
 
-use edge_cache_core::{OwnRequest, TraceContext};
+use edge_cache_core::OwnRequest;
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use self::record::Record;
-pub use self::{body::ObserveBody, future::ResponseFuture};
+pub use self::{
+    body::ObserveBody,
+    future::ResponseFuture,
+    hits::{Hit, HitRecord, Hits},
+};
 use crate::Watch;
 
 /// Watches requests; belongs outside every other layer.
@@ -40,6 +46,12 @@ impl ObserveLayer {
         Self::default()
     }
 
+    /// For whoever answers plain hits of so many `routes` without this layer, and tells of them as it would; `None` where nobody wants to know.
+    #[must_use]
+    pub fn hits(&self, routes: usize) -> Option<Hits> {
+        self.watch.clone().map(|watch| Hits::new(watch, routes))
+    }
+
     /// What it does; `None` for nothing.
     #[must_use]
     pub fn watch(&self) -> Option<&Watch> {
@@ -51,26 +63,7 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, handle: self.watch.clone().map(Handle::new) }
-    }
-}
-
-/// Whoever looks at requests, by a count of its own: all threads count the one, and a connection only its own.
-#[derive(Clone, Debug)]
-struct Handle(Arc<Counted>);
-
-#[derive(Debug)]
-struct Counted {
-    watch: Arc<Watch>,
-}
-
-impl Handle {
-    fn new(watch: Arc<Watch>) -> Self {
-        Self(Arc::new(Counted { watch }))
-    }
-
-    fn watch(&self) -> &Watch {
-        &self.0.watch
+        Observe { inner, watch: self.watch.clone() }
     }
 }
 
@@ -78,17 +71,7 @@ impl Handle {
 #[derive(Clone, Debug)]
 pub struct Observe<S> {
     inner: S,
-    handle: Option<Handle>,
-}
-
-impl<S> Observe<S> {
-    /// The same for one connection: what its requests count to keep this service alive is no other connection's business. Worth it where a
-    /// server clones the service for each request.
-    #[must_use]
-    pub fn for_connection(mut self) -> Self {
-        self.handle = self.handle.map(|handle| Handle::new(Arc::clone(&handle.0.watch)));
-        self
-    }
+    watch: Option<Arc<Watch>>,
 }
 
 impl<S, B, RB> Service<Request<B>> for Observe<S>
@@ -104,30 +87,17 @@ where
     }
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        let Some(handle) = self.handle.as_ref().filter(|_| req.extensions().get::<OwnRequest>().is_none()) else {
+        let Some(watch) = self.watch.as_ref().filter(|_| req.extensions().get::<OwnRequest>().is_none()) else {
             return ResponseFuture::off(self.inner.call(req));
         };
-        let watch = handle.watch();
-        let (id, begun) = Watch::name();
-        let context =
-            TraceContext::of(req.headers(), id, Instant::now().into_std(), || (begun, watch.is_sampled(begun)));
+        let context = watch.context(req.headers(), Instant::now().into_std());
         req.extensions_mut().insert(context);
         let is_kept = context.sampled && watch.may_keep();
-        let record = Record::new(handle.clone(), context, is_kept, &req);
+        let record = Record::new(Arc::clone(watch), context, is_kept, &req);
         if !is_kept {
             return ResponseFuture::new(self.inner.call(req), record, None);
         }
-        let span = tracing::info_span!(
-            target: "edge_cache::request",
-            "request",
-            id = %context.id,
-            trace = %format_args!("{:032x}", context.trace),
-            method = %req.method(),
-            path = req.uri().path(),
-            status = tracing::field::Empty,
-            result = tracing::field::Empty,
-            tier = tracing::field::Empty,
-        );
+        let span = span::of(&context, req.method(), req.uri());
         let entered = span.enter();
         let inner = self.inner.call(req);
         drop(entered);

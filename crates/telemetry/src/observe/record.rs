@@ -1,15 +1,16 @@
 //! What is known of a request, from its coming to its last byte.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache_core::{
-    AskedBehind, ClientAddress, Handoff, Outcome, Served, Timestamp, TraceContext, Trail, route::Matched,
+    AskedBehind, ClientAddress, Clock, Handoff, Outcome, Served, SystemClock, Timestamp, TraceContext, Trail,
+    route::Matched,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use tokio::time::Instant;
 
-use super::Handle;
 use crate::{
+    Watch,
     finished::{Agent, Finished},
     routes::{Counted, RouteIndex},
     text::Text,
@@ -21,7 +22,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// A request that is being answered. Dropped, it is counted: when the last byte is out, or the connection gives it up.
 #[derive(Debug)]
 pub(super) struct Record {
-    handle: Handle,
+    watch: Arc<Watch>,
     context: TraceContext,
     /// Whether its span is wanted.
     is_kept: bool,
@@ -31,7 +32,8 @@ pub(super) struct Record {
     uri: Uri,
     host: Option<HeaderValue>,
     version: Version,
-    agent: Option<Agent>,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
     answer: Option<Answered>,
 }
 
@@ -52,33 +54,31 @@ struct Answered {
 const ERROR: Outcome = Outcome { served: Served::Error, tier: None };
 
 impl Record {
-    pub(super) fn new<B>(handle: Handle, context: TraceContext, is_kept: bool, req: &Request<B>) -> Box<Self> {
+    pub(super) fn new<B>(watch: Arc<Watch>, context: TraceContext, is_kept: bool, req: &Request<B>) -> Box<Self> {
         let header = |name| req.headers().get(name).cloned();
-        let watch = handle.watch();
-        let agent = watch
-            .access
-            .is_some()
-            .then(|| Agent { referer: header(header::REFERER), user_agent: header(header::USER_AGENT) });
+        // Whoever does not write it down need not know.
+        let told = |name| watch.access.is_some().then(|| header(name)).flatten();
         watch.metrics.begins();
         // Small, wherever the answer's body is moved to.
         Box::new(Self {
             context,
             is_kept,
-            at: crate::Watch::wall(context.began),
+            at: SystemClock.at(context.began),
             client: req.extensions().get::<ClientAddress>().map(|client| client.0),
             method: req.method().clone(),
             uri: req.uri().clone(),
             host: header(header::HOST),
             version: req.version(),
-            agent,
+            referer: told(header::REFERER),
+            user_agent: told(header::USER_AGENT),
             answer: None,
-            handle,
+            watch,
         })
     }
 
     /// Takes what the head of its answer says.
     pub(super) fn answered<B>(&mut self, response: &mut Response<B>) -> Outcome {
-        let watch = self.handle.watch();
+        let watch = &self.watch;
         let extensions = response.extensions();
         let route = match extensions.get::<Matched>() {
             Some(matched) => watch.metrics.route(&matched.0.name),
@@ -158,7 +158,7 @@ fn cache_status<B>(response: &Response<B>) -> Text {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let watch = self.handle.watch();
+        let watch = &self.watch;
         let took = Instant::from_std(self.context.began).elapsed();
         watch.metrics.ends();
         let answer = match self.answer.take() {
@@ -191,7 +191,7 @@ impl Drop for Record {
                 body_bytes: answer.body_bytes,
                 cache_status: answer.cache_status.as_str(),
                 trail: answer.trail.as_ref(),
-                agent: self.agent.as_ref(),
+                agent: Agent { referer: self.referer.as_ref(), user_agent: self.user_agent.as_ref() },
             });
         });
     }

@@ -147,6 +147,10 @@ impl<St: Store> TierLayer<St> {
         Self { shared: None }
     }
 
+    pub(super) const fn shared(&self) -> Option<&Arc<Shared<St>>> {
+        self.shared.as_ref()
+    }
+
     /// How hard the origin is pressed: whoever watches it sets the level, and the tier spares it.
     #[must_use]
     pub fn pressure(&self) -> Option<&Pressure> {

@@ -4,10 +4,12 @@ mod early;
 mod fill;
 mod forward;
 mod future;
+mod heads;
 pub(crate) mod layer;
 mod lookup;
 mod parts;
 mod past;
+mod plain;
 pub(crate) mod plan;
 mod respond;
 mod service;
@@ -17,6 +19,8 @@ mod stale;
 pub(crate) use self::fill::keep::keep;
 pub use self::{
     future::ResponseFuture,
+    heads::{Stamps, Style},
     layer::{TierConfig, TierLayer},
+    plain::{AtOnce, LookedUp},
     service::Tier,
 };

@@ -40,7 +40,7 @@ pub(super) fn hit<RB>(
     detail: Option<&'static str>,
 ) -> Response<TierBody<RB>> {
     let freshness = &entry.head().freshness;
-    let mut response = whole(entry, ask, now);
+    let mut response = whole(entry, ask, now).map(TierBody::full);
     let ttl = freshness.ttl_secs(now);
     cache_status::append(response.headers_mut(), tier, Member::Hit { ttl, detail });
     let served = if now < freshness.fresh_until { Served::Hit } else { Served::Stale };
@@ -56,7 +56,7 @@ pub(super) fn stale<RB>(
     now: Timestamp,
     detail: &'static str,
 ) -> Response<TierBody<RB>> {
-    let mut response = whole(entry, ask, now);
+    let mut response = whole(entry, ask, now).map(TierBody::full);
     let ttl = Some(entry.head().freshness.ttl_secs(now));
     let member = Member::Forward {
         fwd: Fwd::Stale,
@@ -101,11 +101,11 @@ pub(super) fn landed<RB>(
     let head = &landed.head;
     let inner = how.inner.unwrap_or_default();
     let mut response = match &landed.body {
-        LandedBody::Whole(entry) => whole(entry, ask, now),
+        LandedBody::Whole(entry) => whole(entry, ask, now).map(TierBody::full),
         LandedBody::Growing(body) => {
             let headers = head.headers.unpack();
             let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers, now) {
-                not_modified(headers)
+                not_modified(headers).map(TierBody::full)
             } else if ask.head {
                 with(head.status, headers, TierBody::empty())
             } else {
@@ -203,43 +203,48 @@ fn finish<RB>(
     response
 }
 
-fn whole<RB>(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<TierBody<RB>> {
+fn whole(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
+    let mut response = ageless(entry, ask, now);
+    stamp_age(response.headers_mut(), entry.head().freshness.age(now));
+    response
+}
+
+/// What is stored, as an answer to `ask` but for its `Age`.
+pub(super) fn ageless(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
     let head = entry.head();
     let mut headers = head.headers.unpack();
     // Of a part too the condition asks whether the client holds the representation.
     let status = if head.kind == Kind::Partial { StatusCode::OK } else { head.status };
-    let mut response = if ask.conditions.hold(status, &headers, now) {
+    if ask.conditions.hold(status, &headers, now) {
         not_modified(headers)
     } else if ask.head {
         if !headers.contains_key(header::CONTENT_LENGTH) && !entry.body().is_empty() {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(entry.body().len()));
         }
-        with(head.status, headers, TierBody::empty())
+        with(head.status, headers, Bytes::new())
     } else {
         part(entry, ask, headers, now)
-    };
-    stamp_age(response.headers_mut(), head.freshness.age(now));
-    response
+    }
 }
 
-fn part<RB>(entry: &Entry, ask: &Ask<'_>, mut headers: HeaderMap, now: Timestamp) -> Response<TierBody<RB>> {
+fn part(entry: &Entry, ask: &Ask<'_>, mut headers: HeaderMap, now: Timestamp) -> Response<Bytes> {
     let (head, body) = (entry.head(), entry.body());
     let held = parts::held(entry).filter(|_| head.kind == Kind::Partial || head.status == StatusCode::OK);
-    let Some(held) = held else { return with(head.status, headers, TierBody::full(body.clone())) };
+    let Some(held) = held else { return with(head.status, headers, body.clone()) };
     let cut = |part: &Range<u64>| {
         let at = |position: u64| usize::try_from(position - held.first).expect("a stored body fits in memory");
         body.slice(at(part.start)..at(part.end))
     };
     match held.asked(ask.headers, &headers, now) {
         // A part is handed on as it came where no more is known of what was asked.
-        Asked::Whole | Asked::Missing => with(head.status, headers, TierBody::full(body.clone())),
+        Asked::Whole | Asked::Missing => with(head.status, headers, body.clone()),
         Asked::Part(part) => {
             name_part(&mut headers, &part, held.complete);
-            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::full(cut(&part)))
+            with(StatusCode::PARTIAL_CONTENT, headers, cut(&part))
         }
         Asked::Parts(parts) => {
             let body = several(&mut headers, &parts, held.complete, head, cut);
-            with(StatusCode::PARTIAL_CONTENT, headers, TierBody::full(body))
+            with(StatusCode::PARTIAL_CONTENT, headers, body)
         }
         Asked::Unsatisfiable => unsatisfiable(headers, held.complete),
     }
@@ -283,12 +288,12 @@ fn several(
     body.freeze()
 }
 
-fn unsatisfiable<RB>(mut headers: HeaderMap, complete: Option<u64>) -> Response<TierBody<RB>> {
+fn unsatisfiable(mut headers: HeaderMap, complete: Option<u64>) -> Response<Bytes> {
     conditional::not_modified(&mut headers);
     if let Some(complete) = complete {
         headers.insert(header::CONTENT_RANGE, range::unsatisfied(complete));
     }
-    with(StatusCode::RANGE_NOT_SATISFIABLE, headers, TierBody::empty())
+    with(StatusCode::RANGE_NOT_SATISFIABLE, headers, Bytes::new())
 }
 
 /// A body that still comes, or the one range of it that is asked for, where its length is known.
@@ -306,18 +311,18 @@ fn growing<RB>(
             name_part(&mut headers, &part, len);
             with(StatusCode::PARTIAL_CONTENT, headers, TierBody::growing_part(reader, &part))
         }
-        Some(Asked::Unsatisfiable) => unsatisfiable(headers, len),
+        Some(Asked::Unsatisfiable) => unsatisfiable(headers, len).map(TierBody::full),
         // Several ranges of what is not there yet: the whole is an answer too.
         _ => with(head.status, headers, TierBody::growing(reader)),
     }
 }
 
-fn not_modified<RB>(mut headers: HeaderMap) -> Response<TierBody<RB>> {
+fn not_modified(mut headers: HeaderMap) -> Response<Bytes> {
     conditional::not_modified(&mut headers);
-    with(StatusCode::NOT_MODIFIED, headers, TierBody::empty())
+    with(StatusCode::NOT_MODIFIED, headers, Bytes::new())
 }
 
-fn with<RB>(status: StatusCode, headers: HeaderMap, body: TierBody<RB>) -> Response<TierBody<RB>> {
+fn with<B>(status: StatusCode, headers: HeaderMap, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -5,21 +5,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{
-    BoxError, Bypass, CacheKey, Entry, Fwd, Kind, Store, StoreError, Timestamp, Trail, marker::Verdict,
-};
-use edge_cache_policy::{
-    Mode,
-    conditional::Conditions,
-    request::{Reuse, reuse},
-};
+use edge_cache_core::{BoxError, Bypass, CacheKey, Entry, Fwd, Store, StoreError, Timestamp, Trail};
+use edge_cache_policy::conditional::Conditions;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
-    ResponseFuture, early,
+    LookedUp, ResponseFuture,
     layer::Shared,
     respond::{self, Ask},
     slow,
@@ -68,37 +62,32 @@ where
             let oneshot = Oneshot::new(self.inner.clone(), req);
             return ResponseFuture::bypass(oneshot, shared.store.name(), (fwd, why), begun.then_some(trail));
         };
-        // Polled once here, so that a hit in memory costs no box and no clone of the inner service.
-        let mut get = shared.store.get(keyed.key());
-        let first = match Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        };
-        let mut due = false;
-        if let Some(Ok(Some(entry))) = &first {
-            let now = shared.clock.now();
-            let is_plain = shared.is_plain_hit(entry, &keyed, now);
-            due = is_plain && shared.is_due(entry, &keyed, now);
-            if is_plain && !due {
-                return ResponseFuture::ready(shared.plain_hit(keyed.key(), entry, &mut req, now));
+        let (first, due) = match req.extensions_mut().remove::<LookedUp>().filter(|looked| looked.is_of(shared.id())) {
+            Some(looked) => (slow::First::Answered(Ok(looked.found)), looked.due),
+            None => {
+                // Polled once here, so that a hit in memory costs no box and no clone of the inner service.
+                let mut get = shared.store.get(keyed.key());
+                match Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(Ok(Some(entry))) => {
+                        let now = shared.clock.now();
+                        let is_plain = shared.is_plain_hit(&entry, keyed.directives(), now);
+                        let due = is_plain && shared.is_due(&entry, keyed.mode(), now);
+                        if is_plain && !due {
+                            return ResponseFuture::ready(shared.plain_hit(keyed.key(), &entry, &mut req, now));
+                        }
+                        (slow::First::Answered(Ok(Some(entry))), due)
+                    }
+                    Poll::Ready(result) => (slow::First::Answered(result), false),
+                    Poll::Pending => (slow::First::Asked(get), false),
+                }
             }
-        }
-        let first = first.map_or_else(|| slow::First::Asked(get), slow::First::Answered);
+        };
         let inner = self.inner.clone();
         ResponseFuture::slow(Box::pin(slow::run(Arc::clone(shared), inner, req, keyed, (first, due))))
     }
 }
 
 impl<St: Store> Shared<St> {
-    /// Whether `entry` is a fresh answer to the request as it is. A copy in a shared store must be taken in before it can be judged.
-    fn is_plain_hit(&self, entry: &Entry, keyed: &Keyed, now: Timestamp) -> bool {
-        let head = entry.head();
-        !self.store.is_shared()
-            && head.kind == Kind::Response
-            && self.markers.judge(entry) == Verdict::Live
-            && reuse(&head.freshness, keyed.directives(), now) == (Reuse::Serve { stale: false })
-    }
-
     fn plain_hit<B, RB>(
         &self,
         key: &CacheKey,
@@ -110,11 +99,6 @@ impl<St: Store> Shared<St> {
         let ask =
             Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: req.headers(), refresh: false };
         respond::hit(self.store.name(), key, entry, &ask, now, None)
-    }
-
-    /// Whether a fresh answer is to be asked for anew already: under the guarded policy, which adds that to the RFC.
-    pub(super) fn is_due(&self, entry: &Entry, keyed: &Keyed, now: Timestamp) -> bool {
-        keyed.mode() == Mode::Guarded && early::is_due(entry.head(), self.config.early_refresh, now, || self.rng.unit())
     }
 
     /// A store's answer, with its failure counted as the miss it is.

@@ -237,7 +237,7 @@ impl<St: Store> Trip<'_, St> {
         match may {
             Reuse::Serve { .. } if self.is_known_to_asker(entry) => self.lookup.fwd = Fwd::Stale,
             Reuse::Serve { stale: false }
-                if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed, now)) =>
+                if !self.ask.refresh && (self.due || self.shared.is_due(entry, self.keyed.mode(), now)) =>
             {
                 return Some(Answer::Refreshing(respond::hit(tier, &self.lookup.key, entry, &self.ask, now, None)));
             }

@@ -32,9 +32,14 @@ impl Shard {
         Self { places: HashMap::default(), hits: Vec::new(), counters: Vec::new(), keys_max }
     }
 
-    pub(super) fn record(&mut self, key: &CacheKey, cost_millis: u32, lifetime_secs: u32) {
-        let id = key.digest() as u64;
-        match self.places.entry(id) {
+    pub(super) fn record(
+        &mut self,
+        digest: u128,
+        key: impl FnOnce() -> CacheKey,
+        cost_millis: u32,
+        lifetime_secs: u32,
+    ) {
+        match self.places.entry(digest as u64) {
             Slot::Occupied(place) => {
                 let at = *place.get() as usize;
                 let counter = &mut self.counters[at];
@@ -42,10 +47,13 @@ impl Shard {
                 counter.new = counter.new.saturating_add(1);
                 (counter.cost_millis, counter.lifetime_secs) = (cost_millis, lifetime_secs);
             }
-            // Looked at when a key comes in only: one that did is of the kind that may.
-            Slot::Vacant(_) if !is_impersonal(key) || key.fields().len() > FIELDS_BYTES_MAX => {}
             Slot::Vacant(free) => {
-                let counter = |over| Counter { key: key.clone(), over, new: 1, cost_millis, lifetime_secs };
+                let key = key();
+                // Looked at when a key comes in only: one that did is of the kind that may.
+                if !is_impersonal(&key) || key.fields().len() > FIELDS_BYTES_MAX {
+                    return;
+                }
+                let counter = |over| Counter { key, over, new: 1, cost_millis, lifetime_secs };
                 if self.counters.len() < self.keys_max {
                     free.insert(u32::try_from(self.counters.len()).expect("a shard has far fewer counters"));
                     self.hits.push(1);

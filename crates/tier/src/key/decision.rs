@@ -1,0 +1,140 @@
+//! Whether a request has a key, and which.
+
+use std::sync::Arc;
+
+use edge_cache_core::{Bypass, KeyProbe, route::Route};
+use edge_cache_policy::{
+    Mode, coding, conditional,
+    request::{self, Directives},
+    steering,
+};
+use http::{Uri, request::Parts, uri::PathAndQuery};
+
+use crate::{Keyed, Keying, keyed::Inner};
+
+/// The key of a request, and what counts of the request itself: nothing is made that only somebody further in would need.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    pub(crate) probe: KeyProbe,
+    pub(crate) route: &'a Arc<Route>,
+    route_at: usize,
+    pub(crate) mode: Mode,
+    pub(crate) directives: Directives,
+    authorization: bool,
+    /// Whether the request says nothing beside what it wants.
+    pub(crate) is_bare: bool,
+    canonical_query: Option<String>,
+}
+
+/// What was decided of a request before it came to the [key layer](super) (request extension), by whoever asked for it with
+/// [`Keying::decide`]: it is not decided again.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    keyed: Result<Keyed, Bypass>,
+    canonical_query: Option<String>,
+    /// By whose routes it was decided.
+    by: usize,
+}
+
+impl Decision<'_> {
+    /// The route, and its place among the declared ones.
+    #[must_use]
+    pub fn route(&self) -> (&Route, usize) {
+        (self.route, self.route_at)
+    }
+
+    /// The key to look for.
+    #[must_use]
+    pub const fn probe(&self) -> &KeyProbe {
+        &self.probe
+    }
+}
+
+impl Decided {
+    /// What was decided with `keying`, to be added to the request's extensions.
+    #[must_use]
+    pub fn new(keying: &Keying, decision: Result<Decision<'_>, Bypass>) -> Self {
+        let by = Arc::as_ptr(&keying.routes).addr();
+        match decision {
+            Err(why) => Self { keyed: Err(why), canonical_query: None, by },
+            Ok(decision) => {
+                let Decision { probe, route, mode, directives, authorization, canonical_query, .. } = decision;
+                let (key, route) = (probe.to_key(), Arc::clone(route));
+                let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization }));
+                Self { keyed, canonical_query, by }
+            }
+        }
+    }
+
+    /// Whether `keying` decided it.
+    pub(super) fn is_by(&self, keying: &Keying) -> bool {
+        self.by == Arc::as_ptr(&keying.routes).addr()
+    }
+
+    /// What goes further in. From here on the request asks the canonical question: what is stored under a key is the answer to that key.
+    ///
+    /// # Errors
+    /// Why it has no key.
+    pub(super) fn apply(self, parts: &mut Parts) -> Result<Keyed, Bypass> {
+        let keyed = self.keyed?;
+        if let Some(query) = self.canonical_query {
+            parts.uri = with_query(&parts.uri, &query).ok_or(Bypass::Query)?;
+        }
+        Ok(keyed)
+    }
+}
+
+/// `None` where the query grew beyond what a URI may hold.
+fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
+    let target = if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+impl Keying {
+    /// Whether a request has a key. Takes off the request what its answer does not depend on; `no_body` tells whether it has no body, `trusted` whether all its
+    /// directives count.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn decide(&self, parts: &mut Parts, no_body: bool, trusted: bool) -> Result<Decision<'_>, Bypass> {
+        if !request::cacheable_method(&parts.method) {
+            return Err(Bypass::NoKey);
+        }
+        if !no_body {
+            return Err(Bypass::Body);
+        }
+        let is_bare = request::is_bare(&parts.headers);
+        if !is_bare && !request::asks_to_switch(parts.version, &parts.headers).is_empty() {
+            return Err(Bypass::NoKey);
+        }
+        if !is_bare && conditional::guards_a_change(&parts.headers) {
+            return Err(Bypass::Precondition);
+        }
+        let (scheme, authority) = Self::authority(&parts.uri, &parts.headers).ok_or(Bypass::NoKey)?;
+        let query = parts.uri.query().unwrap_or_default();
+        let place = self.place(scheme, authority, parts.uri.path(), query)?;
+        let (route, route_at, mode) = (place.route, place.route_at, place.mode);
+        if route.uncacheable {
+            return Err(Bypass::Route);
+        }
+        let (probe, canonical_query) = (place.probe(), place.canonical_query());
+        let authorization = match is_bare {
+            true => false,
+            false => request::identity(&mut parts.headers, &route.identity, mode)?,
+        };
+        if mode == Mode::Guarded && !is_bare {
+            steering::strip(&mut parts.headers);
+        }
+        if !self.codings.is_empty() {
+            let taken = coding::accepted(&parts.headers, &self.codings);
+            coding::ask_for(&mut parts.headers, &taken);
+        }
+        let directives = match is_bare {
+            true => Directives::default(),
+            false => request::directives(&parts.headers, mode, trusted),
+        };
+        Ok(Decision { probe, route, route_at, mode, directives, authorization, canonical_query, is_bare })
+    }
+}

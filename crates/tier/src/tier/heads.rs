@@ -1,0 +1,227 @@
+//! Heads of plain hits: those that a thread served last are kept as header maps, because to unpack one costs more than to look the entry up.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use edge_cache_core::{Head, PackedHeaders, headers::CACHE_STATUS};
+use edge_cache_policy::groups;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// How the heads of plain hits differ from what is stored.
+#[derive(Debug)]
+pub struct Style {
+    /// Leave `Cache-Tag` and the like on them.
+    pub expose_tags: bool,
+    /// The header that bears the request's name; `None` for none.
+    pub id_header: Option<HeaderName>,
+}
+
+/// What each plain hit says anew.
+#[derive(Debug)]
+pub struct Stamps {
+    /// `Age`.
+    pub age: HeaderValue,
+    /// The tier's member of `Cache-Status`.
+    pub cache_status: HeaderValue,
+    /// The request's name, where the [style](Style) has a header for it.
+    pub id: Option<HeaderValue>,
+}
+
+/// The headers of `head`, stamped. `style` is told from others by its place in memory.
+pub(super) fn stamped(head: &Arc<Head>, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
+    LAST.with_borrow_mut(|last| last.stamped(head, style, stamps))
+}
+
+/// Puts the stamps on headers that were shaped for one request.
+pub(super) fn stamp(headers: &mut HeaderMap, style: &Style, stamps: Stamps) {
+    if !style.expose_tags {
+        groups::strip(headers);
+    }
+    headers.insert(header::AGE, stamps.age);
+    headers.append(CACHE_STATUS, stamps.cache_status);
+    if let Some((name, id)) = style.id_header.as_ref().zip(stamps.id) {
+        headers.insert(name.clone(), id);
+    }
+}
+
+/// Heads are kept in sets of so many.
+const WAYS: usize = 4;
+const SETS: usize = 512;
+/// Longer heads, and those with more fields, are not kept: 2 048 of the usual ones are some 6 MiB a thread, and more than 12 there cannot be.
+const PACKED_BYTES_MAX: usize = 1024;
+const FIELDS_MAX: usize = 24;
+/// One in so many heads that are not there is kept: whoever asks for everything once does not pay for it.
+const KEPT_SHARE: u32 = 8;
+
+thread_local! {
+    static LAST: RefCell<Last> = const { RefCell::new(Last { sets: Vec::new(), missed: 0 }) };
+}
+
+struct Last {
+    /// None until there is one to keep.
+    sets: Vec<[Option<Kept>; WAYS]>,
+    missed: u32,
+}
+
+/// A head with room for the stamps.
+struct Kept {
+    // So that no other head can have its place in memory. What the head refers to is not held: that may be a whole entry as Redis gave it.
+    head: Weak<Head>,
+    style: Arc<Style>,
+    headers: HeaderMap,
+    /// Values between one stamp and the next, in their order, and which stamp that is.
+    places: [(usize, usize); 3],
+}
+
+impl Last {
+    fn stamped(&mut self, head: &Arc<Head>, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
+        // Places in memory are multiples of its size at least.
+        let set = Arc::as_ptr(head).addr() / size_of::<Head>() % SETS;
+        let is_it =
+            |kept: &&Kept| std::ptr::eq(kept.head.as_ptr(), &raw const **head) && Arc::ptr_eq(&kept.style, style);
+        if let Some(kept) = self.sets.get(set).and_then(|set| set.iter().flatten().find(is_it)) {
+            return kept.stamped(stamps);
+        }
+        self.missed = self.missed.wrapping_add(1);
+        let too_long = head.headers.as_bytes().len() > PACKED_BYTES_MAX;
+        if !self.missed.is_multiple_of(KEPT_SHARE) || too_long {
+            let mut headers = head.headers.unpack();
+            stamp(&mut headers, style, stamps);
+            return headers;
+        }
+        let kept = Kept::new(head, style);
+        if kept.headers.len() > FIELDS_MAX {
+            return kept.stamped(stamps);
+        }
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Default::default);
+        }
+        let ways = &mut self.sets[set];
+        let is_free = |way: &Option<Kept>| way.as_ref().is_none_or(|kept| kept.head.strong_count() == 0);
+        let free = ways.iter().position(is_free);
+        let at = free.unwrap_or((self.missed / KEPT_SHARE) as usize % WAYS);
+        ways[at].insert(kept).stamped(stamps)
+    }
+}
+
+impl Kept {
+    fn new(head: &Arc<Head>, style: &Arc<Style>) -> Self {
+        // Found again by where they lie: so each lies in one place.
+        static EMPTY: [&str; 3] = ["age", "cache-status", "id"];
+        let empty = |at: usize| HeaderValue::from_static(EMPTY[at]);
+        // A copy of its own: threads that served the same head would otherwise count references to one.
+        let own = PackedHeaders::from_bytes(Bytes::copy_from_slice(head.headers.as_bytes()));
+        let mut headers = own.as_ref().unwrap_or(&head.headers).unpack();
+        let id = style.id_header.is_some().then(|| empty(2));
+        stamp(&mut headers, style, Stamps { age: empty(0), cache_status: empty(1), id });
+        let place = |empty: &str| {
+            let is_it = |value: &HeaderValue| value.as_bytes().as_ptr() == empty.as_ptr();
+            headers.values().position(is_it).unwrap_or(usize::MAX)
+        };
+        let mut places = [0, 1, 2].map(|which| (place(EMPTY[which]), which));
+        places.sort_unstable();
+        let mut next = 0;
+        for (at, _) in &mut places {
+            let skip = *at - next;
+            next = at.saturating_add(1);
+            *at = skip;
+        }
+        Self { head: Arc::downgrade(head), style: Arc::clone(style), headers, places }
+    }
+
+    fn stamped(&self, stamps: Stamps) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let mut values = headers.values_mut();
+        let mut stamps = [Some(stamps.age), Some(stamps.cache_status), stamps.id];
+        for (skip, which) in self.places {
+            // One that has no stamp has no place either.
+            if let (Some(value), Some(stamp)) = (values.nth(skip), stamps[which].take()) {
+                *value = stamp;
+            }
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_cache_testkit::head;
+
+    use super::*;
+
+    fn stamps() -> Stamps {
+        let value = HeaderValue::from_static;
+        Stamps { age: value("7"), cache_status: value("edge-memory; hit; ttl=1"), id: Some(value("0a")) }
+    }
+
+    fn stored(lines: &[(&'static str, &'static str)]) -> Arc<Head> {
+        let lines = lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::new();
+        lines.for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        Arc::new(Head { headers: PackedHeaders::pack(&headers), ..head(60, 1) })
+    }
+
+    fn style(expose_tags: bool, id_header: Option<&'static str>) -> Arc<Style> {
+        Arc::new(Style { expose_tags, id_header: id_header.map(HeaderName::from_static) })
+    }
+
+    #[test]
+    fn a_kept_head_says_what_an_unpacked_one_says() {
+        let lines = [
+            ("content-type", "text/plain"),
+            ("cache-status", "upstream; hit"),
+            ("link", "<a>"),
+            ("link", "<b>"),
+            ("cache-tag", "t"),
+            ("x-odd", ""),
+        ];
+        for (expose_tags, id) in [(true, None), (false, Some("x-edge-cache-id")), (true, Some("link"))] {
+            let (head, style) = (stored(&lines), style(expose_tags, id));
+            let mut expected = head.headers.unpack();
+            let id = |stamps: Stamps| Stamps { id: stamps.id.filter(|_| id.is_some()), ..stamps };
+            stamp(&mut expected, &style, id(stamps()));
+            for _ in 0..3 * KEPT_SHARE {
+                assert_eq!(stamped(&head, &style, id(stamps())), expected);
+            }
+            LAST.with_borrow(|last| {
+                let mut kept = last.sets.iter().flatten().flatten();
+                assert!(kept.any(|kept| kept.head.ptr_eq(&Arc::downgrade(&head))), "it was kept at last");
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let style = style(false, None);
+        let long = stored(&[("x", "0123456789".repeat(110).leak())]);
+        let names: Vec<&'static str> = (0..30).map(|at| &*format!("x-{at}").leak()).collect();
+        let many = stored(&names.iter().map(|name| (*name, "y")).collect::<Vec<_>>());
+        let all: Vec<_> = (0..3 * SETS * WAYS).map(|_| stored(&[("x", "y")])).collect();
+        for _ in 0..2 * KEPT_SHARE {
+            for head in all.iter().chain([&long, &many]) {
+                assert!(stamped(head, &style, Stamps { id: None, ..stamps() }).contains_key("age"));
+            }
+        }
+        LAST.with_borrow(|last| {
+            let kept = || last.sets.iter().flatten().flatten();
+            assert!(last.sets.len() == SETS && kept().count() > SETS);
+            assert!(!kept().any(|kept| kept.headers.len() > FIELDS_MAX || kept.head.ptr_eq(&Arc::downgrade(&long))));
+        });
+    }
+
+    #[test]
+    fn what_a_head_refers_to_goes_with_its_entry() {
+        let (head, style) = (stored(&[("x", "y")]), style(false, None));
+        for _ in 0..2 * KEPT_SHARE {
+            stamped(&head, &style, Stamps { id: None, ..stamps() });
+        }
+        let held = Arc::downgrade(&head);
+        drop(head);
+        assert!(held.upgrade().is_none());
+    }
+}
