@@ -50,8 +50,7 @@ pub enum AtOnce {
 
 impl<St: Store> TierLayer<St> {
     /// Answers a request at once, where its answer is fresh and held by a store that need not be waited for. `came` is when the request did, just
-    /// now; `stamps` are for an answer of this head, to
-    /// a request with these headers, at this time.
+    /// now; `stamps` are for an answer of this head, to a request with these headers, at this time.
     pub fn at_once(
         &self,
         decision: &Decision<'_>,
