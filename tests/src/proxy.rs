@@ -41,7 +41,7 @@ pub struct Proxy {
     child: Child,
     stdout: Output,
     stderr: Output,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A `cache-proxy` that has ended by itself.
@@ -149,7 +149,7 @@ impl ProxyBuilder {
         let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         // From here on it is killed whatever goes wrong.
-        Proxy { address: unbound, admin: None, child, stdout, stderr, _folder: self.folder }
+        Proxy { address: unbound, admin: None, child, stdout, stderr, folder: self.folder }
     }
 
     /// Starts it and waits until it ends by itself.
@@ -175,7 +175,11 @@ fn is_foreign(name: &OsString) -> bool {
 }
 
 impl Proxy {
-    async fn announced(&self, start: &str) -> SocketAddr {
+    /// The address that it printed after `start`.
+    ///
+    /// # Panics
+    /// When it ended without printing one.
+    pub async fn announced(&self, start: &str) -> SocketAddr {
         let line = self.stdout.line(|line| line.starts_with(start)).await;
         let line = line.unwrap_or_else(|| panic!("no `{start}…` but: {}", self.stderr.text()));
         line[start.len()..].parse().expect("an address follows")
@@ -245,6 +249,15 @@ impl Proxy {
     pub async fn purge(&self, body: serde_json::Value) {
         let answer = self.admin().post("/purge", &body).send().await;
         assert!(answer.status.is_success(), "{answer:?}");
+    }
+
+    /// Writes another configuration and has it read.
+    ///
+    /// # Panics
+    /// When it was started without one, or has ended.
+    pub fn reload(&self, toml: &str) {
+        std::fs::write(self.folder.path().join("cache-proxy.toml"), toml).expect("the folder takes files");
+        kill(self.pid(), Signal::SIGHUP).expect("it runs");
     }
 
     /// What it has printed.

@@ -1,5 +1,6 @@
 //! The operators' side: metrics, the performance page, health, how the origin is, requests one by one, purge.
 
+mod doors;
 mod explain;
 mod health;
 pub(crate) mod hot;
@@ -7,8 +8,6 @@ pub(crate) mod origin;
 mod purge;
 mod requests;
 mod token;
-
-use std::net::SocketAddr;
 
 use axum::{
     Router,
@@ -19,21 +18,23 @@ use axum::{
 use edge_cache::{EdgeCache, Metrics};
 use edge_cache_origin::database::Database;
 use http::{HeaderMap, Uri, header};
-use tokio::net::TcpListener;
 
 use self::token::Access;
 pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
 use crate::{
+    listener::Listener,
     origin::HttpUpstream,
     performance::{Feed, assets},
+    server::Tls,
 };
 
 /// The admin listener.
 pub(crate) struct Admin {
-    listener: TcpListener,
+    listener: Listener,
+    tls: Option<Tls>,
     router: Router,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    /// Where it listens, as a URL names it.
+    pub(crate) base: String,
     /// What `/health/ready` says of the process itself.
     pub(crate) readiness: Readiness,
 }
@@ -51,13 +52,13 @@ struct Shared {
 impl Admin {
     /// Serves on `listener`, once it is [told to](Self::serve).
     pub(crate) fn new(
-        (listener, address): (TcpListener, SocketAddr),
+        (listener, tls): (Listener, Option<Tls>),
         cache: EdgeCache,
         database: Option<Database>,
         upstream: Option<HttpUpstream>,
         (readiness, feed): (Readiness, Feed),
     ) -> Self {
-        let access = Access::from_environment(address.ip());
+        let access = Access::from_environment(listener.is_local());
         let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access, feed };
         let router = Router::new()
             .route("/", get(|| async { Redirect::to("/admin/performance") }))
@@ -77,14 +78,13 @@ impl Admin {
             .route("/purge", post(purge::purge))
             .route("/explain", get(explain::explain))
             .with_state(shared);
-        Self { listener, router, address, readiness }
+        let base = listener.to_string();
+        Self { listener, tls, router, base, readiness }
     }
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self) {
-        if let Err(error) = axum::serve(self.listener, self.router).await {
-            tracing::error!(%error, "the admin listener ended");
-        }
+        doors::serve(self.listener, self.tls, self.router).await;
     }
 }
 

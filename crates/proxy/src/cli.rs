@@ -74,7 +74,7 @@ pub(crate) struct DemoArgs {
     pub(crate) seed: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The configuration; what the command line says besides comes before it
     #[arg(long, value_name = "FILE")]

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         () = signals.next() => return Ok(()),
     };
     say(welcome(&running));
-    running.until_stopped(signals).await
+    running.until_stopped(signals, None).await
 }
 
 fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
@@ -125,17 +125,17 @@ async fn fill(database: &Database, args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 fn welcome(running: &Running) -> String {
-    let base = format!("http://{}", running.address);
+    let base = &running.base;
     let mut text = format!(
         "Pitchey's API behind the edge cache. Try:\n\
          \x20 curl -si '{base}/api/pitches/trending?limit=17'    # a miss; again: edge-memory; hit\n\
          \x20 curl -si '{base}/api/pitches/search?q=night'\n"
     );
     if let Some(admin) = &running.admin {
-        let admin = admin.address;
+        let admin = &admin.base;
         text.push_str(&format!(
-            "  curl -s http://{admin}/metrics\n\
-             \x20 curl -s -XPOST http://{admin}/purge -H 'content-type: application/json' -d '{{\"tags\":[\"list-trending\"]}}'\n"
+            "  curl -s {admin}/metrics\n\
+             \x20 curl -s -XPOST {admin}/purge -H 'content-type: application/json' -d '{{\"tags\":[\"list-trending\"]}}'\n"
         ));
     }
     text.push_str("Sessions, one for each type of user (-H 'authorization: Bearer TOKEN'):\n");

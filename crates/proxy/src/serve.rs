@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
 
 use edge_cache::{
-    Cached, EdgeCache, Settings,
+    EdgeCache, Settings,
     settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
-    telemetry::{LogFormat, init_logs},
+    telemetry::{LogFilter, LogFormat, init_logs},
     warmer::Replay,
 };
 use edge_cache_origin::{database::Database, outbox::Consumer};
@@ -16,11 +16,13 @@ use crate::{
     check::{concerns, runnable},
     cli::{PolicyArg, ServeArgs},
     exit::{UsageError, say},
-    listener,
+    listener::{self, Listener},
+    live::Live,
     origin::{self, Behind, HttpUpstream, Origin},
     outbox,
     performance::{Feed, Sources, process},
-    server::{self, Places, Threads},
+    reload::{Reload, Reloads, Served},
+    server::{self, Doors, Places, Threads, Tls},
     shutdown::Signals,
     warming, watching,
 };
@@ -30,8 +32,8 @@ const LEAVE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// `cache-proxy serve`.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let settings = settings(args)?;
-    start_logs(&settings.log)?;
+    let settings = named(settings(&args)?);
+    let logs = start_logs(&settings.log)?;
     let signals = Signals::listen()?;
     let Behind { origin, database, upstream } = origin::connect(&settings).await?;
     // What the handlers declare, they declare themselves.
@@ -40,7 +42,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         OriginKind::Http => Vec::new(),
     };
     let consumer = outbox::prepare(&settings, database.as_ref()).await?;
-    let mut builder = EdgeCache::builder().settings(&settings)?.routes(own);
+    let mut builder = EdgeCache::builder().settings(&settings)?.routes(own.clone());
     if let (Some(_), Some(database)) = (&consumer, &database) {
         builder = outbox::mark_done(builder, database.clone());
     }
@@ -53,11 +55,14 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         origin::follow_purges(database, &cache);
     }
     let behind = Behind { origin, database, upstream };
-    Running::start(&settings, cache, behind, consumer).await?.until_stopped(signals).await
+    let counts = Reloads::watched(cache.metrics());
+    let reload = Reload { args, logs, own_routes: own, counts };
+    Running::start(&settings, cache, behind, consumer).await?.until_stopped(signals, Some(reload)).await
 }
 
-fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
-    let ServeArgs { config, origin, listen, admin, redis, policy } = args;
+/// What the command line and its file say.
+pub(crate) fn settings(args: &ServeArgs) -> anyhow::Result<Settings> {
+    let ServeArgs { config, origin, listen, admin, redis, policy } = args.clone();
     let mut settings = match &config {
         Some(file) => Settings::load(file)?,
         None if origin.is_none() => {
@@ -87,15 +92,19 @@ fn settings(args: ServeArgs) -> anyhow::Result<Settings> {
     }
     settings.validate()?;
     runnable(&settings)?;
-    if settings.origin.kind == OriginKind::Http {
-        // One name for what is forwarded and for what comes back.
-        settings.origin.name = settings.origin.upstream().name;
-    }
     Ok(settings)
 }
 
+/// With one name for what is forwarded and for what comes back.
+fn named(mut settings: Settings) -> Settings {
+    if settings.origin.kind == OriginKind::Http {
+        settings.origin.name = settings.origin.upstream().name;
+    }
+    settings
+}
+
 /// Logs as the settings say.
-pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<()> {
+pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<LogFilter> {
     let format = match log.format {
         LogFormatSetting::Text => LogFormat::Text,
         LogFormatSetting::Json => LogFormat::Json,
@@ -104,24 +113,29 @@ pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<()> {
 }
 
 /// What operators call this node.
-fn node_name(name: &str, address: SocketAddr) -> String {
+fn node_name(name: &str, address: Option<SocketAddr>) -> String {
     if !name.is_empty() {
         return name.to_owned();
     }
-    if !address.ip().is_unspecified() {
-        return address.to_string();
-    }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", if host.trim().is_empty() { "node" } else { host.trim() }, address.port())
+    let host = if host.trim().is_empty() { "node" } else { host.trim() };
+    match address {
+        Some(address) if !address.ip().is_unspecified() => address.to_string(),
+        Some(address) => format!("{host}:{}", address.port()),
+        None => host.to_owned(),
+    }
 }
 
 /// A server that listens, and all it needs to run.
 pub(crate) struct Running {
     settings: Settings,
     cache: EdgeCache,
+    /// As it was read last.
+    configured: Settings,
+    origin: Origin,
     /// What clients ask.
-    service: Cached<Origin>,
-    listener: tokio::net::TcpListener,
+    live: Live,
+    doors: Doors,
     /// Who serves them.
     threads: Threads,
     places: Places,
@@ -130,8 +144,8 @@ pub(crate) struct Running {
     outbox: Option<Consumer>,
     /// What is asked for beside what is hot.
     plan: Vec<Replay>,
-    /// Where clients connect.
-    pub(crate) address: SocketAddr,
+    /// Where clients connect first, as a URL names it.
+    pub(crate) base: String,
     /// Where operators connect, and what they get.
     pub(crate) admin: Option<admin::Admin>,
 }
@@ -145,7 +159,7 @@ impl Running {
         outbox: Option<Consumer>,
     ) -> anyhow::Result<Self> {
         let Behind { origin, database, upstream } = behind;
-        let mut settings = settings.clone();
+        let (configured, mut settings) = (settings.clone(), settings.clone());
         let plan = warming::plan(&settings)?;
         listener::raise_descriptor_limit();
         if let Some(database) = &database {
@@ -157,19 +171,27 @@ impl Running {
         if let Some(outbox) = &outbox {
             outbox::watch(cache.metrics(), &outbox.progress());
         }
-        let (listener, address) = listener::bind("listen.address", &settings.listen.address).await?;
+        let tls = Tls::load(&settings.tls)?;
+        let mut listeners = Vec::new();
+        for (key, place) in settings.listen.places() {
+            listeners.push(Listener::bind(&key, place).await?);
+        }
+        let address = listeners.iter().find_map(Listener::address);
+        let base = listeners.first().expect("there is one place at least").to_string();
         let places = Places::new(settings.limits.connections_max);
         places.watch(cache.metrics());
         process::watch(cache.metrics());
-        if settings.monitor.authority == settings.listen.address {
+        if settings.monitor.authority == settings.listen.address
+            && let Some(address) = address
+        {
             // Of a port that the system chose.
             settings.monitor.authority = address.to_string();
         }
-        let service = cache.layer().layer(origin);
+        let service = cache.layer().layer(origin.clone());
         let threads = server::threads(&cache, &service, &settings)?;
         let operators = match settings.listen.admin.as_str() {
             "" => None,
-            at => Some(listener::bind("listen.admin", at).await?),
+            at => Some(Listener::bind("listen.admin", at).await?),
         };
         let readiness = Readiness::default();
         let sources = Sources {
@@ -184,10 +206,11 @@ impl Running {
         let node = node_name(&settings.listen.name, address);
         let admin_url = settings.listen.admin_url.trim_end_matches('/');
         let page = (!admin_url.is_empty()).then(|| format!("{admin_url}/admin/performance"));
-        let watched = watching::watch(&settings, sources, service.clone(), (&node, page))?;
+        let live = Live::new(service);
+        let watched = watching::watch(&settings, sources, live.clone(), (&node, page))?;
         let admin = operators.map(|operators| {
             let feed = Feed::new(watched.performance, &node);
-            admin::Admin::new(operators, cache.clone(), database, upstream, (readiness, feed))
+            admin::Admin::new((operators, tls.clone()), cache.clone(), database, upstream, (readiness, feed))
         });
         for concern in concerns(&settings) {
             tracing::warn!("{concern}");
@@ -201,44 +224,52 @@ impl Running {
         Ok(Self {
             settings,
             cache,
-            service,
+            configured,
+            origin,
+            live,
             outbox,
-            listener,
+            doors: Doors { listeners, tls },
             threads,
             places,
             watching,
             monitor,
-            address,
+            base,
             admin,
             plan,
         })
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
-    pub(crate) async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
+    ///
+    /// At SIGHUP it reads the configuration again, where there is one.
+    pub(crate) async fn until_stopped(self, mut signals: Signals, reload: Option<Reload>) -> anyhow::Result<()> {
         let Self {
             settings,
             cache,
-            service,
+            mut configured,
+            origin,
+            live,
             outbox,
-            listener,
+            doors,
             mut threads,
             places,
             watching,
             monitor,
-            address,
+            base: _,
             admin,
             plan,
         } = self;
-        say(format_args!("listening http://{address}"));
+        for listener in &doors.listeners {
+            say(format_args!("listening {listener}"));
+        }
         if let Some(admin) = &admin {
-            say(format_args!("admin http://{}", admin.address));
+            say(format_args!("admin {}", admin.base));
         }
         let housekeeping = tokio::spawn(cache.clone().housekeeping());
         let watching = AbortOnDropHandle::new(tokio::spawn(watching));
         let monitor = tokio::spawn(monitor);
         let progress = outbox.as_ref().map(Consumer::progress);
-        let warmer = warming::start(&cache, service.clone(), plan, progress);
+        let warmer = warming::start(&cache, live.clone(), plan, progress);
         let outbox = outbox.map(|consumer| tokio::spawn(consumer.run(outbox::ByCache(cache.clone()))));
         let readiness = admin.as_ref().map(|admin| admin.readiness.clone());
         let operators = admin.map(|admin| tokio::spawn(admin.serve()));
@@ -250,9 +281,17 @@ impl Running {
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
+        let reload = |threads: &Threads, tls: Option<&Tls>| match &reload {
+            Some(reload) => {
+                let settings = &mut configured;
+                reload.run(Served { settings, cache: &cache, origin: &origin, threads, live: &live, tls });
+            }
+            None => tracing::warn!("SIGHUP: there is no configuration to read again"),
+        };
         let limit = settings.listen.drain_timeout;
         // They live until the end: connections to Redis and to the origin may have been opened on these threads.
-        let all_ended = server::run(listener, (&cache, &mut threads), limit, &places, &mut signals, stopping).await;
+        let hear = (reload, stopping);
+        let all_ended = server::run(doors, (&cache, &mut threads), limit, &places, &mut signals, hear).await;
         if let Some(warmer) = warmer {
             warmer.abort();
         }

@@ -1,10 +1,19 @@
 //! The client side: accepts connections, bounds them, and drains them at shutdown.
 
+mod clients;
+mod conduct;
+mod connection;
+mod counts;
 mod first_bytes;
 mod front;
 mod interim;
+mod peer;
+mod proxy_protocol;
 mod small_writes;
+mod stalled;
+mod stream;
 mod threads;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,15 +22,30 @@ use edge_cache::{
     settings::Settings,
     telemetry::{Metrics, Reading, catalogue},
 };
+use futures_util::future::join_all;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::AsyncWriteExt,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
 };
 
-use self::front::{House, Refused};
-pub(crate) use self::threads::Threads;
-use crate::{origin::Origin, shutdown::Signals};
+use self::{
+    clients::Clients,
+    counts::Cut,
+    front::{House, Site},
+    peer::Peer,
+    threads::Accepted,
+};
+pub(crate) use self::{
+    stream::Stream,
+    threads::Threads,
+    tls::{Tls, certificate},
+};
+use crate::{
+    listener::{Listener, Socket},
+    origin::Origin,
+    shutdown::{Heard, Signals},
+};
 
 /// Places for connections. Clones share them.
 #[derive(Clone, Debug)]
@@ -49,33 +73,48 @@ impl Places {
 
 /// Starts the threads that serve `service`, which `cache` stands before.
 pub(crate) fn threads(cache: &EdgeCache, service: &Cached<Origin>, settings: &Settings) -> anyhow::Result<Threads> {
-    let house = Arc::new(House {
-        name: settings.origin.name.clone(),
-        refused: Refused::watched(cache.metrics()),
-        trusted: settings.cache.trusted.clone(),
-        limits: settings.limits.clone(),
-    });
-    Threads::start(settings.listen.serving_threads(), service, &house)
+    let site = Site { cached: service.clone(), house: House::empty(cache.metrics()).with(settings) };
+    Threads::start(settings.listen.serving_threads(), &site)
 }
 
-/// Serves on `listener` until a signal, tells `stopping`, then drains until a second one, for at most `limit`. Returns whether everything has ended.
+/// Where clients connect, and with what TLS is spoken there.
+pub(crate) struct Doors {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Serves at `doors` until a signal to stop, and calls `reload` at each one to reload. Then it calls `stopping`, and drains until a second one, for at most `limit`. Returns whether everything has ended.
 pub(crate) async fn run(
-    listener: TcpListener,
+    doors: Doors,
     (cache, threads): (&EdgeCache, &mut Threads),
     limit: Duration,
     places: &Places,
     signals: &mut Signals,
-    stopping: impl FnOnce(),
+    (mut reload, stopping): (impl FnMut(&Threads, Option<&Tls>), impl FnOnce()),
 ) -> bool {
+    let mut admitting = join_all(doors.listeners.iter().map(|listener| {
+        let (threads, tls) = (&*threads, doors.tls.as_ref().filter(|_| listener.tls));
+        async move {
+            loop {
+                let (socket, place) = accept(listener, &places.free).await;
+                if let Some(accepted) = admit(threads, socket, tls, place) {
+                    threads.serve(accepted);
+                }
+            }
+        }
+    }));
     loop {
-        let (stream, place) = tokio::select! {
-            accepted = accept(&listener, &places.free) => accepted,
-            () = signals.next() => break,
-        };
-        threads.serve(stream, place);
+        tokio::select! {
+            _never = &mut admitting => {}
+            heard = signals.heard() => match heard {
+                Heard::Stop => break,
+                Heard::Reload => reload(threads, doors.tls.as_ref()),
+            },
+        }
     }
+    drop(admitting);
     stopping();
-    drop(listener);
+    drop(doors);
     let all_ended = tokio::select! {
         all_ended = drain(threads, cache, limit) => all_ended,
         () = signals.next() => {
@@ -89,22 +128,62 @@ pub(crate) async fn run(
 }
 
 /// The next connection, once there is a place for it. Running out of descriptors passes: it waits instead of spinning.
-async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> (Socket, Option<OwnedSemaphorePermit>) {
     // A place is taken when somebody has come for it, so that what is taken is what is open.
     drop(free.acquire().await);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "cannot set TCP_NODELAY");
-                }
-                return (stream, Arc::clone(free).try_acquire_owned().ok());
-            }
+            Ok(socket) => return (socket, Arc::clone(free).try_acquire_owned().ok()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+/// What is known of a new connection; `None` where its client has as many as it may.
+fn admit(
+    threads: &Threads,
+    socket: Socket,
+    tls: Option<&Tls>,
+    place: Option<OwnedSemaphorePermit>,
+) -> Option<Accepted> {
+    let site = threads.site();
+    let House { trust, clients, limits, cut, .. } = &site.house;
+    let address = socket.peer();
+    let is_proxy = address.map_or(trust.proxies.contains_unix(), |address| trust.proxies.contains(address));
+    let peer = Peer { address, is_proxy, secure: tls.is_some() };
+    // What a proxy asks it asks for others.
+    let client = address.filter(|_| !is_proxy);
+    let account = client.and_then(|client| clients.account(client, limits, Instant::now().into_std()));
+    let held = match &account {
+        Some(account) => match Clients::connect(account, limits) {
+            Some(held) => Some(held),
+            None => {
+                cut.count(Cut::Limit);
+                if tls.is_none() {
+                    tokio::spawn(turn_away(socket));
+                }
+                return None;
+            }
+        },
+        None => None,
+    };
+    let proxy_header = is_proxy && trust.proxy_header;
+    Some(Accepted { socket, peer, tls: tls.cloned(), proxy_header, account, held: (place, held) })
+}
+
+/// Says why, to whoever listens: it fits into any socket's buffer.
+async fn turn_away(socket: Socket) {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let written = match socket {
+        Socket::Tcp(mut stream) => stream.write_all(ANSWER).await,
+        Socket::Unix(mut stream) => stream.write_all(ANSWER).await,
+    };
+    if let Err(error) = written {
+        tracing::debug!(%error, "a client that was turned away did not hear it");
     }
 }
 

@@ -1,9 +1,9 @@
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use edge_cache_core::{
     Bypass, Entry, Kind, TagHash, TierName,
     marker::{PurgeKind, Standing},
-    route::Route,
+    route::{Route, Routes},
 };
 use edge_cache_disk::DiskStore;
 use edge_cache_memory::{Eviction, MemoryStore};
@@ -220,8 +220,31 @@ impl EdgeCache {
     }
 
     /// The declared routes, the fallback last.
-    pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.purger.keying().routes.iter()
+    #[must_use]
+    pub fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.purger.keying().routes)
+    }
+
+    /// The same cache, with the same tiers, under other declarations: these `routes`, and these clients whose directives count.
+    ///
+    /// Purges go by them from now on, for every clone; requests do in services that the [`layer`](Self::layer) of what is returned makes. What is stored
+    /// under keys that no request comes to any more stays until it ends or has to give way.
+    #[must_use]
+    pub fn redeclared(
+        &self,
+        routes: impl IntoIterator<Item = Route>,
+        trusted: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        let mut keying = Keying::clone(&self.purger.keying());
+        keying.routes = Arc::new(Routes::new(routes));
+        keying.trusted = trusted.into_iter().collect();
+        self.purger.set_keying(keying.clone());
+        let mut layer = self.layer.clone();
+        let hot = self.warming.as_ref().map(|warming| warming.hot().clone());
+        let hits = layer.observe.hits(keying.routes.iter().count());
+        layer.fast = Fast::new(keying.clone(), layer.memory.clone(), hot, hits);
+        layer.key = KeyLayer::new(keying);
+        Self { layer, ..self.clone() }
     }
 
     /// The memory tier's store, unless it is off.

@@ -136,11 +136,13 @@ catalogue! {
     REQUEST_DURATION: Histogram "request_duration" Seconds ["route", "result"] "From the request's head read to the last byte of its answer handed to the connection, errors included";
     RESPONSE_BODY: Counter "response_body" Bytes ["route", "result"] "Bytes of bodies sent";
     REQUESTS_ABANDONED: Counter "requests_abandoned" None [] "Requests whose clients did not wait for the head of an answer; they are not among the requests answered";
-    REQUESTS_REFUSED: Counter "requests_refused" None ["status"] "Requests that the server refused before anything looked at them: too long a target, not one host, going in circles";
+    REQUESTS_REFUSED: Counter "requests_refused" None ["status"] "Requests that the server refused: too long a target or a body, not one host, going in circles, too many from one client, a body that stopped";
     REQUESTS_IN_FLIGHT: Gauge "requests_in_flight" None [] "Requests being answered";
     SERVED_AGE: Histogram "served_age" Seconds ["tier"] "How old stored answers were when they were served, by the tier that had them";
     ORIGIN_CALLS_SAVED: Counter "origin_calls_saved" None ["route"] "Calls of the origin that were not made: answers from a tier behind which nothing was asked for, and waiters of a fill";
     ORIGIN_SAVED: Counter "origin_saved" Seconds ["route"] "Time that the origin would have taken for those calls, by what each answer took it when it was filled, in whole milliseconds";
+    CONFIG_RELOADS: Counter "config_reloads" None ["result"] "Times that the configuration was read again (SIGHUP), and whether it took effect (applied) or all went on as before (refused)";
+    CLIENT_CONNECTIONS_CUT: Counter "client_connections_cut" None ["reason"] "Connections that were not served to their end: too many of one client (limit), no TLS in time (handshake), no PROXY header from a trusted proxy (proxy-header), most requests taken back (abuse), twice as old as one may be (age)";
     CLIENT_CONNECTIONS: Gauge "client_connections" None [] "Open connections of clients";
     // What tiers asked for.
     FILLS: Counter "fills" None ["tier", "stored"] "Fills ended, by tier and by whether the answer was kept";

@@ -1,4 +1,4 @@
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,19 +10,51 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged, to be changed while logs are written.
+pub struct LogFilter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl LogFilter {
+    /// Logs by `filter` from now on, unless `RUST_LOG` says what is logged.
+    ///
+    /// # Errors
+    /// When the filter is none.
+    pub fn set(&self, filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok((self.0)(chosen(filter)?)?)
+    }
+}
+
+impl std::fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogFilter").finish_non_exhaustive()
+    }
+}
+
 /// Sends logs to standard error: `RUST_LOG` if it is set, else `filter` (`info`, `edge_cache=debug,warn`).
 ///
 /// # Errors
 /// When the filter is none, or a subscriber is set already.
-pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(set) if !set.is_empty() => EnvFilter::try_new(set)?,
-        _ => EnvFilter::try_new(filter)?,
-    };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+pub fn init_logs(filter: &str, format: LogFormat) -> Result<LogFilter, Box<dyn std::error::Error + Send + Sync>> {
+    let logs = tracing_subscriber::fmt().with_env_filter(chosen(filter)?).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
+        LogFormat::Text => {
+            let logs = logs.with_filter_reloading();
+            let handle = logs.reload_handle();
+            logs.try_init()?;
+            Ok(LogFilter(Box::new(move |filter| handle.reload(filter))))
+        }
+        LogFormat::Json => {
+            let logs = logs.json().with_filter_reloading();
+            let handle = logs.reload_handle();
+            logs.try_init()?;
+            Ok(LogFilter(Box::new(move |filter| handle.reload(filter))))
+        }
+    }
+}
+
+fn chosen(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    match std::env::var("RUST_LOG") {
+        Ok(set) if !set.is_empty() => EnvFilter::try_new(set),
+        _ => EnvFilter::try_new(filter),
     }
 }
 

@@ -27,6 +27,13 @@ impl Keyed {
         Self(Arc::new(inner))
     }
 
+    /// The same request, whose answer is not kept.
+    pub(crate) fn not_kept(&self) -> Self {
+        let Inner { key, route, mode, directives, authorization } = &*self.0;
+        let (key, route, directives) = (key.clone(), Arc::clone(route), Directives { no_store: true, ..*directives });
+        Self::new(Inner { key, route, mode: *mode, directives, authorization: *authorization })
+    }
+
     /// The base key.
     #[must_use]
     pub fn key(&self) -> &CacheKey {
@@ -71,6 +78,11 @@ pub(crate) struct Within(pub(crate) Vec<usize>);
 /// Marks a request from a client whose directives count under the guarded policy. Set by the server, never by the network.
 #[derive(Clone, Copy, Debug)]
 pub struct Trusted;
+
+/// Marks a request whose client brought so many new keys into the cache that this one's answer is not to be kept: it gets what is stored, else what
+/// the origin says. Set by the server, never by the network.
+#[derive(Clone, Copy, Debug)]
+pub struct NoNewKeys;
 
 /// How URLs become keys. Shared by the key layer, the invalidation of written URLs, and purges by URL, so that they agree.
 #[derive(Clone, Debug, Default)]

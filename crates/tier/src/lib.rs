@@ -26,7 +26,7 @@ pub use self::{
     invalidate::{AfterWrite, Invalidate, InvalidateLayer},
     keeper::Keeper,
     key::{Decided, Decision, Key, KeyLayer},
-    keyed::{Bypassed, Keyed, Keying, Located, Refresh, Trusted},
+    keyed::{Bypassed, Keyed, Keying, Located, NoNewKeys, Refresh, Trusted},
     purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
     tier::{AtOnce, LookedUp, Stamps, Style, Tier, TierConfig, TierLayer},
 };

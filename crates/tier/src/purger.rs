@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use edge_cache_core::{
     BoxError, Bypass, Entry, PurgeNote, PurgedBy, SharedClock, SharedEvents, TagHash, Timestamp,
     marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket, Verdict},
@@ -104,7 +105,8 @@ pub struct Audit {
 #[derive(Clone, Debug)]
 pub struct Purger {
     markers: Arc<Markers>,
-    keying: Keying,
+    /// Shared by all clones: declarations may change.
+    keying: Arc<ArcSwap<Keying>>,
     clock: SharedClock,
     events: SharedEvents,
     backplane: Option<Arc<dyn Backplane>>,
@@ -120,13 +122,18 @@ impl Purger {
         events: SharedEvents,
         backplane: Option<Arc<dyn Backplane>>,
     ) -> Self {
-        Self { markers, keying, clock, events, backplane }
+        Self { markers, keying: Arc::new(ArcSwap::from_pointee(keying)), clock, events, backplane }
     }
 
     /// How this purger, and the stack it belongs to, turns URLs into keys.
     #[must_use]
-    pub const fn keying(&self) -> &Keying {
-        &self.keying
+    pub fn keying(&self) -> Arc<Keying> {
+        self.keying.load_full()
+    }
+
+    /// Has this purger, and its clones, turn URLs into keys as `keying` says.
+    pub fn set_keying(&self, keying: Keying) {
+        self.keying.store(Arc::new(keying));
     }
 
     /// Purges: when it returns, no read that starts later on this node is answered from what was read from the origin before, and with
@@ -272,14 +279,15 @@ impl Purger {
     }
 
     fn tag(&self, target: &Target, tags: &mut Vec<TagHash>) -> Result<(), Bypass> {
+        let keying = self.keying.load();
         match target {
             Target::Tag(tag) => tags.push(TagHash::user(tag)),
             Target::Url { scheme, authority, path, query } => {
-                tags.push(TagHash::key(&self.keying.locate(scheme, authority, path, query)?.key.parts()));
+                tags.push(TagHash::key(&keying.locate(scheme, authority, path, query)?.key.parts()));
             }
             Target::Prefix { authority, prefix } => {
-                let (authority, tenant) = (authority.to_ascii_lowercase(), &self.keying.tenant);
-                let forms = self.keying.key_prefixes(prefix)?;
+                let (authority, tenant) = (authority.to_ascii_lowercase(), &keying.tenant);
+                let forms = keying.key_prefixes(prefix)?;
                 tags.extend(forms.iter().map(|prefix| TagHash::covering_prefix(&authority, tenant, prefix)));
             }
             Target::All => tags.push(TagHash::all()),

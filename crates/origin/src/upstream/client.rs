@@ -13,21 +13,21 @@ pub trait InterimSink: Send + Sync + 'static {
 /// The client that a request came from (request extension). Set by the server that accepted it.
 #[derive(Clone)]
 pub struct FromClient {
-    /// Its address, for `X-Forwarded-For`.
-    pub address: IpAddr,
+    /// The address that the request came from, for `X-Forwarded-For`; `None` where it has none.
+    pub address: Option<IpAddr>,
     interim: Option<(Arc<dyn InterimSink>, u64)>,
 }
 
 impl FromClient {
     /// A client at `address` that is not told of interim answers.
     #[must_use]
-    pub const fn new(address: IpAddr) -> Self {
+    pub const fn new(address: Option<IpAddr>) -> Self {
         Self { address, interim: None }
     }
 
     /// A client that is told of interim answers to the request numbered `request` on its connection.
     #[must_use]
-    pub fn with_interim(address: IpAddr, sink: Arc<dyn InterimSink>, request: u64) -> Self {
+    pub fn with_interim(address: Option<IpAddr>, sink: Arc<dyn InterimSink>, request: u64) -> Self {
         Self { address, interim: Some((sink, request)) }
     }
 

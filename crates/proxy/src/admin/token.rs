@@ -5,6 +5,10 @@ use http::{HeaderMap, StatusCode, header};
 /// The environment variable that holds the admin token.
 pub(crate) const VARIABLE: &str = "CACHE_PROXY_ADMIN_TOKEN";
 
+/// An operator who showed a certificate that was checked (request extension).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VerifiedClient;
+
 /// Who may change something through the admin listener.
 #[derive(Clone)]
 pub(super) enum Access {
@@ -17,10 +21,10 @@ pub(super) enum Access {
 }
 
 impl Access {
-    pub(super) fn from_environment(listens_on: IpAddr) -> Self {
+    pub(super) fn from_environment(is_local: bool) -> Self {
         match std::env::var(VARIABLE) {
             Ok(token) if !token.is_empty() => Self::Token(token),
-            _ if listens_on.is_loopback() => Self::Loopback,
+            _ if is_local => Self::Loopback,
             _ => Self::Nobody,
         }
     }

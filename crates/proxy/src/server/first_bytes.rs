@@ -7,6 +7,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,6 +16,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
+
+use super::conduct::Conduct;
 
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,12 +29,13 @@ pub(super) struct FirstBytes<S> {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Bytes of the preface seen so far.
     seen: usize,
+    conduct: Arc<Conduct>,
 }
 
 impl<S> FirstBytes<S> {
-    /// `stream`, whose protocol must be clear within `limit`.
-    pub(super) fn within(limit: Duration, stream: S) -> Self {
-        Self { stream, deadline: Some(Box::pin(sleep(limit))), seen: 0 }
+    /// `stream`, whose protocol must be clear within `limit`; `conduct` is told of HTTP/2.
+    pub(super) fn within(limit: Duration, stream: S, conduct: Arc<Conduct>) -> Self {
+        Self { stream, deadline: Some(Box::pin(sleep(limit))), seen: 0, conduct }
     }
 }
 
@@ -47,6 +51,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstBytes<S> {
         let new = &buf.filled()[before..];
         let rest = &PREFACE[self.seen..];
         if new.len() >= rest.len() || !rest.starts_with(new) {
+            if new.starts_with(rest) {
+                self.conduct.is_h2();
+            }
             self.deadline = None;
         } else {
             self.seen += new.len();
@@ -90,7 +97,7 @@ mod tests {
     async fn read(sent: &[u8]) -> io::Result<usize> {
         let (mut client, server) = duplex(64);
         client.write_all(sent).await.expect("there is room");
-        let mut server = FirstBytes::within(Duration::from_secs(30), server);
+        let mut server = FirstBytes::within(Duration::from_secs(30), server, Arc::new(Conduct::new()));
         let mut buffer = [0; 64];
         let mut sum = server.read(&mut buffer).await?;
         // Asks once more, as a server that waits for the rest does.

@@ -5,32 +5,37 @@ use std::{
     future::Future,
     net::IpAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use edge_cache::{
     Arrival, Cached, CachedBody,
-    core::{ClientAddress, Deadline, Priority},
-    settings::LimitSettings,
-    telemetry::{Metrics, Reading, catalogue},
-    tier::Trusted,
+    core::{ClientAddress, Deadline, Priority, headers::CACHE_STATUS},
+    settings::{LimitSettings, Settings},
+    telemetry::Metrics,
+    tier::{NoNewKeys, Trusted},
 };
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either as EitherBody, Full};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use sfv::{Dictionary, ListEntry, Parser};
 use tokio::time::Instant;
 use tower::Service;
 
-use super::interim::{After, Interim};
-use crate::body::ClientBody;
+use super::{
+    clients::{Account, Clients},
+    conduct::{Conduct, UnderWay},
+    counts::{CutConnections, RefusedRequests},
+    interim::{After, Interim},
+    peer::{Origin, Peer, Trust, set_scheme, take_off},
+};
+use crate::body::{ClientBody, Fault, Verdict};
 
 /// How urgent a request is to its client (RFC 9218).
 const PRIORITY: HeaderName = HeaderName::from_static("priority");
@@ -38,39 +43,31 @@ const PRIORITY: HeaderName = HeaderName::from_static("priority");
 const BACKGROUND: i64 = 7;
 
 /// What the front knows of the whole server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct House {
     /// What this cache calls itself in `CDN-Loop`; empty where it does not forward.
     pub(super) name: String,
-    pub(super) refused: Refused,
+    pub(super) refused: RefusedRequests,
+    pub(super) cut: CutConnections,
     /// Clients whose directives count.
     pub(super) trusted: Vec<IpAddr>,
     pub(super) limits: LimitSettings,
+    /// Whose word about clients is taken.
+    pub(super) trust: Trust,
+    pub(super) clients: Arc<Clients>,
 }
 
-/// Requests refused, by the status they got.
-#[derive(Debug)]
-pub(super) struct Refused(Arc<[AtomicU64; REFUSALS.len()]>);
+/// What is served, and how. Another one may take its place at any time.
+#[derive(Clone, Debug)]
+pub(super) struct Site<S> {
+    pub(super) cached: Cached<S>,
+    pub(super) house: House,
+}
 
-/// What a refusal may say.
-const REFUSALS: [StatusCode; 3] = [StatusCode::BAD_REQUEST, StatusCode::URI_TOO_LONG, StatusCode::LOOP_DETECTED];
-
-impl Refused {
-    /// A count that the metrics show.
-    pub(super) fn watched(metrics: &Metrics) -> Self {
-        let counts = Arc::<[AtomicU64; REFUSALS.len()]>::default();
-        for (at, status) in REFUSALS.iter().enumerate() {
-            let counts = Arc::clone(&counts);
-            let count = Reading::counter(&catalogue::REQUESTS_REFUSED, move || counts[at].load(Ordering::Relaxed));
-            metrics.read_at_scrape(count.labelled(status.as_str().to_owned()));
-        }
-        Self(counts)
-    }
-
-    fn count(&self, status: StatusCode) {
-        if let Some(at) = REFUSALS.iter().position(|known| *known == status) {
-            self.0[at].fetch_add(1, Ordering::Relaxed);
-        }
+impl<S: Clone> Site<S> {
+    /// The same for a thread of its own.
+    pub(super) fn apart(&self) -> Self {
+        Self { cached: self.cached.clone().apart(), house: self.house.clone() }
     }
 }
 
@@ -78,18 +75,55 @@ impl Refused {
 #[derive(Debug)]
 pub(super) struct Front<S> {
     /// One for all connections of a thread.
-    pub(super) cached: Arc<Cached<S>>,
-    pub(super) house: Arc<House>,
-    pub(super) client: Option<IpAddr>,
-    pub(super) trusted: bool,
+    pub(super) site: Arc<ArcSwap<Site<S>>>,
+    pub(super) peer: Peer,
+    /// What the peer took, where that is limited and the peer is the client.
+    pub(super) account: Option<Arc<Account>>,
     pub(super) interim: Arc<Interim>,
+    pub(super) conduct: Arc<Conduct>,
 }
 
-impl<S> Front<S> {
+/// A request, as far as it is known who asks it.
+struct Asked {
+    arrival: Arrival,
+    account: Option<Arc<Account>>,
+}
+
+impl Asked {
+    /// Whether its answer may be kept under a key that is new.
+    fn may_bring(&self, house: &House) -> bool {
+        let account = self.account.as_ref();
+        account.is_none_or(|account| house.clients.may_bring(account, &house.limits, self.arrival.at))
+    }
+}
+
+impl House {
+    /// The house that these settings make of this one.
+    pub(super) fn with(&self, settings: &Settings) -> Self {
+        let Settings { origin, cache, limits, listen, .. } = settings;
+        let trust =
+            Trust { proxies: listen.proxies(), header: listen.forwarded_header, proxy_header: listen.proxy_protocol };
+        let (name, trusted) = (origin.name.clone(), cache.trusted.clone());
+        Self { name, trusted, limits: limits.clone(), trust, ..self.clone() }
+    }
+
+    /// A house that counts in these metrics, and has no settings yet.
+    pub(super) fn empty(metrics: &Metrics) -> Self {
+        Self {
+            name: String::new(),
+            refused: RefusedRequests::watched(metrics),
+            cut: CutConnections::watched(metrics),
+            trusted: Vec::new(),
+            limits: LimitSettings::default(),
+            trust: Trust::default(),
+            clients: Arc::new(Clients::new(Instant::now().into_std())),
+        }
+    }
+
     /// Why a request is not served.
-    fn refusal(&self, req: &Parts) -> Option<(StatusCode, String)> {
+    fn refusal(&self, req: &Parts, body: &impl Body) -> Option<(StatusCode, String)> {
         let target = req.uri.path_and_query().map_or(0, |target| target.as_str().len());
-        let House { limits: LimitSettings { uri_bytes_max: max, .. }, name, .. } = &*self.house;
+        let Self { limits: LimitSettings { uri_bytes_max: max, body_bytes_max, .. }, name, .. } = self;
         if target > *max {
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Some((StatusCode::URI_TOO_LONG, text));
@@ -103,12 +137,50 @@ impl<S> Front<S> {
             // It would wait for its own answer (RFC 8586).
             return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
         }
-        None
+        let len = body.size_hint().lower();
+        (*body_bytes_max > 0 && len > *body_bytes_max).then(|| (StatusCode::PAYLOAD_TOO_LARGE, long(*body_bytes_max)))
+    }
+
+    /// What a client did wrong with the body of its request, in an answer's words.
+    fn fault(&self, fault: Fault) -> (StatusCode, String) {
+        match fault {
+            Fault::Long => (StatusCode::PAYLOAD_TOO_LARGE, long(self.limits.body_bytes_max)),
+            Fault::Silent => (StatusCode::REQUEST_TIMEOUT, "nothing more came of the request's body\n".to_owned()),
+        }
+    }
+
+    fn refuse<RB>(&self, (status, text): (StatusCode, String)) -> Response<EitherBody<RB, Full<Bytes>>> {
+        self.refused.count(status);
+        refusal(status, text)
+    }
+}
+
+fn long(max: u64) -> String {
+    format!("a request's body may have {max} bytes\n")
+}
+
+impl<S> Front<S> {
+    /// Who asks. What is said of it by whoever may not is taken off.
+    fn asked(&self, req: &mut Parts, house: &House) -> Asked {
+        let at = Instant::now().into_std();
+        let Origin { client, secure } = self.peer.origin(&req.headers, &house.trust);
+        if !self.peer.is_proxy {
+            take_off(&mut req.headers);
+        }
+        set_scheme(req, secure);
+        let account = match self.peer.is_proxy {
+            true => client.and_then(|client| house.clients.account(client, &house.limits, at)),
+            false => self.account.clone(),
+        };
+        let trusted = !house.trusted.is_empty() && client.is_some_and(|client| house.trusted.contains(&client));
+        let arrival = Arrival { at, client, trusted, awaited: !is_background(&req.headers) };
+        Asked { arrival, account }
     }
 
     /// Notes what the cache's layers, and the origin behind them, want to know of a request. Returns the number under which interim answers to it
     /// are sent.
-    fn prepare(&self, req: &mut Parts, arrival: &Arrival) -> Option<u64> {
+    fn prepare(&self, req: &mut Parts, asked: &Asked, house: &House) -> Option<u64> {
+        let Asked { arrival, .. } = asked;
         let version = req.version;
         let known = &mut req.extensions;
         if arrival.trusted {
@@ -118,20 +190,25 @@ impl<S> Front<S> {
             // Whoever says so can only lower what his own request is worth.
             known.insert(Priority::Warm);
         }
-        known.insert(Deadline(arrival.at + self.house.limits.request_timeout));
-        let address = arrival.client?;
-        known.insert(ClientAddress(address));
+        if !asked.may_bring(house) {
+            known.insert(NoNewKeys);
+        }
+        known.insert(Deadline(arrival.at + house.limits.request_timeout));
+        if let Some(address) = arrival.client {
+            known.insert(ClientAddress(address));
+        }
         // A client of HTTP/1.0 takes no interim answers (RFC 9110 §15.2), and the server has no way to send them over HTTP/2.
         let number = (version == Version::HTTP_11).then(|| self.interim.begin());
+        let from = self.peer.address;
         known.insert(match number {
-            Some(number) => FromClient::with_interim(address, Arc::clone(&self.interim) as _, number),
-            None => FromClient::new(address),
+            Some(number) => FromClient::with_interim(from, Arc::clone(&self.interim) as _, number),
+            None => FromClient::new(from),
         });
         number
     }
 }
 
-type Answer<RB> = Response<EitherBody<CachedBody<RB>, Full<Bytes>>>;
+type Answer<RB> = Response<SentBody<RB>>;
 type OfCache<S> = <Cached<S> as Service<Request<ClientBody>>>::Future;
 
 impl<S, RB> hyper::service::Service<Request<Incoming>> for Front<S>
@@ -143,26 +220,86 @@ where
     type Future = FrontFuture<OfCache<S>, RB>;
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
+        let site = self.site.load();
+        let Site { cached, house } = &**site;
         let (mut parts, body) = req.into_parts();
-        if let Some((status, text)) = self.refusal(&parts) {
-            self.house.refused.count(status);
-            return FrontFuture::AtOnce(Some(refusal(status, text)));
+        let under_way = (parts.version == Version::HTTP_2).then(|| self.conduct.begin());
+        if let Some(refused) = house.refusal(&parts, &body) {
+            return FrontFuture::at_once(house.refuse(refused), under_way);
         }
-        let arrival = Arrival {
-            at: Instant::now().into_std(),
-            client: self.client,
-            trusted: self.trusted,
-            awaited: !is_background(&parts.headers),
-        };
-        if let Some(hit) = self.cached.at_once(&mut parts, body.is_end_stream(), &arrival) {
-            return FrontFuture::AtOnce(Some(hit.map(|body| EitherBody::Left(body.into()))));
+        let asked = self.asked(&mut parts, house);
+        let Asked { arrival, account } = &asked;
+        if account.as_ref().is_some_and(|account| !house.clients.may_ask(account, &house.limits, arrival.at)) {
+            let mut refused = house.refuse((StatusCode::TOO_MANY_REQUESTS, "too many requests\n".to_owned()));
+            refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return FrontFuture::at_once(refused, under_way);
         }
-        let interim = self.prepare(&mut parts, &arrival).map(|number| (Arc::clone(&self.interim), number));
-        let req = Request::from_parts(parts, ClientBody::from(body));
+        if let Some(hit) = cached.at_once(&mut parts, body.is_end_stream(), arrival) {
+            return FrontFuture::at_once(hit.map(|body| EitherBody::Left(body.into())), under_way);
+        }
+        let interim = self.prepare(&mut parts, &asked, house).map(|number| (Arc::clone(&self.interim), number));
+        let (body, verdict) = ClientBody::of_client(body, &house.limits);
+        let req = Request::from_parts(parts, body);
         // What has a state of its own is cloned: the service is every request's. Its layers are always ready to be called.
-        let answer = Cached::clone(&self.cached).call(req);
-        FrontFuture::Layers(Box::pin(After::new(answer, interim)))
+        let answer = After::new(Cached::clone(cached).call(req), interim);
+        let counts = house.limits.new_keys_per_client > 0 && asked.may_bring(house);
+        let account = asked.account.filter(|_| counts);
+        // The house is kept for those that may need it.
+        let house = (verdict.is_some() || account.is_some()).then(|| Box::new(house.clone()));
+        FrontFuture::Layers(Box::pin(Answering { answer, under_way, verdict, account, house }))
     }
+}
+
+pin_project! {
+    /// A request that the layers answer.
+    pub(super) struct Answering<F: Future> {
+        #[pin]
+        answer: After<F>,
+        under_way: Option<UnderWay>,
+        verdict: Option<Verdict>,
+        account: Option<Arc<Account>>,
+        house: Option<Box<House>>,
+    }
+
+    impl<F: Future> PinnedDrop for Answering<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // Still here: nobody waits for the answer any more.
+            if let Some(under_way) = this.project().under_way.take() {
+                under_way.taken_back();
+            }
+        }
+    }
+}
+
+impl<F, RB> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<CachedBody<RB>>, Infallible>>,
+{
+    type Output = Result<Answer<RB>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.answer.poll(cx))?;
+        let under_way = this.under_way.take();
+        if let (Some(house), Some(account)) = (&*this.house, &*this.account)
+            && is_stored(response.headers())
+        {
+            house.clients.brought(account, &house.limits, Instant::now().into_std());
+        }
+        let fault = this.verdict.as_ref().and_then(|verdict| verdict.get());
+        let response = match (fault, &*this.house) {
+            // Whatever the origin made of a body that ended early: it was the client's fault.
+            (Some(fault), Some(house)) => house.refuse(house.fault(*fault)),
+            _ => response.map(EitherBody::Left),
+        };
+        Poll::Ready(Ok(response.map(|body| SentBody { body, under_way })))
+    }
+}
+
+/// Whether an answer says that a tier kept it (RFC 9211 §2.6).
+fn is_stored(headers: &HeaderMap) -> bool {
+    const STORED: &[u8] = b"stored";
+    headers.get_all(CACHE_STATUS).iter().any(|line| line.as_bytes().windows(STORED.len()).any(|part| part == STORED))
 }
 
 /// An answer that is there, or one from further in.
@@ -170,7 +307,13 @@ where
 pub(super) enum FrontFuture<F: Future, RB> {
     AtOnce(Option<Answer<RB>>),
     // Boxed: its room would be part of every hit.
-    Layers(Pin<Box<After<F>>>),
+    Layers(Pin<Box<Answering<F>>>),
+}
+
+impl<F: Future, RB> FrontFuture<F, RB> {
+    fn at_once(answer: Response<Inside<RB>>, under_way: Option<UnderWay>) -> Self {
+        Self::AtOnce(Some(answer.map(|body| SentBody { body, under_way })))
+    }
 }
 
 impl<F, RB> Future for FrontFuture<F, RB>
@@ -182,10 +325,39 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Self::AtOnce(answer) => Poll::Ready(Ok(answer.take().expect("a future is not polled after it is ready"))),
-            Self::Layers(answer) => {
-                answer.as_mut().poll(cx).map(|answer| answer.map(|response| response.map(EitherBody::Left)))
-            }
+            Self::Layers(answer) => answer.as_mut().poll(cx),
         }
+    }
+}
+
+type Inside<RB> = EitherBody<CachedBody<RB>, Full<Bytes>>;
+
+pin_project! {
+    /// An answer's body; its request is under way until it is gone.
+    pub(super) struct SentBody<RB> {
+        #[pin]
+        body: Inside<RB>,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<RB> Body for SentBody<RB>
+where
+    Inside<RB>: Body,
+{
+    type Data = <Inside<RB> as Body>::Data;
+    type Error = <Inside<RB> as Body>::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

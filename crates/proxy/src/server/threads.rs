@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,32 +11,46 @@ use std::{
 };
 
 use anyhow::Context;
-use edge_cache::{Cached, settings::LimitSettings};
-use futures_util::FutureExt;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use arc_swap::{ArcSwap, Guard};
+use edge_cache::{Cached, Settings};
 use tokio::{
-    net::TcpStream,
     runtime::{Builder, Runtime},
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    first_bytes::FirstBytes,
-    front::{Front, House},
-    interim::{Interim, WithInterim},
-    small_writes::SmallWrites,
+    clients::{Account, Held},
+    connection::{Hall, serve},
+    front::Site,
+    peer::Peer,
+    tls::Tls,
 };
-use crate::origin::Origin;
+use crate::{
+    listener::{Detached, Socket},
+    origin::Origin,
+};
 
 /// A connection that was accepted.
-struct Accepted {
-    stream: std::net::TcpStream,
-    place: Option<OwnedSemaphorePermit>,
-    open: Open,
+pub(super) struct Accepted<S = Socket> {
+    pub(super) socket: S,
+    pub(super) peer: Peer,
+    /// With what TLS is spoken on it, if it is.
+    pub(super) tls: Option<Tls>,
+    /// Whether it begins with a PROXY header.
+    pub(super) proxy_header: bool,
+    /// Of the peer, where something is limited.
+    pub(super) account: Option<Arc<Account>>,
+    /// What it occupies until it ends.
+    pub(super) held: (Option<OwnedSemaphorePermit>, Option<Held>),
+}
+
+impl<S> Accepted<S> {
+    fn map<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Accepted<T>> {
+        let Self { socket, peer, tls, proxy_header, account, held } = self;
+        Ok(Accepted { socket: change(socket)?, peer, tls, proxy_header, account, held })
+    }
 }
 
 /// What is never sent: these channels say all by being dropped.
@@ -50,7 +63,8 @@ pub(crate) struct Threads(Vec<Thread>);
 #[derive(Debug)]
 struct Thread {
     /// Dropped to say that no more come, and that what is there is to end.
-    accepted: Option<mpsc::UnboundedSender<Accepted>>,
+    accepted: Option<mpsc::UnboundedSender<(Accepted<Detached>, Open)>>,
+    site: Arc<ArcSwap<Site<Origin>>>,
     /// Connections that are open.
     open: Arc<AtomicUsize>,
     /// Ends when the requests in flight have.
@@ -65,21 +79,34 @@ struct Thread {
 
 impl Threads {
     /// Starts `count` of them.
-    pub(super) fn start(count: usize, service: &Cached<Origin>, house: &Arc<House>) -> anyhow::Result<Self> {
-        let start = |at| Thread::start(at, service.clone().apart(), Arc::clone(house));
+    pub(super) fn start(count: usize, site: &Site<Origin>) -> anyhow::Result<Self> {
+        let start = |at| Thread::start(at, site.apart());
         (0..count).map(start).collect::<io::Result<_>>().map(Self).context("cannot start the threads that serve")
     }
 
+    /// Serves `service` as `settings` say, from the next request on.
+    pub(crate) fn change(&self, service: &Cached<Origin>, settings: &Settings) {
+        let site = Site { cached: service.clone(), house: self.site().house.with(settings) };
+        for thread in &self.0 {
+            thread.site.store(Arc::new(site.apart()));
+        }
+    }
+
+    /// What is served.
+    pub(super) fn site(&self) -> Guard<Arc<Site<Origin>>> {
+        self.0.first().expect("settings have at least one thread").site.load()
+    }
+
     /// Gives a connection to the thread that has the fewest.
-    pub(super) fn serve(&self, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
+    pub(super) fn serve(&self, accepted: Accepted) {
         let alive = |thread: &&Thread| thread.accepted.as_ref().is_some_and(|accepted| !accepted.is_closed());
         let least = self.0.iter().filter(alive).min_by_key(|thread| thread.open.load(Ordering::Relaxed));
-        let Some(Thread { accepted: Some(accepted), open, .. }) = least else {
+        let Some(Thread { accepted: Some(thread), open, .. }) = least else {
             return tracing::error!("no thread is left to serve a connection");
         };
-        match stream.into_std() {
-            Ok(stream) => {
-                let sent = accepted.send(Accepted { stream, place, open: Open::new(open) });
+        match accepted.map(Socket::detach) {
+            Ok(accepted) => {
+                let sent = thread.send((accepted, Open::new(open)));
                 drop(sent.inspect_err(|_| tracing::error!("a thread that serves has ended")));
             }
             Err(error) => tracing::warn!(%error, "cannot serve a connection"),
@@ -109,7 +136,7 @@ impl Threads {
 }
 
 impl Thread {
-    fn start(at: usize, service: Cached<Origin>, house: Arc<House>) -> io::Result<Self> {
+    fn start(at: usize, site: Site<Origin>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (accepted, incoming) = mpsc::unbounded_channel();
         let (all_done, drained) = oneshot::channel();
@@ -117,81 +144,49 @@ impl Thread {
         let (over, served) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let open = Arc::<AtomicUsize>::default();
-        let serving = Serving { cached: Arc::new(service), house };
+        let site = Arc::new(ArcSwap::from_pointee(site));
+        let hall = Hall { site: Arc::clone(&site), draining: CancellationToken::new() };
         let serve = async move {
-            serving.run(incoming, all_done, cut_off).await;
+            run(hall, incoming, all_done, cut_off).await;
             drop(over);
             // Whatever else runs here goes on until it is dropped.
             drop(ended.await);
         };
         thread::Builder::new().name(format!("serve-{at}")).spawn(move || Runtime::block_on(&runtime, serve))?;
         let (accepted, drained, cut, served) = (Some(accepted), Some(drained), Some(cut), Some(served));
-        Ok(Self { accepted, open, drained, cut, served, _end: end })
+        Ok(Self { accepted, site, open, drained, cut, served, _end: end })
     }
 }
 
-/// What a thread serves.
-struct Serving {
-    cached: Arc<Cached<Origin>>,
-    house: Arc<House>,
-}
-
-impl Serving {
-    async fn run(
-        self,
-        mut incoming: mpsc::UnboundedReceiver<Accepted>,
-        all_done: oneshot::Sender<Never>,
-        cut_off: oneshot::Receiver<Never>,
-    ) {
-        let http = builder(&self.house.limits);
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        while let Some(Accepted { stream, place, open }) = incoming.recv().await {
-            // Those that have ended.
-            while connections.try_join_next().is_some() {}
-            match TcpStream::from_std(stream) {
-                Ok(stream) => {
-                    connections.spawn(self.connection(stream, (open, place), &http, &graceful));
-                }
-                Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+/// What a thread does.
+async fn run(
+    hall: Hall,
+    mut incoming: mpsc::UnboundedReceiver<(Accepted<Detached>, Open)>,
+    all_done: oneshot::Sender<Never>,
+    cut_off: oneshot::Receiver<Never>,
+) {
+    let mut connections = JoinSet::new();
+    while let Some((accepted, open)) = incoming.recv().await {
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
+        match accepted.map(Detached::attach) {
+            Ok(accepted) => {
+                let serving = serve(hall.clone(), accepted);
+                connections.spawn(async move {
+                    serving.await;
+                    drop(open);
+                });
             }
+            Err(error) => tracing::warn!(%error, "cannot serve a connection"),
         }
-        tokio::select! {
-            () = graceful.shutdown() => {}
-            _ = cut_off => {}
-        }
-        drop(all_done);
-        connections.shutdown().await;
     }
-
-    /// Serves one connection to its end.
-    fn connection(
-        &self,
-        stream: TcpStream,
-        held: (Open, Option<OwnedSemaphorePermit>),
-        http: &auto::Builder<TokioExecutor>,
-        graceful: &GracefulShutdown,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let client = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        let interim = Arc::<Interim>::default();
-        let front = Front {
-            cached: Arc::clone(&self.cached),
-            house: Arc::clone(&self.house),
-            client,
-            trusted: client.is_some_and(|client: IpAddr| self.house.trusted.contains(&client)),
-            interim: Arc::clone(&interim),
-        };
-        let stream = FirstBytes::within(self.house.limits.head_timeout, SmallWrites(stream));
-        let stream = WithInterim::new(stream, interim);
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), front).into_owned();
-        // A combinator and not an async block: the compiler cannot see through the latter that the boxed errors are `'static`.
-        graceful.watch(connection).map(move |ended| {
-            if let Err(error) = ended {
-                tracing::debug!(error = &*error, "connection ended");
-            }
-            drop(held);
-        })
+    hall.draining.cancel();
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        _ = cut_off => {}
     }
+    drop(all_done);
+    connections.shutdown().await;
 }
 
 /// Counts a connection until it is dropped, however it ends.
@@ -208,21 +203,4 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes_max)
-        .max_headers(limits.headers_max);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(limits.head_timeout))
-        .keep_alive_timeout(limits.head_timeout);
-    builder
 }

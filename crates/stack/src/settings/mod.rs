@@ -13,6 +13,7 @@ mod log;
 mod origin;
 mod route;
 mod telemetry;
+mod tls;
 mod warm;
 
 use edge_cache_alerts::AlertConfig;
@@ -32,11 +33,12 @@ pub use self::{
     compression::{CodingSetting, CompressionSettings},
     error::SettingsError,
     limits::LimitSettings,
-    listen::ListenSettings,
+    listen::{ForwardedHeader, ListenSettings, Place, TrustedProxies},
     log::{LogFormatSetting, LogSettings},
     origin::{OriginKind, OriginSettings},
     route::{RouteIdentity, RouteSettings},
     telemetry::{AccessLogFormat, TelemetrySettings},
+    tls::TlsSettings,
     warm::WarmSettings,
 };
 
@@ -46,6 +48,8 @@ pub use self::{
 pub struct Settings {
     /// `[listen]`: where clients and operators connect.
     pub listen: ListenSettings,
+    /// `[tls]`: certificates.
+    pub tls: TlsSettings,
     /// `[origin]`: what stands behind the cache.
     pub origin: OriginSettings,
     /// `[database]`: of the `pitchey` origin, and of the outbox.
@@ -102,6 +106,7 @@ impl Settings {
             }
         }
         self.listen.validate()?;
+        self.tls.validate(&self.listen)?;
         if let Err(error) = edge_cache_telemetry::check_filter(&self.log.filter) {
             return Err(SettingsError::rule("log.filter", format!("\"{}\"", self.log.filter), error));
         }

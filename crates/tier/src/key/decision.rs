@@ -71,12 +71,14 @@ impl Decided {
         self.by == Arc::as_ptr(&keying.routes).addr()
     }
 
-    /// What goes further in. From here on the request asks the canonical question: what is stored under a key is the answer to that key.
+    /// What goes further in. From here on the request asks the canonical question: what is stored under a key is the answer to that key. Where its
+    /// answer is not to be [kept](crate::NoNewKeys), it counts as if the client had said so.
     ///
     /// # Errors
     /// Why it has no key.
-    pub(super) fn apply(self, parts: &mut Parts) -> Result<Keyed, Bypass> {
+    pub(super) fn apply(self, parts: &mut Parts, keep: bool) -> Result<Keyed, Bypass> {
         let keyed = self.keyed?;
+        let keyed = if keep { keyed } else { keyed.not_kept() };
         if let Some(query) = self.canonical_query {
             parts.uri = with_query(&parts.uri, &query).ok_or(Bypass::Query)?;
         }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{ResponseFuture, decision::Decided};
-use crate::{Bypassed, Keyed, Keying, RequestBody, Trusted};
+use crate::{Bypassed, Keyed, Keying, NoNewKeys, RequestBody, Trusted};
 
 /// Service made by [`KeyLayer`](super::KeyLayer).
 #[derive(Clone, Debug)]
@@ -38,7 +38,8 @@ where
             let trusted = parts.extensions.get::<Trusted>().is_some();
             Decided::new(&self.keying, self.keying.decide(&mut parts, body.is_end_stream(), trusted))
         });
-        match decided.apply(&mut parts) {
+        let keep = parts.extensions.remove::<NoNewKeys>().is_none();
+        match decided.apply(&mut parts, keep) {
             Ok(keyed) => {
                 parts.extensions.insert(keyed);
             }

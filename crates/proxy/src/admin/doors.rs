@@ -1,0 +1,88 @@
+//! The operators' listener: over TCP, TLS or a socket in the file system.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
+
+use super::token::VerifiedClient;
+use crate::{
+    listener::{Listener, Socket},
+    server::{Stream, Tls},
+};
+
+/// Operators connected at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 1000;
+/// Longest time for TLS, and for the head of a request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where an operator's request comes from (request extension); `None` in the file system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operator(#[expect(dead_code, reason = "logged")] pub(crate) Option<IpAddr>);
+
+/// Serves until it is dropped, and every connection with it.
+pub(super) async fn serve(listener: Listener, tls: Option<Tls>, router: Router) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok(socket) => {
+                let serving = connection(socket, tls.clone().filter(|_| listener.tls), router.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an operator's connection");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
+    let operator = Operator(socket.peer());
+    let mut verified = None;
+    let stream = match (socket, tls) {
+        (Socket::Tcp(stream), Some(tls)) => match timeout(PATIENCE, tls.operators.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                // One that was shown is one that was checked.
+                verified = stream.get_ref().1.peer_certificates().map(|_| VerifiedClient);
+                Stream::Tls(Box::new(stream))
+            }
+            Ok(Err(error)) => return tracing::debug!(%error, ?operator, "an operator's connection did not come about"),
+            Err(_) => return tracing::debug!(?operator, "an operator's connection did not come about in time"),
+        },
+        (Socket::Tcp(stream), None) => Stream::Tcp(stream),
+        (Socket::Unix(stream), _) => Stream::Unix(stream),
+    };
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(operator);
+        if let Some(verified) = verified {
+            request.extensions_mut().insert(verified);
+        }
+        request.map(axum::body::Body::new)
+    });
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(PATIENCE));
+    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    if let Err(error) = served {
+        tracing::debug!(error = &*error, "an operator's connection ended");
+    }
+}

@@ -1,0 +1,115 @@
+//! How a client of HTTP/2 behaves on one connection: what is under way, and what it takes back.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// What is noted of one connection.
+#[derive(Debug)]
+pub(super) struct Conduct {
+    began: Instant,
+    is_h2: AtomicBool,
+    /// Requests so far, and those that are under way.
+    all: AtomicU32,
+    open: AtomicU32,
+    /// Requests that were taken back before their answers began.
+    taken_back: AtomicU32,
+    /// When the last one ended, in milliseconds since the beginning.
+    ended: AtomicU64,
+}
+
+/// A request that is under way until this is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Conduct>);
+
+impl Conduct {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            is_h2: AtomicBool::new(false),
+            all: AtomicU32::new(0),
+            open: AtomicU32::new(0),
+            taken_back: AtomicU32::new(0),
+            ended: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection is one of HTTP/2.
+    pub(super) fn is_h2(&self) {
+        self.is_h2.store(true, Relaxed);
+    }
+
+    /// A request begins.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.all.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Whether more than `max` requests, and more than half of all, were taken back (CVE-2023-44487).
+    pub(super) fn is_abusive(&self, max: u32) -> bool {
+        let taken_back = self.taken_back.load(Relaxed);
+        taken_back > max && taken_back > self.all.load(Relaxed) / 2
+    }
+
+    /// How long there was no request; `None` over HTTP/1, where the server's own limit holds, and while there is one.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let quiet = self.is_h2.load(Relaxed) && self.open.load(Relaxed) == 0;
+        quiet.then(|| self.began.elapsed().saturating_sub(Duration::from_millis(self.ended.load(Relaxed))))
+    }
+}
+
+impl UnderWay {
+    /// The client does not want the answer any more.
+    pub(super) fn taken_back(self) {
+        self.0.taken_back.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Conduct { began, open, ended, .. } = &*self.0;
+        ended.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
+        open.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_is_who_has_no_request_under_way() {
+        let conduct = Arc::new(Conduct::new());
+        advance(Duration::from_secs(9)).await;
+        assert_eq!(conduct.idle(), None, "not yet known to be HTTP/2");
+        conduct.is_h2();
+        assert_eq!(conduct.idle(), Some(Duration::from_secs(9)));
+        let request = conduct.begin();
+        assert_eq!(conduct.idle(), None);
+        advance(Duration::from_secs(1)).await;
+        drop(request);
+        advance(Duration::from_secs(2)).await;
+        assert_eq!(conduct.idle(), Some(Duration::from_secs(2)));
+    }
+
+    #[tokio::test]
+    async fn taking_back_is_abuse_when_it_is_most_of_what_is_done() {
+        let conduct = Arc::new(Conduct::new());
+        for _ in 0..10 {
+            conduct.begin().taken_back();
+        }
+        assert!(!conduct.is_abusive(10) && conduct.is_abusive(9));
+        let answered: Vec<_> = (0..10).map(|_| conduct.begin()).collect();
+        assert!(!conduct.is_abusive(9), "half of twenty");
+        drop(answered);
+    }
+}

@@ -1,0 +1,266 @@
+//! One connection to its end: until the client leaves, the server drains, or a limit is reached.
+
+use std::{
+    future::{Future, ready},
+    io,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use edge_cache::settings::LimitSettings;
+use futures_util::FutureExt;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulConnection},
+};
+use pin_project_lite::pin_project;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{
+    clients::{Account, Clients, Held},
+    conduct::Conduct,
+    counts::Cut,
+    first_bytes::FirstBytes,
+    front::{Front, Site},
+    interim::{Interim, WithInterim},
+    peer::Peer,
+    proxy_protocol,
+    small_writes::SmallWrites,
+    stalled::Stalled,
+    stream::Stream,
+    threads::Accepted,
+    tls::Tls,
+};
+use crate::{listener::Socket, origin::Origin};
+
+/// Where connections are served: what is served, and whether that goes on.
+#[derive(Clone)]
+pub(super) struct Hall {
+    pub(super) site: Arc<ArcSwap<Site<Origin>>>,
+    pub(super) draining: CancellationToken,
+}
+
+/// A connection on which HTTP is spoken from here on.
+struct Opened {
+    stream: Stream,
+    peer: Peer,
+    account: Option<Arc<Account>>,
+    held: (Option<OwnedSemaphorePermit>, Option<Held>),
+}
+
+/// Serves a connection to its end.
+pub(super) fn serve(hall: Hall, accepted: Accepted) -> impl Future<Output = ()> + Send + 'static {
+    let site = hall.site.load_full();
+    // Combinators and not one async block: the compiler cannot see through the latter that the boxed errors are `'static`.
+    let opened = open_in_time(accepted, Arc::clone(&site), hall.draining.clone());
+    opened.then(move |opened| match opened {
+        Some(opened) => speak(hall, site, opened).left_future(),
+        None => ready(()).right_future(),
+    })
+}
+
+/// Speaks HTTP until the connection ends.
+fn speak(hall: Hall, site: Arc<Site<Origin>>, opened: Opened) -> impl Future<Output = ()> + Send + 'static {
+    let limits = &site.house.limits;
+    let Opened { stream, peer, account, held } = opened;
+    let conduct = Arc::new(Conduct::new());
+    let interim = Arc::<Interim>::default();
+    let stream = Stalled::after(limits.send_timeout, SmallWrites(stream));
+    let stream = FirstBytes::within(limits.head_timeout, stream, Arc::clone(&conduct));
+    let stream = WithInterim::new(stream, Arc::clone(&interim));
+    let front = Front { site: hall.site, peer, account, interim, conduct: Arc::clone(&conduct) };
+    let connection = builder(limits).serve_connection_with_upgrades(TokioIo::new(stream), front).into_owned();
+    let served = Served::new(connection, hall.draining.cancelled_owned(), (conduct, limits));
+    served.map(move |ended| {
+        match ended {
+            Ended::Itself(Ok(())) => {}
+            Ended::Itself(Err(error)) => tracing::debug!(error = &*error, "connection ended"),
+            Ended::Old => site.house.cut.count(Cut::Age),
+            Ended::Abusive => {
+                site.house.cut.count(Cut::Abuse);
+                tracing::debug!(client = ?peer.address, "cut: most of its requests were taken back");
+            }
+        }
+        drop(held);
+    })
+}
+
+/// Comes to where HTTP begins, within the time for a request's head; `None` where that fails.
+async fn open_in_time(accepted: Accepted, site: Arc<Site<Origin>>, draining: CancellationToken) -> Option<Opened> {
+    let house = &site.house;
+    let Accepted { socket, mut peer, tls, proxy_header, mut account, held: (place, mut held) } = accepted;
+    let opened = tokio::select! {
+        opened = timeout(house.limits.head_timeout, open(socket, tls, proxy_header)) => opened,
+        // Nobody waits for an answer on it yet.
+        () = draining.cancelled() => return None,
+    };
+    let (stream, for_whom) = match opened.unwrap_or(Err((Cut::Handshake, io::ErrorKind::TimedOut.into()))) {
+        Ok(opened) => opened,
+        Err((cut, error)) => {
+            house.cut.count(cut);
+            tracing::debug!(%error, client = ?peer.address, "a connection did not come about");
+            return None;
+        }
+    };
+    if let Some(address) = for_whom {
+        // What comes now the client says itself.
+        peer = Peer { address: Some(address), is_proxy: house.trust.proxies.contains(address), ..peer };
+        let now = Instant::now().into_std();
+        account = house.clients.account(address, &house.limits, now).filter(|_| !peer.is_proxy);
+        if let Some(account) = &account {
+            held = Clients::connect(account, &house.limits);
+            if held.is_none() {
+                house.cut.count(Cut::Limit);
+                return None;
+            }
+        }
+    }
+    Some(Opened { stream, peer, account, held: (place, held) })
+}
+
+/// What HTTP is spoken over, and for whom a proxy connected.
+async fn open(
+    socket: Socket,
+    tls: Option<Tls>,
+    proxy_header: bool,
+) -> Result<(Stream, Option<IpAddr>), (Cut, io::Error)> {
+    let mut socket = socket;
+    let for_whom = match (&mut socket, proxy_header) {
+        (_, false) => Ok(None),
+        (Socket::Tcp(stream), true) => proxy_protocol::read(stream).await,
+        (Socket::Unix(stream), true) => proxy_protocol::read(stream).await,
+    };
+    let for_whom = for_whom.map_err(|error| (Cut::ProxyHeader, error))?;
+    let stream = match (socket, tls) {
+        (Socket::Tcp(stream), Some(tls)) => {
+            let stream = tls.clients.accept(stream).await.map_err(|error| (Cut::Handshake, error))?;
+            Stream::Tls(Box::new(stream))
+        }
+        (Socket::Tcp(stream), None) => Stream::Tcp(stream),
+        (Socket::Unix(stream), _) => Stream::Unix(stream),
+    };
+    Ok((stream, for_whom))
+}
+
+fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes_max)
+        .max_headers(limits.headers_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.h2_streams_max)
+        .keep_alive_interval(Some(limits.head_timeout))
+        .keep_alive_timeout(limits.head_timeout);
+    builder
+}
+
+pin_project! {
+    /// A connection that is served.
+    pub(super) struct Served<C> {
+        #[pin]
+        connection: C,
+        #[pin]
+        draining: WaitForCancellationFutureOwned,
+        timer: Pin<Box<Sleep>>,
+        conduct: Arc<Conduct>,
+        limits: Limits,
+        // It was asked to end after what is under way.
+        asked: bool,
+    }
+}
+
+/// What holds for one connection.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    began: Instant,
+    age_max: Option<Duration>,
+    idle: Duration,
+    resets: u32,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended<E> {
+    /// By itself.
+    Itself(Result<(), E>),
+    /// It was twice as old as one may be.
+    Old,
+    /// Its client took back too many requests.
+    Abusive,
+}
+
+impl<C: GracefulConnection> Served<C> {
+    pub(super) fn new(
+        connection: C,
+        draining: WaitForCancellationFutureOwned,
+        (conduct, limits): (Arc<Conduct>, &LimitSettings),
+    ) -> Self {
+        let limits = Limits {
+            began: Instant::now(),
+            age_max: Some(limits.connection_age_max).filter(|age| !age.is_zero()),
+            idle: limits.idle_timeout,
+            resets: limits.h2_resets_max,
+        };
+        let timer = Box::pin(sleep_until(limits.next(Duration::ZERO, false)));
+        Self { connection, draining, timer, conduct, limits, asked: false }
+    }
+}
+
+impl Limits {
+    /// When to look again, after it was quiet for `quiet`.
+    fn next(&self, quiet: Duration, asked: bool) -> Instant {
+        let idle = Instant::now() + self.idle.saturating_sub(quiet).max(Duration::from_millis(1));
+        let old = self.age_max.map(|age| self.began + if asked { age * 2 } else { age });
+        old.map_or(idle, |old| if asked { old } else { old.min(idle) })
+    }
+
+    fn is_old(&self, times: u32) -> bool {
+        self.age_max.is_some_and(|age| self.began.elapsed() >= age * times)
+    }
+}
+
+impl<C: GracefulConnection> Future for Served<C> {
+    type Output = Ended<C::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            if let Poll::Ready(ended) = this.connection.as_mut().poll(cx) {
+                return Poll::Ready(Ended::Itself(ended));
+            }
+            if this.conduct.is_abusive(this.limits.resets) {
+                return Poll::Ready(Ended::Abusive);
+            }
+            if !*this.asked && this.draining.as_mut().poll(cx).is_ready() {
+                *this.asked = true;
+                this.connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            std::task::ready!(this.timer.as_mut().poll(cx));
+            if this.limits.is_old(2) {
+                return Poll::Ready(Ended::Old);
+            }
+            let quiet = this.conduct.idle().unwrap_or_default();
+            let ask = !*this.asked && (this.limits.is_old(1) || quiet >= this.limits.idle);
+            if ask {
+                *this.asked = true;
+                this.connection.as_mut().graceful_shutdown();
+            }
+            this.timer.as_mut().reset(this.limits.next(quiet, *this.asked));
+        }
+    }
+}
