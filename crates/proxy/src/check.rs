@@ -6,6 +6,7 @@ use edge_cache::{Settings, settings::OriginKind};
 use crate::{
     cli::{CheckArgs, ConfigArgs},
     exit::UsageError,
+    server::Tls,
     warming,
 };
 
@@ -17,6 +18,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let settings = Settings::load(&args.config)?;
     runnable(&settings)?;
     warming::plan(&settings)?;
+    Tls::load(&settings.tls)?;
     let redis = if settings.redis.url.is_empty() { "off".to_owned() } else { settings.redis.url_redacted() };
     let admin = if settings.listen.admin.is_empty() { "off" } else { &settings.listen.admin };
     let mut out = std::io::stdout().lock();
