@@ -16,6 +16,7 @@ mod policies;
 mod process;
 mod purging;
 mod python;
+mod secure_origin;
 mod stale;
 mod storing;
 mod streaming;

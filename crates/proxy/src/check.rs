@@ -84,7 +84,9 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
 /// Checks what a file may leave open and a server needs.
 pub(crate) fn runnable(settings: &Settings) -> anyhow::Result<()> {
     let missing = match settings.origin.kind {
-        OriginKind::Http if settings.origin.url.is_empty() => "origin.url is empty: must be http://HOST:PORT",
+        OriginKind::Http if settings.origin.url.is_empty() => {
+            "origin.url is empty: must be http://HOST:PORT or https://HOST:PORT"
+        }
         OriginKind::Pitchey if settings.database.url.is_empty() => {
             "database.url is empty: must be postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH"
         }
