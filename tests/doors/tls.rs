@@ -104,6 +104,39 @@ async fn a_certificate_is_renewed_without_a_restart_and_a_bad_one_is_refused() {
 }
 
 #[tokio::test]
+async fn operators_show_a_certificate_or_a_token() {
+    let (authority, origin) = (Authority::new(), Origin::start(|_| async { Reply::new(200) }).await);
+    let (stranger, operator) = (Authority::new(), authority.issue("operator"));
+    let root = authority.file("root.pem", &authority.root());
+    let toml = format!(
+        "[listen]\nadmin = \"https://127.0.0.1:0\"\n{}admin_client_ca_file = \"{}\"\n[origin]\nurl = \"{}\"\n",
+        authority.shown(&authority.issue("localhost")),
+        root.display(),
+        origin.url()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, toml).unwrap();
+    let args = ["serve", "--config", file.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let proxy = ProxyBuilder::bare(&args).env("CACHE_PROXY_ADMIN_TOKEN", "0123456789abcdef").spawn();
+    let address = proxy.announced("admin https://").await;
+    let status = async |own: Option<&Issued>| authority.get(address, own, BOTH, "/requests").await.status();
+    assert_eq!(status(None).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(Some(&operator)).await, StatusCode::OK);
+    // TLS 1.3 tells the client only after its own part is done, that its certificate is not wanted.
+    let foreign = stranger.issue("operator");
+    let refused = match authority.connect(address, Some(&foreign), BOTH).await {
+        Err(_) => true,
+        Ok(stream) => {
+            use tokio::io::AsyncReadExt;
+            let mut stream = stream;
+            stream.read_u8().await.is_err()
+        }
+    };
+    assert!(refused, "a certificate of another authority is not as good as none");
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_the_files_is_one_clear_line() {
     let (authority, issued) = (Authority::new(), Authority::new().issue("localhost"));
     let listen = "[listen]\nmore_addresses = [\"https://127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n";

@@ -228,7 +228,7 @@ async fn a_node_that_is_gone_is_said_to_be_and_is_followed_when_it_is_back() {
 #[tokio::test]
 async fn a_token_is_asked_for_where_there_is_one() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=600", "x") }).await;
-    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret").start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret-of-operators").start().await;
     let page = Page::open(&proxy).await;
     page.is_in_state("forbidden").await;
     let field = page.client.find(Locator::Css("#token")).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_token_is_asked_for_where_there_is_one() {
     field.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
     page.is_in_state("forbidden").await;
     page.until("it is empty again", "return document.querySelector('#token').value === ''").await;
-    field.send_keys("s3cret").await.unwrap();
+    field.send_keys("s3cret-of-operators").await.unwrap();
     field.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
     page.is_in_state("live").await;
     assert_eq!(

@@ -71,12 +71,12 @@ async fn a_wrong_command_is_a_usage_error_and_an_absent_node_a_failure() {
 #[tokio::test]
 async fn the_commands_send_the_token() {
     let origin = origin().await;
-    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret").start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret-of-operators").start().await;
     let admin = format!("http://{}", proxy.admin_address());
     for args in [&["purge", "--all"][..], &["explain", "http://h/x"]] {
         let args = [args, &["--admin", &admin]].concat();
         assert_eq!(ProxyBuilder::bare(&args).to_end().await.code, Some(1));
-        let with = ProxyBuilder::bare(&args).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret").to_end().await;
+        let with = ProxyBuilder::bare(&args).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret-of-operators").to_end().await;
         assert_eq!(with.code, Some(0), "{with:?}");
     }
 }

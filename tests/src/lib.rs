@@ -5,6 +5,7 @@
 //! of tests.
 
 mod answer;
+mod certificates;
 mod client;
 pub mod coherence;
 mod counting_origin;
@@ -20,10 +21,12 @@ mod proxy;
 mod raw_origin;
 mod reply;
 mod resp;
+mod tls_front;
 mod wait;
 
 pub use self::{
     answer::Answer,
+    certificates::{Authority, Issued},
     client::{Ask, Client, Opened, raw},
     counting_origin::{Arrival, CountingOrigin},
     demo::Demo,
@@ -37,5 +40,6 @@ pub use self::{
     raw_origin::{RawOrigin, RawRequest, Step},
     reply::Reply,
     resp::Resp,
+    tls_front::TlsFront,
     wait::{PATIENCE, eventually},
 };

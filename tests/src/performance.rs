@@ -24,7 +24,15 @@ impl Performance {
     /// # Panics
     /// When it is no such feed.
     pub async fn open(admin: SocketAddr) -> Self {
-        let feed = Client::new(admin).get("/admin/performance/feed").open().await;
+        Self::open_with(admin, "").await
+    }
+
+    /// The same with a token, if it is not empty.
+    ///
+    /// # Panics
+    /// When it is no such feed.
+    pub async fn open_with(admin: SocketAddr, token: &str) -> Self {
+        let feed = Client::new(admin).get("/admin/performance/feed").bearer(token).open().await;
         assert!(feed.status.is_success(), "{feed:?}");
         let mut this = Self { feed, waiting: String::new(), columns: Vec::new(), rows: Vec::new(), state: Value::Null };
         let (hello, _) = this.event().await;

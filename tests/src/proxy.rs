@@ -90,8 +90,12 @@ impl ProxyBuilder {
 
     /// `cache-proxy serve --origin URL` on free ports.
     pub fn serve(origin: &str) -> Self {
-        let args = ["serve", "--origin", origin, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        Self::bare(&args).with_admin()
+        Self::serve_with_admin_at(origin, "127.0.0.1:0")
+    }
+
+    /// The same with operators at another address.
+    pub fn serve_with_admin_at(origin: &str, admin: &str) -> Self {
+        Self::bare(&["serve", "--origin", origin, "--listen", "127.0.0.1:0", "--admin", admin]).with_admin()
     }
 
     /// `cache-proxy serve --config FILE` with `toml`, on free ports.

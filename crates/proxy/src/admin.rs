@@ -1,7 +1,9 @@
 //! The operators' side: metrics, the performance page, health, how the origin is, requests one by one, purge.
 
+mod audit;
 mod doors;
 mod explain;
+mod guard;
 mod health;
 pub(crate) mod hot;
 pub(crate) mod origin;
@@ -12,15 +14,19 @@ mod token;
 use axum::{
     Router,
     extract::{Path, State},
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use edge_cache::{EdgeCache, Metrics};
 use edge_cache_origin::database::Database;
-use http::{HeaderMap, Uri, header};
+use http::{Uri, header};
 
-use self::token::Access;
-pub(crate) use self::{health::Readiness, token::VARIABLE as TOKEN_VARIABLE};
+use self::{audit::Auditor, token::Access};
+pub(crate) use self::{
+    health::Readiness,
+    token::{VARIABLE as TOKEN_VARIABLE, is_short as token_is_short, usable as token_is_usable},
+};
 use crate::{
     listener::Listener,
     origin::HttpUpstream,
@@ -28,11 +34,15 @@ use crate::{
     server::Tls,
 };
 
+/// Where the page's figures come from.
+const FEED: &str = "/admin/performance/feed";
+
 /// The admin listener.
 pub(crate) struct Admin {
     listener: Listener,
     tls: Option<Tls>,
     router: Router,
+    auditor: Auditor,
     /// Where it listens, as a URL names it.
     pub(crate) base: String,
     /// What `/health/ready` says of the process itself.
@@ -46,6 +56,7 @@ struct Shared {
     upstream: Option<HttpUpstream>,
     readiness: Readiness,
     access: Access,
+    auditor: Auditor,
     feed: Feed,
 }
 
@@ -59,40 +70,46 @@ impl Admin {
         (readiness, feed): (Readiness, Feed),
     ) -> Self {
         let access = Access::from_environment(listener.is_local());
-        let shared = Shared { cache, database, upstream, readiness: readiness.clone(), access, feed };
-        let router = Router::new()
+        let auditor = Auditor::default();
+        let readiness_of = readiness.clone();
+        let shared =
+            Shared { cache, database, upstream, readiness: readiness_of, access, auditor: auditor.clone(), feed };
+        let guarded = Router::new()
+            .route(FEED, get(follow))
+            .route("/origin", get(origin::origin))
+            .route("/requests", get(requests::list))
+            .route("/requests/{id}", get(requests::detail))
+            .route("/metrics", get(metrics))
+            .route("/hot", get(hot::hot))
+            .route("/purge", post(purge::purge))
+            .route("/explain", get(explain::explain))
+            .route_layer(from_fn_with_state(shared.clone(), guard::guard));
+        // What says nothing of this node but whether it is well. The page has no figures of its own.
+        let open = Router::new()
             .route("/", get(|| async { Redirect::to("/admin/performance") }))
             .route("/admin/performance", get(|| async { assets::page() }))
             .route(
                 "/admin/performance/assets/{name}",
                 get(|Path(name): Path<String>| async move { assets::asset(&name) }),
             )
-            .route("/admin/performance/feed", get(follow))
-            .route("/origin", get(origin::origin))
-            .route("/requests", get(requests::list))
-            .route("/requests/{id}", get(requests::detail))
-            .route("/metrics", get(metrics))
             .route("/health/live", get(health::live))
-            .route("/health/ready", get(health::ready))
-            .route("/hot", get(hot::hot))
-            .route("/purge", post(purge::purge))
-            .route("/explain", get(explain::explain))
-            .with_state(shared);
+            .route("/health/ready", get(health::ready));
+        let router = open.merge(guarded).layer(map_response(guard::seal)).with_state(shared);
         let base = listener.to_string();
-        Self { listener, tls, router, base, readiness }
+        Self { listener, tls, router, auditor, base, readiness }
     }
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self) {
-        doors::serve(self.listener, self.tls, self.router).await;
+        tokio::select! {
+            () = doors::serve(self.listener, self.tls, self.router) => {}
+            () = self.auditor.count() => {}
+        }
     }
 }
 
-async fn follow(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match shared.access.check(&headers) {
-        Ok(()) => shared.feed.answer(),
-        Err(refusal) => refusal.into_response(),
-    }
+async fn follow(State(shared): State<Shared>) -> Response {
+    shared.feed.answer()
 }
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {

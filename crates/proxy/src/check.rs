@@ -4,6 +4,7 @@ use anyhow::Context;
 use edge_cache::{Settings, settings::OriginKind};
 
 use crate::{
+    admin::{token_is_short, token_is_usable},
     cli::{CheckArgs, ConfigArgs},
     exit::UsageError,
     server::Tls,
@@ -54,6 +55,9 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
             "outbox.enabled without redis.url: one process consumes the outbox; of several over one database the others do not hear of it",
         );
     }
+    if !settings.listen.admin.is_empty() && token_is_short() {
+        concerns.push("CACHE_PROXY_ADMIN_TOKEN has fewer than 16 bytes: it may be guessed");
+    }
     let http = settings.origin.kind == OriginKind::Http;
     if http && settings.origin.response_timeout >= settings.limits.request_timeout {
         concerns.push(
@@ -85,8 +89,13 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
 
 /// Checks what a file may leave open and a server needs.
 pub(crate) fn runnable(settings: &Settings) -> anyhow::Result<()> {
+    if !settings.listen.admin.is_empty() {
+        token_is_usable()?;
+    }
     let missing = match settings.origin.kind {
-        OriginKind::Http if settings.origin.url.is_empty() => "origin.url is empty: must be http://HOST:PORT",
+        OriginKind::Http if settings.origin.url.is_empty() => {
+            "origin.url is empty: must be http://HOST:PORT or https://HOST:PORT"
+        }
         OriginKind::Pitchey if settings.database.url.is_empty() => {
             "database.url is empty: must be postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:PATH"
         }

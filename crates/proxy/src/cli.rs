@@ -79,7 +79,7 @@ pub(crate) struct ServeArgs {
     /// The configuration; what the command line says besides comes before it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The origin: http://HOST:PORT
+    /// The origin: http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) origin: Option<String>,
     /// Where clients connect

@@ -1,12 +1,10 @@
 //! TLS to Postgres: encryption is checked, or there is none.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls;
 
 const MODES: &str = "must have sslmode disable, require or verify-full; the last two are the same here: certificate and name are checked";
 const ROOTS: &str = "must name a PEM file with certificates as its sslrootcert";
@@ -41,21 +39,6 @@ impl Wish {
 
 /// A connector that trusts the authorities of `root_file`, else the public ones, and sends the server's name.
 pub(super) fn connector(root_file: Option<&Path>) -> Result<MakeRustlsConnect, &'static str> {
-    let mut roots = RootCertStore::empty();
-    match root_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(file) => {
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|_| ROOTS)? {
-                roots.add(certificate.map_err(|_| ROOTS)?).map_err(|_| ROOTS)?;
-            }
-            if roots.is_empty() {
-                return Err(ROOTS);
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has suites for the versions that rustls is built with");
-    Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
+    let authorities = tls::authorities(root_file).map_err(|_| ROOTS)?;
+    Ok(MakeRustlsConnect::new(tls::client(authorities).with_no_client_auth()))
 }

@@ -4,7 +4,6 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use edge_cache_breaker::Permit;
 use edge_cache_core::SharedRng;
-use http::uri::Authority;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -14,6 +13,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use super::{
     config::ORIGINS_MAX,
     member::{Member, OriginState, Place, Refused},
+    target::Target,
 };
 
 /// A request's turn at an origin.
@@ -36,7 +36,7 @@ pub(super) struct Balance {
 
 impl fmt::Debug for Balance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.members.iter().map(|member| &member.authority)).finish()
+        f.debug_list().entries(self.members.iter().map(|member| &member.target.authority)).finish()
     }
 }
 
@@ -50,11 +50,11 @@ type Set = u64;
 const _: () = assert!(ORIGINS_MAX <= Set::BITS as usize, "each origin has a bit");
 
 impl Balance {
-    /// Origins at `authorities`, each with at most `each` requests under way.
-    pub(super) fn new(authorities: Vec<Authority>, each: usize, rng: SharedRng, budget: TpsBudget) -> Self {
+    /// Origins at `targets`, each with at most `each` requests under way.
+    pub(super) fn new(targets: Vec<Target>, each: usize, rng: SharedRng, budget: TpsBudget) -> Self {
         let freed = Arc::new(Notify::new());
-        let member = |authority| Arc::new(Member::new(authority, each, Arc::clone(&freed)));
-        Self { members: authorities.into_iter().map(member).collect(), freed, rng, budget }
+        let member = |target| Arc::new(Member::new(target, each, Arc::clone(&freed)));
+        Self { members: targets.into_iter().map(member).collect(), freed, rng, budget }
     }
 
     pub(super) fn members(&self) -> &[Arc<Member>] {
@@ -79,7 +79,7 @@ impl Balance {
 
     /// Host and port of an origin.
     pub(super) fn name(&self, at: usize) -> &str {
-        self.members[at].authority.as_str()
+        self.members[at].target.authority.as_str()
     }
 
     pub(super) fn state(&self) -> Vec<OriginState> {
@@ -199,8 +199,8 @@ mod tests {
     }
 
     fn balance(count: usize, each: usize) -> Balance {
-        let authorities = (0..count).map(|n| format!("h:{n}").parse().unwrap()).collect();
-        Balance::new(authorities, each, Arc::new(Turns::default()), budget())
+        let targets = (0..count).map(|n| Target::of(&format!("http://h:{n}")).unwrap()).collect();
+        Balance::new(targets, each, Arc::new(Turns::default()), budget())
     }
 
     fn fail(balance: &Balance, at: usize) {

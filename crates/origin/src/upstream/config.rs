@@ -1,13 +1,13 @@
 use std::{
     borrow::Cow,
     hash::{BuildHasher, Hasher, RandomState},
+    path::PathBuf,
     time::Duration,
 };
 
-use http::{
-    Uri,
-    uri::{Authority, PathAndQuery},
-};
+use http::uri::PathAndQuery;
+
+use super::target::Target;
 
 /// Most origins in all: a set of them is one machine word.
 pub(super) const ORIGINS_MAX: usize = 64;
@@ -15,10 +15,19 @@ pub(super) const ORIGINS_MAX: usize = 64;
 /// An HTTP origin, or several with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// `http://HOST[:PORT]`.
+    /// `http://HOST[:PORT]`, or `https://HOST[:PORT]`, where certificate and name of the origin are checked.
     pub url: String,
     /// Further origins with the same content, as `url`; at most 63. Default: none.
     pub more_urls: Vec<String>,
+    /// PEM file of the authorities that may sign the certificates of `https` origins, in place of the public ones; empty for those.
+    /// Default: empty.
+    pub ca_file: PathBuf,
+    /// PEM file with the certificate that is shown to `https` origins which ask for one; empty for none. Default: empty.
+    pub cert_file: PathBuf,
+    /// PEM file with its private key. Default: empty.
+    pub key_file: PathBuf,
+    /// The name that `https` origins are asked for and must prove, where it is not the host of their URL; empty for that. Default: empty.
+    pub server_name: String,
     /// Pass the client's `Host` on (and key by it); else the origin's own is sent. Default: true.
     pub preserve_host: bool,
     /// Longest wait for a connection. Default: 5 s.
@@ -60,6 +69,10 @@ impl Default for UpstreamConfig {
         Self {
             url: String::new(),
             more_urls: Vec::new(),
+            ca_file: PathBuf::new(),
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            server_name: String::new(),
             preserve_host: true,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
@@ -86,12 +99,16 @@ impl Default for UpstreamConfig {
 pub struct UpstreamError {
     key: Cow<'static, str>,
     value: String,
-    rule: &'static str,
+    rule: Cow<'static, str>,
 }
 
 impl UpstreamError {
-    pub(super) fn new(key: impl Into<Cow<'static, str>>, value: impl Into<String>, rule: &'static str) -> Self {
-        Self { key: key.into(), value: value.into(), rule }
+    pub(super) fn new(
+        key: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+        rule: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { key: key.into(), value: value.into(), rule: rule.into() }
     }
 }
 
@@ -109,37 +126,38 @@ impl UpstreamConfig {
         Ok(&self.name)
     }
 
-    /// Host and port of each origin: of `url`, then of `more_urls`.
+    /// Where each origin is: that of `url`, then those of `more_urls`.
     ///
     /// # Errors
-    /// When a URL is not `http://HOST[:PORT]`, two name the same, or there are too many.
-    pub fn authorities(&self) -> Result<Vec<Authority>, UpstreamError> {
-        let first = authority(&self.url).map_err(|rule| UpstreamError::new("url", shown(&self.url), rule))?;
+    /// When a URL is not `http://HOST[:PORT]` or `https://HOST[:PORT]`, two name the same, or there are too many.
+    pub fn targets(&self) -> Result<Vec<Target>, UpstreamError> {
+        let first = Target::of(&self.url).map_err(|rule| UpstreamError::new("url", shown(&self.url), rule))?;
         let mut all = vec![first];
-        all.extend(self.more_authorities()?);
+        all.extend(self.more_targets()?);
         Ok(all)
     }
 
-    /// Host and port of each of `more_urls`.
+    /// Where each of `more_urls` is.
     ///
     /// # Errors
-    /// As of [`Self::authorities`].
-    pub fn more_authorities(&self) -> Result<Vec<Authority>, UpstreamError> {
+    /// As of [`Self::targets`].
+    pub fn more_targets(&self) -> Result<Vec<Target>, UpstreamError> {
         if self.more_urls.len() >= ORIGINS_MAX {
             let many = format!("{} URLs", self.more_urls.len());
             return Err(UpstreamError::new("more_urls", many, "must be at most 63"));
         }
         // An empty first URL may still be given by other means.
-        let mut seen: Vec<_> = authority(&self.url).iter().map(place).collect();
+        let mut seen: Vec<_> = Target::of(&self.url).iter().map(Target::place).collect();
         let mut all = Vec::new();
         for (at, url) in self.more_urls.iter().enumerate() {
             let wrong = |rule| UpstreamError::new(format!("more_urls[{at}]"), format!("\"{}\"", shown(url)), rule);
-            let authority = authority(url).map_err(wrong)?;
-            if seen.contains(&place(&authority)) {
+            let target = Target::of(url).map_err(wrong)?;
+            let place = target.place();
+            if seen.contains(&place) {
                 return Err(wrong("must be another origin than those before it"));
             }
-            seen.push(place(&authority));
-            all.push(authority);
+            seen.push(place);
+            all.push(target);
         }
         Ok(all)
     }
@@ -161,30 +179,8 @@ impl UpstreamConfig {
     }
 }
 
-fn place(authority: &Authority) -> (String, u16) {
-    (authority.host().to_ascii_lowercase(), authority.port_u16().unwrap_or(80))
-}
-
-fn authority(url: &str) -> Result<Authority, &'static str> {
-    const RULE: &str = "must be http://HOST:PORT";
-    let uri: Uri = url.parse().map_err(|_| RULE)?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err("must be http://HOST:PORT: TLS to the origin is not supported"),
-        _ => return Err(RULE),
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err("must be http://HOST:PORT: a path or query has no meaning here");
-    }
-    let authority = uri.authority().cloned().ok_or(RULE)?;
-    if authority.as_str().contains('@') {
-        return Err("must be http://HOST:PORT: a user or password has no meaning here");
-    }
-    Ok(authority)
-}
-
 /// A URL as it may be printed: without what stands before an `@`.
-fn shown(url: &str) -> String {
+pub(super) fn shown(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://***@{place}"),
         (None, Some((_, place))) => format!("***@{place}"),
@@ -197,19 +193,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_origins() {
-        assert_eq!(authority("http://h:81").unwrap(), "h:81");
-        assert_eq!(authority("http://[::1]/").unwrap(), "[::1]");
-        for bad in ["", "h:81", "https://h", "http://h/x", "http://u:p@h", "ftp://h", "http://"] {
-            assert!(authority(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn further_origins_are_others_and_few() {
         let with = |more: &[String]| {
             let config = UpstreamConfig { url: "http://a:80".into(), more_urls: more.into(), ..Default::default() };
-            config.authorities().map(|all| all.len()).map_err(|error| error.to_string())
+            config.targets().map(|all| all.len()).map_err(|error| error.to_string())
         };
         let numbered = |count: usize| (0..count).map(|n| format!("http://more:{n}")).collect::<Vec<_>>();
         assert_eq!(with(&numbered(63)), Ok(64));

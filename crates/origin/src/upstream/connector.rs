@@ -9,7 +9,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
+
+use edge_cache_core::BoxError;
 
 use http::Uri;
 use hyper_util::{
@@ -19,8 +22,12 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::Instant,
 };
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
+
+use super::secure::Secure;
 
 /// What happened on a connection so far.
 #[derive(Clone, Debug, Default)]
@@ -53,52 +60,89 @@ impl Usage {
 
 /// Connects to the origin.
 #[derive(Clone, Debug)]
-pub(super) struct Connector(HttpConnector);
+pub(super) struct Connector {
+    tcp: HttpConnector,
+    secure: Option<Secure>,
+    connect_timeout: Duration,
+}
 
 impl Connector {
-    pub(super) fn new(connect_timeout: std::time::Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(connect_timeout));
-        connector.set_nodelay(true);
-        Self(connector)
+    /// By TLS, where `secure` is given.
+    pub(super) fn new(connect_timeout: Duration, secure: Option<Secure>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(connect_timeout));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(secure.is_none());
+        Self { tcp, secure, connect_timeout }
     }
 }
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<Watched>;
-    type Error = <HttpConnector as Service<Uri>>::Error;
+    type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.tcp.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
+        let until = Instant::now() + self.connect_timeout;
+        let (connecting, secure) = (self.tcp.call(uri), self.secure.clone());
         Box::pin(async move {
-            let stream = connecting.await?.into_inner();
+            let tcp = connecting.await?.into_inner();
+            let stream = match secure {
+                None => Stream::Plain(tcp),
+                Some(secure) => Stream::Secure(Box::new(secure.handshake(tcp, until).await?)),
+            };
             Ok(TokioIo::new(Watched { stream, usage: Usage::default() }))
         })
     }
 }
 
-/// A connection that is watched.
+/// The bytes of a connection.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Secure(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+/// Calls the same on whichever stream it is.
+macro_rules! on {
+    ($this:expr, $stream:ident => $call:expr) => {
+        match &mut $this.stream {
+            Stream::Plain($stream) => $call,
+            Stream::Secure($stream) => $call,
+        }
+    };
+}
+
+/// A connection that is watched: what counts are bytes of HTTP, not those of TLS.
 #[derive(Debug)]
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: Stream,
     usage: Usage,
 }
 
 impl Connection for Watched {
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.usage.clone())
+        self.stream.tcp().connected().extra(self.usage.clone())
     }
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        let read = ready!(on!(self, stream => Pin::new(stream).poll_read(cx, buf)));
         if buf.filled().len() > before {
             self.usage.received();
         }
@@ -109,15 +153,15 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.usage.sent();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        on!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        on!(self, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        on!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -126,11 +170,14 @@ impl AsyncWrite for Watched {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.usage.sent();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        on!(self, stream => Pin::new(stream).poll_write_vectored(cx, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.is_write_vectored(),
+            Stream::Secure(tls) => tls.is_write_vectored(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{error::Error as _, time::Duration};
 use http::{Response, StatusCode};
 use hyper_util::client::legacy::Error;
 
-use super::{UpstreamBody, instead::disconnected, said::Said};
+use super::{UpstreamBody, instead::disconnected, said::Said, secure::SecureError};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -52,7 +52,16 @@ impl Failed {
     pub(super) fn answer(self, origin: &str) -> Box<Response<UpstreamBody>> {
         Box::new(match self {
             Self::Request(error) => {
-                tracing::warn!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                // Whoever shook hands has said so already, once for many requests.
+                if let Some(secure) = secure(&error) {
+                    tracing::debug!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                    if matches!(secure, SecureError::Untrusted(_)) {
+                        let text = "the origin cannot prove who it is\n";
+                        return Box::new(disconnected(StatusCode::SERVICE_UNAVAILABLE, text));
+                    }
+                } else {
+                    tracing::warn!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                }
                 disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
             }
             Self::TooSlow(limit) => {
@@ -64,6 +73,11 @@ impl Failed {
             }
         })
     }
+}
+
+/// What went wrong with TLS before anything was sent.
+fn secure(error: &Error) -> Option<&SecureError> {
+    error.source()?.downcast_ref()
 }
 
 /// Whether the body of the request broke off: the origin is not to blame.

@@ -49,7 +49,7 @@ impl Checks {
             ticks.tick().await;
             let mut req = Request::new(Outgoing::Own(B::default()));
             *req.uri_mut() = self.path.clone().into();
-            point(&mut req, &member.authority);
+            point(&mut req, &member.target);
             // An origin that is a gateway too must see a circle.
             forwarding::forward(&mut req, &self.name);
             *req.version_mut() = Version::HTTP_11;
@@ -60,7 +60,7 @@ impl Checks {
             };
             let healthy = row.is_healthy_after(well);
             if member.found_healthy(healthy) != healthy {
-                let origin = member.authority.as_str();
+                let origin = member.target.authority.as_str();
                 if healthy {
                     tracing::info!(origin, "origin is well again");
                 } else {

@@ -9,7 +9,10 @@ use edge_cache_breaker::{Breaker, BreakerConfig, Permit, State};
 use http::uri::Authority;
 use tokio::sync::Notify;
 
-use super::said::{Said, report};
+use super::{
+    said::{Said, report},
+    target::Target,
+};
 use crate::permits;
 
 /// How one origin does, for gauges.
@@ -43,7 +46,7 @@ pub(super) enum Refused {
 /// An origin.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) authority: Authority,
+    pub(super) target: Target,
     breaker: Breaker,
     in_flight: AtomicUsize,
     in_flight_max: usize,
@@ -56,10 +59,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(authority: Authority, in_flight_max: usize, freed: Arc<Notify>) -> Self {
+    pub(super) fn new(target: Target, in_flight_max: usize, freed: Arc<Notify>) -> Self {
         Self {
-            breaker: Breaker::named(authority.to_string(), BreakerConfig::default()),
-            authority,
+            breaker: Breaker::named(target.authority.to_string(), BreakerConfig::default()),
+            target,
             in_flight: AtomicUsize::new(0),
             in_flight_max,
             freed,
@@ -118,7 +121,7 @@ impl Member {
 
     pub(super) fn state(&self) -> OriginState {
         OriginState {
-            authority: self.authority.clone(),
+            authority: self.target.authority.clone(),
             in_flight: self.in_flight(),
             healthy: self.is_healthy(),
             breaker: self.breaker.state(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::BoxError;
-use http::{Request, Response, StatusCode, Uri, uri::Authority};
+use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -24,8 +24,10 @@ use super::{
     member::Place,
     outgoing::Outgoing,
     said::Said,
+    secure::Secure,
     service::Shared,
     spare::{Spare, pass_interim_on},
+    target::Target,
 };
 
 use crate::Work;
@@ -45,14 +47,14 @@ where
     B: Body + Send + Unpin + 'static,
     B::Data: Send,
 {
-    pub(super) fn new(config: &UpstreamConfig) -> Self {
+    pub(super) fn new(config: &UpstreamConfig, secure: Option<Secure>) -> Self {
         let client = |idle_connections_max| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(config.idle_timeout)
                 .pool_max_idle_per_host(idle_connections_max)
                 .http1_preserve_header_case(false)
-                .build(Connector::new(config.connect_timeout))
+                .build(Connector::new(config.connect_timeout, secure.clone()))
         };
         Self { pooled: client(config.idle_connections_max), fresh: client(0) }
     }
@@ -123,7 +125,7 @@ where
     ) -> Result<Answered, Failed> {
         let Turn { at, place, permit } = turn;
         let (clients, member) = (&self.clients[at], place.member());
-        point(&mut req, &member.authority);
+        point(&mut req, &member.target);
         pass_interim_on(&mut req);
         let captured = again.map(|_| capture_connection(&mut req));
         let sent = Instant::now();
@@ -134,7 +136,7 @@ where
         {
             tracing::debug!(error = error as &dyn std::error::Error, "an idle connection had died: sent again");
             let mut req = spare.request(B::default());
-            point(&mut req, &member.authority);
+            point(&mut req, &member.target);
             pass_interim_on(&mut req);
             member.sent();
             outcome = self.head(clients.fresh.request(req), began).await;
@@ -148,7 +150,7 @@ where
             member.did(permit, said);
         }
         Work::note("origin", || {
-            let (authority, took) = (&member.authority, sent.elapsed().as_secs_f64() * 1000.0);
+            let (authority, took) = (&member.target.authority, sent.elapsed().as_secs_f64() * 1000.0);
             match &outcome {
                 Ok(response) => format!("{authority} answered {} after {took:.1} ms", response.status().as_u16()),
                 Err(_) => format!("{authority} gave no answer, after {took:.1} ms"),
@@ -184,8 +186,8 @@ fn died_idle(captured: &CaptureConnection, sent: Instant) -> bool {
 }
 
 /// Points a request at an origin.
-pub(super) fn point<B>(req: &mut Request<B>, origin: &Authority) {
+pub(super) fn point<B>(req: &mut Request<B>, origin: &Target) {
     let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
-    let uri = Uri::builder().scheme("http").authority(origin.clone()).path_and_query(path).build();
+    let uri = Uri::builder().scheme(origin.scheme()).authority(origin.authority.clone()).path_and_query(path).build();
     *req.uri_mut() = uri.expect("a received path and a validated authority make a URI");
 }

@@ -24,6 +24,7 @@ use super::{
     health::Checks,
     instead::{disconnected, instead, not_asked},
     member::Refused,
+    secure::Secure,
     send::{Answered, Clients},
     tunnel,
 };
@@ -78,7 +79,7 @@ where
     /// be made on a runtime.
     ///
     /// # Errors
-    /// When a URL names no origin, the checks have no path or no time between them, or the name is no token.
+    /// When a URL names no origin, the checks have no path or no time between them, the name is no token, or what TLS needs is not there.
     pub fn new(config: &UpstreamConfig, clock: SharedClock, rng: SharedRng) -> Result<Self, UpstreamError> {
         Self::with_budget(config, clock, rng, budget())
     }
@@ -91,9 +92,11 @@ where
     ) -> Result<Self, UpstreamError> {
         let name = config.name()?;
         let checks = Checks::of(config)?;
-        let balance = Balance::new(config.authorities()?, config.connections_max, rng, budget);
+        let targets = config.targets()?;
+        let secure = Secure::each(config, &targets)?;
+        let clients: Box<[_]> = secure.into_iter().map(|secure| Clients::new(config, secure)).collect();
+        let balance = Balance::new(targets, config.connections_max, rng, budget);
         let members = balance.members();
-        let clients: Box<[_]> = members.iter().map(|_| Clients::new(config)).collect();
         let mut running = JoinSet::new();
         if let Some(checks) = checks {
             for (member, clients) in members.iter().zip(&clients) {

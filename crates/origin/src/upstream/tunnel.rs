@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     sync::{OwnedSemaphorePermit, watch},
     time::{Instant, timeout_at},
 };
@@ -16,15 +16,19 @@ pub(super) async fn join(client: OnUpgrade, origin: OnUpgrade, idle_max: Duratio
         Ok(sides) => sides,
         Err(error) => return tracing::debug!(%error, "a side did not switch protocols"),
     };
-    if let Err(error) = relay(client, origin, idle_max).await {
+    if let Err(error) = relay(TokioIo::new(client), TokioIo::new(origin), idle_max).await {
         tracing::debug!(%error, "tunnel ended");
     }
     drop(place);
 }
 
-async fn relay(client: Upgraded, origin: Upgraded, idle_max: Duration) -> io::Result<()> {
-    let (from_client, to_client) = split(TokioIo::new(client));
-    let (from_origin, to_origin) = split(TokioIo::new(origin));
+async fn relay<C, O>(client: C, origin: O, idle_max: Duration) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite,
+    O: AsyncRead + AsyncWrite,
+{
+    let (from_client, to_client) = split(client);
+    let (from_origin, to_origin) = split(origin);
     // Bytes in either direction keep both alive.
     let (active, last) = watch::channel(Instant::now());
     tokio::try_join!(
@@ -35,8 +39,8 @@ async fn relay(client: Upgraded, origin: Upgraded, idle_max: Duration) -> io::Re
 }
 
 async fn copy(
-    mut from: ReadHalf<TokioIo<Upgraded>>,
-    mut to: WriteHalf<TokioIo<Upgraded>>,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     idle_max: Duration,
     active: watch::Sender<Instant>,
     last: watch::Receiver<Instant>,
@@ -54,9 +58,40 @@ async fn copy(
             return to.shutdown().await;
         }
         active.send_replace(Instant::now());
-        match timeout_at(Instant::now() + idle_max, to.write_all(&buffer[..read])).await {
+        // TLS keeps what the socket did not take at once.
+        let write = async {
+            to.write_all(&buffer[..read]).await?;
+            to.flush().await
+        };
+        match timeout_at(Instant::now() + idle_max, write).await {
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{BufStream, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_goes_on_at_once_through_a_side_that_would_keep_it() {
+        let long = Duration::from_secs(60);
+        let ((mut client, near), (far, mut origin)) = (duplex(64), duplex(64));
+        let relay = tokio::spawn(relay(BufStream::new(near), BufStream::new(far), long * 60));
+        let mut hello = [0; 5];
+        for _ in 0..2 {
+            client.write_all(b"hello").await.unwrap();
+            timeout(long, origin.read_exact(&mut hello)).await.expect("it came").unwrap();
+            origin.write_all(&hello).await.unwrap();
+            timeout(long, client.read_exact(&mut hello)).await.expect("it came back").unwrap();
+        }
+        drop((client, origin));
+        drop(relay.await);
     }
 }

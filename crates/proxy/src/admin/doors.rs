@@ -3,13 +3,14 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use http::Request;
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
+use sha2::{Digest, Sha256};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where an operator's request comes from (request extension); `None` in the file system.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Operator(#[expect(dead_code, reason = "logged")] pub(crate) Option<IpAddr>);
+pub(crate) struct Operator(pub(crate) Option<IpAddr>);
 
 /// Serves until it is dropped, and every connection with it.
 pub(super) async fn serve(listener: Listener, tls: Option<Tls>, router: Router) {
@@ -62,7 +63,8 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
         (Socket::Tcp(stream), Some(tls)) => match timeout(PATIENCE, tls.operators.accept(stream)).await {
             Ok(Ok(stream)) => {
                 // One that was shown is one that was checked.
-                verified = stream.get_ref().1.peer_certificates().map(|_| VerifiedClient);
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                verified = shown.map(|certificate| VerifiedClient { name: fingerprint(certificate) });
                 Stream::Tls(Box::new(stream))
             }
             Ok(Err(error)) => return tracing::debug!(%error, ?operator, "an operator's connection did not come about"),
@@ -73,7 +75,12 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
     };
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(operator);
-        if let Some(verified) = verified {
+        // Over HTTP/2 it stands in the target.
+        let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        if let Some(host) = host {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        if let Some(verified) = verified.clone() {
             request.extensions_mut().insert(verified);
         }
         request.map(axum::body::Body::new)
@@ -85,4 +92,11 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
     if let Err(error) = served {
         tracing::debug!(error = &*error, "an operator's connection ended");
     }
+}
+
+/// What tells a certificate from others, as tools print it: the beginning of its SHA-256.
+fn fingerprint(certificate: &[u8]) -> Arc<str> {
+    let digest = Sha256::digest(certificate);
+    let hex: Vec<_> = digest.iter().take(8).map(|byte| format!("{byte:02X}")).collect();
+    format!("SHA256:{}", hex.join(":")).into()
 }

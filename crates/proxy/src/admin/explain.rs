@@ -39,11 +39,9 @@ const SHOWN: [HeaderName; 8] = [
 
 pub(super) async fn explain(
     State(shared): State<Shared>,
-    headers: HeaderMap,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Answer, Answer> {
     let refuse = |status, why: String| (status, Json(json!({ "error": why.trim_end() })));
-    shared.access.check(&headers).map_err(|(status, why)| refuse(status, why))?;
     let Query(Asked { url, header }) = asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.body_text()))?;
     let (scheme, authority, uri) = absolute(&url).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
     let headers = request_headers(header.as_deref()).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;

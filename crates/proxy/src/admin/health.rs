@@ -6,7 +6,7 @@ use std::sync::{
 use axum::{Json, extract::State};
 use edge_cache::{Standing, warm::Warmth};
 use edge_cache_origin::database::Value;
-use http::StatusCode;
+use http::{StatusCode, request};
 use serde_json::json;
 
 use super::Shared;
@@ -46,10 +46,21 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// `GET /health/ready`: each part, whether to send requests here, and why not: not while the node is still cold, or drains. A tier or database
-/// that is down makes it degraded, not unready: the cache goes on answering what it holds.
-pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<serde_json::Value>) {
-    let mut parts = Parts::default();
+/// that is down makes it degraded, not unready: the cache goes on answering what it holds. Who may not see what is here learns whether to send
+/// requests, and costs no question to Redis or the database.
+pub(super) async fn ready(
+    State(shared): State<Shared>,
+    asked: request::Parts,
+) -> (StatusCode, Json<serde_json::Value>) {
     let cache = &shared.cache;
+    let draining = shared.readiness.is_draining();
+    let Warmth { readiness, held, hot, .. } = cache.warmth();
+    let ready = !draining && readiness.is_ready();
+    let status = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    if shared.access.check(&asked.headers, &asked.extensions).is_err() {
+        return (status, Json(json!({ "ready": ready })));
+    }
+    let mut parts = Parts::default();
     parts.add("memory", cache.memory().map(|_| Ok(())));
     let redis = match cache.redis() {
         Some(redis) => Some(redis.ping().await.map_err(|error| chain(&error))),
@@ -97,8 +108,6 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
             if is_there { Ok(()) } else { Err("none can be asked: see /origin".to_owned()) }
         }),
     );
-    let draining = shared.readiness.is_draining();
-    let Warmth { readiness, held, hot, .. } = cache.warmth();
     let Parts { mut reasons, words } = parts;
     let degraded = !reasons.is_empty();
     if draining {
@@ -107,8 +116,6 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<ser
     if !readiness.is_ready() {
         reasons.insert(0, format!("still cold: {held} of {hot} hot keys are held"));
     }
-    let ready = !draining && readiness.is_ready();
-    let status = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut answer = json!({
         "ready": ready,
         "degraded": degraded,

@@ -1,13 +1,13 @@
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    extract::{Extension, State, rejection::JsonRejection},
 };
 use edge_cache::{Audit, Purge, PurgeKind, Receipt, Target, core::PurgedBy};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, absolute};
+use super::{Shared, absolute, audit::Caller};
 
 /// `POST /purge`: at least one of `tags`, `urls`, `prefixes`, `all`.
 #[derive(Debug, Default, Deserialize)]
@@ -36,11 +36,10 @@ type Answer = (StatusCode, Json<serde_json::Value>);
 /// JSON is demanded, so that no web page can send it across origins without asking first.
 pub(super) async fn purge(
     State(shared): State<Shared>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Body>, JsonRejection>,
 ) -> Result<Answer, Answer> {
     let refuse = |status, why: String| (status, Json(json!({ "error": why.trim_end() })));
-    shared.access.check(&headers).map_err(|(status, why)| refuse(status, why))?;
     let Json(body) = body.map_err(|error| refuse(error.status(), error.body_text()))?;
     let kind = if body.hard { PurgeKind::Hard } else { PurgeKind::Soft };
     let audit =
@@ -66,10 +65,11 @@ pub(super) async fn purge(
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops: purge another one".to_owned()));
     }
     // In a task of its own: it is purged, and written down, whether or not anybody waits for the answer.
-    let purger = shared.cache.purger().clone();
+    let (purger, auditor) = (shared.cache.purger().clone(), shared.auditor.clone());
     let purging = tokio::spawn(async move {
         let receipt = purger.purge(&purge).await?;
         purger.audit(&audit, &receipt);
+        auditor.purged(&caller, &audit, receipt);
         Ok(receipt)
     });
     let ended = |error: tokio::task::JoinError| refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());

@@ -8,7 +8,7 @@ use edge_cache::{
     core::{RequestId, TierName},
     telemetry::{SeenRequest, Watch},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,21 +28,14 @@ type Refusal = (StatusCode, Json<Value>);
 
 pub(super) async fn list(
     State(shared): State<Shared>,
-    headers: HeaderMap,
     Query(question): Query<Question>,
 ) -> Result<Json<Value>, Refusal> {
-    shared.access.check(&headers).map_err(refuse)?;
     let n = question.n.unwrap_or(LISTED).min(LISTED_MAX);
     let requests = watch(&shared)?.requests.last(n);
     Ok(Json(json!({ "requests": requests.iter().map(line).collect::<Vec<_>>() })))
 }
 
-pub(super) async fn detail(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
-    shared.access.check(&headers).map_err(refuse)?;
+pub(super) async fn detail(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let wrong = || (StatusCode::BAD_REQUEST, format!("`{id}`: expected a name of sixteen hexadecimal digits"));
     let id = RequestId::parse(&id).ok_or_else(|| refuse(wrong()))?;
     let watch = watch(&shared)?;

@@ -147,12 +147,17 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
         None => message.to_owned(),
     };
     match find(tree, path) {
-        // What stands where a secret is wanted may be one.
-        Some(value) if !value.is_table() && !value.is_array() && !at.starts_with("alerts") => {
+        Some(value) if !value.is_table() && !value.is_array() && !may_be_secret(&at, value) => {
             SettingsError::rule(&at, value, rule)
         }
         _ => SettingsError::other(format!("{at}: {rule}")),
     }
+}
+
+/// What stands where a secret is wanted, or looks like a URL, may be one.
+fn may_be_secret(path: &str, value: &Value) -> bool {
+    let named = ["alerts", "url", "password", "token"].iter().any(|part| path.contains(part));
+    named || value.as_str().is_some_and(|text| text.contains("://"))
 }
 
 /// `rest` follows ``unknown field ` ``: the name, and the names that are known, each in backquotes.

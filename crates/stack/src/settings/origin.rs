@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use edge_cache_origin::upstream::{UpstreamConfig, UpstreamError};
 use serde::{Deserialize, Serialize};
@@ -22,10 +22,18 @@ pub enum OriginKind {
 pub struct OriginSettings {
     /// `http` or `pitchey`. Default: `http`.
     pub kind: OriginKind,
-    /// `http://HOST:PORT` of an `http` origin. Default: empty.
+    /// `http://HOST:PORT` or `https://HOST:PORT` of an `http` origin. Default: empty.
     pub url: String,
     /// Further origins with the same content, as `url`. Default: none.
     pub more_urls: Vec<String>,
+    /// PEM file of the authorities that may sign the certificates of `https` origins, in place of the public ones. Default: empty.
+    pub ca_file: PathBuf,
+    /// PEM file with the certificate that is shown to `https` origins which ask for one. Default: empty.
+    pub cert_file: PathBuf,
+    /// PEM file with its private key. Default: empty.
+    pub key_file: PathBuf,
+    /// The name that `https` origins must prove, where it is not the host of their URL. Default: empty.
+    pub server_name: String,
     /// Pass the client's `Host` on; else the origin's own is sent. It is part of the key either way. Default: true.
     pub preserve_host: bool,
     /// Longest wait for a connection. Default: 5 s.
@@ -75,6 +83,10 @@ impl Default for OriginSettings {
         let UpstreamConfig {
             url,
             more_urls,
+            ca_file,
+            cert_file,
+            key_file,
+            server_name,
             preserve_host,
             connect_timeout,
             response_timeout,
@@ -96,6 +108,10 @@ impl Default for OriginSettings {
             kind: OriginKind::default(),
             url,
             more_urls,
+            ca_file,
+            cert_file,
+            key_file,
+            server_name,
             preserve_host,
             connect_timeout,
             response_timeout,
@@ -125,6 +141,10 @@ impl OriginSettings {
             kind: _,
             url,
             more_urls,
+            ca_file,
+            cert_file,
+            key_file,
+            server_name,
             preserve_host,
             connect_timeout,
             response_timeout,
@@ -147,6 +167,10 @@ impl OriginSettings {
         UpstreamConfig {
             url,
             more_urls,
+            ca_file,
+            cert_file,
+            key_file,
+            server_name,
             preserve_host,
             connect_timeout,
             response_timeout,
@@ -197,8 +221,9 @@ impl OriginSettings {
         }
         if self.kind == OriginKind::Http {
             // An empty URL is complete only with the command line's `--origin`: the one who connects checks it.
-            let all = if self.url.is_empty() { upstream.more_authorities() } else { upstream.authorities() };
+            let all = if self.url.is_empty() { upstream.more_targets() } else { upstream.targets() };
             all.map_err(wrong)?;
+            upstream.check_tls().map_err(wrong)?;
         }
         Ok(())
     }
