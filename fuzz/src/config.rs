@@ -11,7 +11,7 @@ const BYTES_MAX: usize = 16 << 10;
 
 /// The input is a configuration file.
 ///
-/// It is refused by a message of one line, or taken; then it reads the same when it is printed, secrets aside, and answers can be judged by
+/// It is refused with a message, or taken; then it reads the same when it is printed, secrets aside, and answers can be judged by
 /// what it declares.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
