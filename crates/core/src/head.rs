@@ -58,6 +58,8 @@ pub struct HeadError {
 pub struct PackedHeaders(Bytes);
 
 const LENGTHS: usize = 6;
+/// More lines than any answer has. A `HeaderMap` panics at 24 577 different names.
+const LINES_MAX: usize = 16_384;
 
 impl PackedHeaders {
     /// Packs `headers`, keeping order and repeated lines.
@@ -77,11 +79,15 @@ impl PackedHeaders {
     /// Takes a block that another tier kept.
     ///
     /// # Errors
-    /// When a name or value is cut short or holds bytes that no header may hold.
+    /// When a name or value is cut short or holds bytes that no header may hold, or when there are more lines than a map takes.
     pub fn from_bytes(block: Bytes) -> Result<Self, HeadError> {
         let packed = Self(block);
-        let mut at = 0;
+        let (mut at, mut lines) = (0, 0);
         while at < packed.0.len() {
+            lines += 1;
+            if lines > LINES_MAX {
+                return Err(HeadError { at });
+            }
             at = packed.field(at).and_then(|(_, _, next)| packed.parse(at).map(|_| next)).ok_or(HeadError { at })?;
         }
         Ok(packed)
@@ -176,5 +182,21 @@ mod tests {
         }
         assert!(PackedHeaders::from_bytes(Bytes::from_static(b"\x01\0\x01\0\0\0 x")).is_err(), "a space is no name");
         assert!(PackedHeaders::from_bytes(Bytes::from_static(b"\x01\0\xff\xff\xff\xffxy")).is_err());
+    }
+
+    #[test]
+    fn a_block_of_more_lines_than_a_map_takes_is_an_error() {
+        let block = |lines: usize| {
+            let mut block = BytesMut::new();
+            for n in 0..lines {
+                let name = format!("x-{n}");
+                block.put_u16_le(u16::try_from(name.len()).unwrap());
+                block.put_u32_le(0);
+                block.put_slice(name.as_bytes());
+            }
+            PackedHeaders::from_bytes(block.freeze())
+        };
+        assert_eq!(block(LINES_MAX).unwrap().unpack().len(), LINES_MAX);
+        assert!(block(LINES_MAX + 1).is_err() && block(40_000).is_err());
     }
 }

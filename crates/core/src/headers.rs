@@ -16,3 +16,5 @@ pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 ///
 /// Our one extension is the parameter `hard`: what it stands on is not served again even when the origin fails.
 pub const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
+/// `Priority` (RFC 9218): how urgent a request is to its client.
+pub const PRIORITY: HeaderName = HeaderName::from_static("priority");

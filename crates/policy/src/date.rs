@@ -22,10 +22,13 @@ pub fn parse(value: &[u8], now: Timestamp) -> Option<Timestamp> {
     Some(Timestamp::from_secs(days_from_civil(year, month, day)? * 86_400 + clock))
 }
 
-/// Writes an IMF-fixdate.
+/// The last second of the year 9999, the last that the grammar can say.
+const LAST: i64 = 253_402_300_799;
+
+/// Writes an IMF-fixdate; what lies outside 1970 to 9999 as the nearest that lies inside.
 #[must_use]
 pub fn format(at: Timestamp) -> String {
-    let since = std::time::Duration::from_secs(u64::try_from(at.as_secs()).unwrap_or(0));
+    let since = std::time::Duration::from_secs(at.as_secs().clamp(0, LAST).unsigned_abs());
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
 }
 
@@ -58,7 +61,11 @@ fn rfc850(text: &str, now: Timestamp) -> Option<Date> {
     let century = this_year - this_year.rem_euclid(100);
     let year = century + digits(year, 2)?;
     // The same digits in the century that puts them nearest below 50 years ahead.
-    let year = if year > this_year + 50 { year - 100 } else { year };
+    let year = match year - this_year {
+        51.. => year - 100,
+        ..=-50 => year + 100,
+        _ => year,
+    };
     zone.eq_ignore_ascii_case("GMT").then_some(Date { year, month, day, clock })
 }
 
@@ -171,18 +178,24 @@ mod tests {
     fn two_digit_years_lie_at_most_fifty_years_ahead() {
         let year = |text: &str, now| {
             let at = parse(format!("Sunday, 06-Nov-{text} 08:49:37 GMT").as_bytes(), now).unwrap();
-            1970 + at.as_secs() / 31_556_952
+            1970 + at.as_secs().div_euclid(31_556_952)
         };
         assert_eq!((year("76", NOW), year("77", NOW), year("99", NOW), year("26", NOW)), (2076, 1977, 1999, 2026));
         let later = Timestamp::from_secs(1_790_000_000 + 10 * 31_556_952);
         assert_eq!((year("86", later), year("87", later)), (2086, 1987));
+        let (in_1999, in_2099) = (Timestamp::from_secs(940_000_000), Timestamp::from_secs(4_090_000_000));
+        assert_eq!((year("00", in_1999), year("49", in_1999), year("50", in_1999)), (2000, 2049, 1950));
+        assert_eq!((year("00", in_2099), year("98", in_2099)), (2100, 2098));
     }
 
     #[test]
     fn writing_and_reading_agree() {
-        for secs in [0, 951_782_400, SECS, 4_102_444_800] {
+        for secs in [0, 951_782_400, SECS, 4_102_444_800, LAST] {
             let at = Timestamp::from_secs(secs);
             assert_eq!(parse(format(at).as_bytes(), NOW), Some(at));
         }
+        let leap = parse(b"Fri, 31 Dec 9999 23:59:60 GMT", NOW).unwrap();
+        assert_eq!(format(leap), "Fri, 31 Dec 9999 23:59:59 GMT", "the second after the last is written as the last");
+        assert_eq!(format(Timestamp::from_secs(i64::MIN)), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use edge_cache_core::{
-    Bypass, Freshness, Judgement, PackedHeaders, Timestamp, headers::CDN_CACHE_CONTROL, route::Identity,
+    Bypass, Freshness, Judgement, PackedHeaders, Timestamp,
+    headers::{CDN_CACHE_CONTROL, PRIORITY},
+    route::Identity,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use sfv::{Dictionary, ListEntry, Parser};
 
 use crate::{CacheControl, Mode, steering::may_steer};
 
@@ -195,6 +198,24 @@ pub fn asks_to_switch(version: Version, headers: &HeaderMap) -> Vec<&[u8]> {
         [&b"h2c"[..], b"tls", b"http"].iter().any(|http| name.eq_ignore_ascii_case(http))
     };
     members(header::UPGRADE).map(<[u8]>::trim_ascii).filter(|p| !p.is_empty() && !is_http(p)).collect()
+}
+
+/// The urgency of background work: nobody waits for it (RFC 9218 §4.1).
+const BACKGROUND: i64 = 7;
+
+/// Whether the client says that nobody waits. A field that does not parse says nothing (RFC 9218 §4).
+#[must_use]
+pub fn is_background(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(PRIORITY).iter();
+    let Some(first) = lines.next() else { return false };
+    let mut joined = first.as_bytes().to_vec();
+    for line in lines {
+        joined.extend_from_slice(b", ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    let Ok(members) = Parser::new(&joined).parse::<Dictionary>() else { return false };
+    let Some(ListEntry::Item(urgency)) = members.get("u") else { return false };
+    urgency.bare_item.as_integer().map(i64::from) == Some(BACKGROUND)
 }
 
 /// Whether a request changes nothing at its origin (RFC 9110 §9.2.1); unknown methods may.
@@ -387,5 +408,36 @@ mod tests {
         let mut other = map(&[("cookie", "_ga=pitchey-session")]);
         assert_eq!(identity(&mut other, &session, Mode::Guarded), Ok(false));
         assert!(other.is_empty());
+    }
+
+    #[test]
+    fn only_the_least_urgency_is_background() {
+        let background = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(PRIORITY, HeaderValue::from_static(line));
+            }
+            is_background(&headers)
+        };
+        for lines in [&["u=7"][..], &["u=7, i"], &["i, u=7;x"], &["i", "u=7"], &["u=1", "u=7"]] {
+            assert!(background(lines), "{lines:?}");
+        }
+        for lines in [
+            &[][..],
+            &["u=3"],
+            &["u=0"],
+            &["u"],
+            &["u=8"],
+            &["u=70"],
+            &["u=7.0"],
+            &["u=\"7\""],
+            &["u=(7)"],
+            &["U=7"],
+            &["u=7,"],
+            &["u=7 x"],
+            &["urgency=7"],
+        ] {
+            assert!(!background(lines), "{lines:?}");
+        }
     }
 }

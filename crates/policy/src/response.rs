@@ -238,7 +238,8 @@ fn clamped(lifetime: Duration, route: &Route) -> Duration {
 /// Spreads expiries: up to 10 % off what the origin said, 10 % either way of our own default (rule 25).
 fn jittered(lifetime: Duration, declared: bool, unit: f64) -> Duration {
     let factor = if declared { 1.0 - 0.1 * unit } else { 0.9 + 0.2 * unit };
-    lifetime.mul_f64(factor)
+    // A lifetime that no longer fits is one that never ends, jittered or not.
+    Duration::try_from_secs_f64(lifetime.as_secs_f64() * factor).unwrap_or(lifetime)
 }
 
 fn withheld(cc: CacheControl) -> Vec<HeaderName> {

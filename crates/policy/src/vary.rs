@@ -143,7 +143,7 @@ fn normal_codings(members: &[Vec<u8>]) -> Vec<u8> {
                 let weight = p.strip_prefix(b"q=").or_else(|| p.strip_prefix(b"Q="));
                 weight.is_some_and(|w| w.iter().all(|b| matches!(b, b'0' | b'.')))
             });
-            (!refused && coding != b"identity").then_some(coding)
+            (!refused && !coding.is_empty() && coding != b"identity").then_some(coding)
         })
         .collect();
     codings.sort_unstable();
@@ -179,6 +179,7 @@ mod tests {
         };
         assert!(same("accept-encoding", "gzip, deflate, br", "br;q=1.0,gzip,  deflate, identity"));
         assert!(!same("accept-encoding", "gzip", "gzip;q=0"));
+        assert!(same("accept-encoding", "gzip", ";q=1, gzip"), "a coding without a name is none");
         assert!(same("accept-language", "en, de;q=0.5", "DE ; q=0.5,EN"));
         assert!(same("x-any", "1,2", "1 ,  2"));
         assert!(!same("x-any", "1, 2", "2, 1"));

@@ -19,8 +19,9 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use edge_cache_core::{
-    CacheKey, Kind, Level, Pressure, SharedClock, SharedRng,
+    CacheKey, Entry, Kind, Level, Pressure, SharedClock, SharedRng,
     marker::{Standing, Start},
 };
 use edge_cache_memory::MemoryStore;
@@ -81,16 +82,25 @@ struct Done {
 }
 
 /// The snapshot's place, and what was found in it and is removed: it would miss what this run purges. `None` where there is to be none.
-fn take(settings: &WarmSettings) -> Option<(Snapshot, Option<Contents>)> {
+fn take(settings: &WarmSettings, room: u64) -> Option<(Snapshot, Option<Contents>)> {
     let file = &settings.snapshot;
     if file.is_empty() {
         return None;
     }
-    let (place, found) = Snapshot::take(PathBuf::from(file), settings.snapshot_bytes_max);
+    let (place, found) = Snapshot::take(PathBuf::from(file), settings.snapshot_bytes_max, room);
     if let Err(error) = &found {
         tracing::warn!(file, error = error as &dyn std::error::Error, "the snapshot is ignored");
     }
     Some((place, found.ok()))
+}
+
+/// Reads a snapshot's bytes and writes what was found anew: its entries, and the bytes. For `edge-cache-fuzz`, which has no files.
+#[doc(hidden)]
+#[must_use]
+pub fn reread_snapshot(all: &Bytes, room: u64) -> Option<(Vec<(CacheKey, Entry)>, Bytes)> {
+    let contents = snapshot::read(all, room).ok()?;
+    let entries = contents.kept.iter().map(|kept| (kept.key.clone(), kept.entry.clone())).collect();
+    Some((entries, snapshot::written(contents, u64::MAX).0.freeze()))
 }
 
 /// What a [`Warming`] is made of.
@@ -111,7 +121,8 @@ impl Warming {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { settings, hot, board, memory, further, purger, pressure, clock, rng, began } = parts;
         let (gate, done) = Default::default();
-        let (snapshot, found) = take(&settings).map_or((None, None), |(place, found)| (Some(place), found));
+        let room = memory.as_ref().map_or(0, |(memory, _)| memory.capacity_bytes());
+        let (snapshot, found) = take(&settings, room).map_or((None, None), |(place, found)| (Some(place), found));
         Self(Arc::new(Inner {
             settings,
             hot,
@@ -132,7 +143,7 @@ impl Warming {
 
     /// Removes what an earlier run kept, where nobody takes it back.
     pub(crate) fn forget(settings: &WarmSettings) {
-        drop(take(settings));
+        drop(take(settings, 0));
     }
 
     pub(crate) fn hot(&self) -> &HotSet {

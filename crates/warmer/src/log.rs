@@ -17,6 +17,8 @@ use crate::replay::checked_path;
 
 /// Most different targets that are counted. Those that come later are left out: what is asked for often comes early.
 pub const TARGETS_MAX: usize = 200_000;
+/// Most bytes of them together: who writes a log's lines also chooses how long they are.
+pub const TARGETS_BYTES_MAX: usize = 64 << 20;
 
 /// What a log says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +29,11 @@ pub struct Asked {
     pub not_understood: u64,
     /// Lines that were understood and are nothing to warm: another method, another status, a target that is no path.
     pub passed_over: u64,
-    /// Lines left out because there were too many different targets.
+    /// Lines left out because there were too many different targets, or too long ones.
     pub left_out: u64,
     counts: HashMap<String, u64>,
+    /// Bytes of what is counted.
+    bytes: usize,
 }
 
 /// Why a log is of no use.
@@ -48,10 +52,10 @@ pub enum LogError {
 /// # Errors
 /// When it cannot be read, or has lines and none of them is understood.
 pub fn read(log: impl io::BufRead) -> Result<Asked, LogError> {
-    read_at_most(log, TARGETS_MAX)
+    read_at_most(log, TARGETS_MAX, TARGETS_BYTES_MAX)
 }
 
-fn read_at_most(log: impl io::BufRead, targets_max: usize) -> Result<Asked, LogError> {
+fn read_at_most(log: impl io::BufRead, targets_max: usize, bytes_max: usize) -> Result<Asked, LogError> {
     let mut asked = Asked::default();
     let mut lines = Lines::new(log);
     loop {
@@ -62,7 +66,7 @@ fn read_at_most(log: impl io::BufRead, targets_max: usize) -> Result<Asked, LogE
                 asked.not_understood += 1;
             }
             Next::Line(line) if line.trim_ascii().is_empty() => {}
-            Next::Line(line) => asked.add(line, targets_max),
+            Next::Line(line) => asked.add(line, targets_max, bytes_max),
         }
     }
     if asked.lines > 0 && asked.not_understood == asked.lines {
@@ -72,7 +76,7 @@ fn read_at_most(log: impl io::BufRead, targets_max: usize) -> Result<Asked, LogE
 }
 
 impl Asked {
-    fn add(&mut self, line: &[u8], targets_max: usize) {
+    fn add(&mut self, line: &[u8], targets_max: usize, bytes_max: usize) {
         self.lines += 1;
         let Some(line) = parse(line) else {
             self.not_understood += 1;
@@ -83,7 +87,8 @@ impl Asked {
             self.passed_over += 1;
         } else if let Some(count) = self.counts.get_mut(line.target) {
             *count += 1;
-        } else if self.counts.len() < targets_max {
+        } else if self.counts.len() < targets_max && line.target.len() <= bytes_max - self.bytes {
+            self.bytes += line.target.len();
             self.counts.insert(line.target.to_owned(), 1);
         } else {
             self.left_out += 1;

@@ -123,6 +123,14 @@ fn stale_windows_come_from_the_answer_or_the_route_and_can_be_forbidden() {
 }
 
 #[test]
+fn a_lifetime_without_end_is_not_jittered_past_what_a_duration_holds() {
+    let route = Route { ttl: Some(Duration::MAX), ..Route::fallback() };
+    let asked = Asked { unit: 0.999, ..asked(Mode::Guarded, &route) };
+    let plan = plan(&asked, StatusCode::OK, &HeaderMap::new()).unwrap();
+    assert!(matches!(plan.freshness.judge(NOW), Judgement::Fresh { .. }));
+}
+
+#[test]
 fn jitter_only_under_guarded_and_within_ten_percent() {
     let route = Route { ttl: Some(Duration::from_secs(1000)), ..Route::fallback() };
     let lifetime = |mode, unit, lines: &[(&'static str, &str)]| {

@@ -14,17 +14,17 @@ use bytes::Bytes;
 use edge_cache::{
     Arrival, Cached, CachedBody,
     core::{ClientAddress, Deadline, Priority, headers::CACHE_STATUS},
+    policy::request::is_background,
     settings::{LimitSettings, Settings},
     telemetry::Metrics,
     tier::{NoNewKeys, Trusted},
 };
 use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either as EitherBody, Full};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use sfv::{Dictionary, ListEntry, Parser};
 use tokio::time::Instant;
 use tower::Service;
 
@@ -36,11 +36,6 @@ use super::{
     peer::{Origin, Peer, Trust, set_scheme, take_off},
 };
 use crate::body::{ClientBody, Fault, Verdict};
-
-/// How urgent a request is to its client (RFC 9218).
-const PRIORITY: HeaderName = HeaderName::from_static("priority");
-/// The urgency of background work: nobody waits for it (RFC 9218 §4.1).
-const BACKGROUND: i64 = 7;
 
 /// What the front knows of the whole server.
 #[derive(Clone, Debug)]
@@ -361,20 +356,6 @@ where
     }
 }
 
-/// Whether the client says that nobody waits. A field that does not parse says nothing (RFC 9218 §4).
-fn is_background(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(PRIORITY).iter();
-    let Some(first) = lines.next() else { return false };
-    let mut joined = first.as_bytes().to_vec();
-    for line in lines {
-        joined.extend_from_slice(b", ");
-        joined.extend_from_slice(line.as_bytes());
-    }
-    let Ok(members) = Parser::new(&joined).parse::<Dictionary>() else { return false };
-    let Some(ListEntry::Item(urgency)) = members.get("u") else { return false };
-    urgency.bare_item.as_integer().map(i64::from) == Some(BACKGROUND)
-}
-
 fn refusal<RB>(status: StatusCode, text: String) -> Response<EitherBody<RB, Full<Bytes>>> {
     let mut response = Response::new(EitherBody::Right(Full::from(text)));
     *response.status_mut() = status;
@@ -382,40 +363,4 @@ fn refusal<RB>(status: StatusCode, text: String) -> Response<EitherBody<RB, Full
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_least_urgency_is_background() {
-        let background = |lines: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append(PRIORITY, HeaderValue::from_static(line));
-            }
-            is_background(&headers)
-        };
-        for lines in [&["u=7"][..], &["u=7, i"], &["i, u=7;x"], &["i", "u=7"], &["u=1", "u=7"]] {
-            assert!(background(lines), "{lines:?}");
-        }
-        for lines in [
-            &[][..],
-            &["u=3"],
-            &["u=0"],
-            &["u"],
-            &["u=8"],
-            &["u=70"],
-            &["u=7.0"],
-            &["u=\"7\""],
-            &["u=(7)"],
-            &["U=7"],
-            &["u=7,"],
-            &["u=7 x"],
-            &["urgency=7"],
-        ] {
-            assert!(!background(lines), "{lines:?}");
-        }
-    }
 }

@@ -52,6 +52,8 @@ pub(super) enum SnapshotError {
 pub(super) struct Snapshot {
     path: PathBuf,
     bytes_max: u64,
+    /// Most that what is read may weigh in memory.
+    room: u64,
     /// Locked; `None` while another process has it.
     lock: Option<File>,
 }
@@ -68,8 +70,8 @@ pub(super) struct Contents {
 impl Snapshot {
     /// Takes the place, and what is in it: whatever is there is removed before anything is served, because nobody notes in it what is purged
     /// from here on.
-    pub(super) fn take(path: PathBuf, bytes_max: u64) -> (Self, Result<Contents, SnapshotError>) {
-        let mut this = Self { path, bytes_max, lock: None };
+    pub(super) fn take(path: PathBuf, bytes_max: u64, room: u64) -> (Self, Result<Contents, SnapshotError>) {
+        let mut this = Self { path, bytes_max, room, lock: None };
         let contents =
             this.claim().and_then(|is_ours| if is_ours { this.contents() } else { Err(SnapshotError::InUse) });
         (this, contents)
@@ -110,10 +112,7 @@ impl Snapshot {
         }
         let mut all = MAGIC.to_vec();
         file.take(self.bytes_max).read_to_end(&mut all)?;
-        if all.get(MAGIC.len()..MAGIC.len() + 2).is_some_and(|version| version != VERSION.to_le_bytes()) {
-            return Err(SnapshotError::Foreign);
-        }
-        read(&all.into(), self.bytes_max).ok_or(SnapshotError::Damaged)
+        read(&all.into(), self.room)
     }
 
     /// Writes `contents` beside the place, as many entries as fit.
@@ -127,26 +126,7 @@ impl Snapshot {
         if self.path.exists() && !is_ours(&mut File::open(&self.path)?) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no snapshot"));
         }
-        let Contents { is_alone, kept } = contents;
-        let mut out = BytesMut::new();
-        out.put_slice(MAGIC);
-        out.put_u16_le(VERSION);
-        out.put_u8(u8::from(is_alone));
-        let mut count = 0_u32;
-        for Kept { key, entry, hits } in kept {
-            let frame = encode(&key, &entry, COMPRESS_BYTES_MIN);
-            if (out.len() + 8 + frame.len() + TRAILER) as u64 > self.bytes_max {
-                break;
-            }
-            out.put_u32_le(hits.min(END - 1));
-            out.put_u32_le(u32::try_from(frame.len()).expect("a frame is far below 4 GiB"));
-            out.put_slice(&frame);
-            count += 1;
-        }
-        out.put_u32_le(END);
-        out.put_u32_le(count);
-        let checksum = xxh3_64(&out);
-        out.put_u64_le(checksum);
+        let (out, count) = written(contents, self.bytes_max);
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(true);
         // What was stored for everybody on this service is still nobody else's on this machine.
@@ -197,27 +177,68 @@ fn is_ours(file: &mut File) -> bool {
     file.read_exact(&mut magic).is_ok() && magic == *MAGIC
 }
 
-fn read(all: &Bytes, bytes_max: u64) -> Option<Contents> {
+/// What a snapshot holds of it: as many entries as fit into `bytes_max`, and how many these are.
+pub(super) fn written(contents: Contents, bytes_max: u64) -> (BytesMut, u32) {
+    let Contents { is_alone, kept } = contents;
+    let mut out = BytesMut::new();
+    out.put_slice(MAGIC);
+    out.put_u16_le(VERSION);
+    out.put_u8(u8::from(is_alone));
+    let mut count = 0_u32;
+    for Kept { key, entry, hits } in kept {
+        let frame = encode(&key, &entry, COMPRESS_BYTES_MIN);
+        if (out.len() + 8 + frame.len() + TRAILER) as u64 > bytes_max {
+            break;
+        }
+        out.put_u32_le(hits.min(END - 1));
+        out.put_u32_le(u32::try_from(frame.len()).expect("a frame is far below 4 GiB"));
+        out.put_slice(&frame);
+        count += 1;
+    }
+    out.put_u32_le(END);
+    out.put_u32_le(count);
+    let checksum = xxh3_64(&out);
+    out.put_u64_le(checksum);
+    (out, count)
+}
+
+/// Reads what begins with the magic. What weighs more than `room` bytes together is left out, from the first entry on that does not fit:
+/// a small file of compressed frames could else fill the machine's memory.
+pub(super) fn read(all: &Bytes, room: u64) -> Result<Contents, SnapshotError> {
+    if all.get(MAGIC.len()..MAGIC.len() + 2).is_some_and(|version| version != VERSION.to_le_bytes()) {
+        return Err(SnapshotError::Foreign);
+    }
+    entries(all, room).ok_or(SnapshotError::Damaged)
+}
+
+fn entries(all: &Bytes, room: u64) -> Option<Contents> {
     let signed = all.len().checked_sub(8).filter(|signed| *signed >= HEAD)?;
     if xxh3_64(&all[..signed]) != u64::from_le_bytes(all[signed..].try_into().ok()?) {
         return None;
     }
     let mut rest = all.slice(HEAD - 1..signed);
     let is_alone = rest.try_get_u8().ok()? == 1;
-    let mut kept = Vec::new();
+    let (mut kept, mut count, mut left) = (Vec::new(), 0, room);
     loop {
         let hits = rest.try_get_u32_le().ok()?;
         let len = rest.try_get_u32_le().ok()? as usize;
         if hits == END {
-            return (rest.is_empty() && len == kept.len()).then_some(Contents { is_alone, kept });
+            return (rest.is_empty() && len == count).then_some(Contents { is_alone, kept });
         }
         if len > rest.len() {
             return None;
         }
+        let frame = rest.split_to(len);
+        count += 1;
+        if left == 0 {
+            continue;
+        }
         // Out of the one large block, which a single entry would else keep alive.
-        let frame = Bytes::copy_from_slice(&rest.split_to(len));
-        let (key, entry) = decode_keyed(&frame, bytes_max).ok()?;
-        kept.push(Kept { key, entry, hits });
+        let (key, entry) = decode_keyed(&Bytes::copy_from_slice(&frame), room).ok()?;
+        left = left.saturating_sub(entry.weight_bytes(&key) as u64);
+        if left > 0 {
+            kept.push(Kept { key, entry, hits });
+        }
     }
 }
 
@@ -233,6 +254,7 @@ mod tests {
         Freshness, Head, KeyParts, Kind, PackedHeaders, TagHash, TagSet, Timestamp,
         marker::{Fence, Start},
     };
+    use http::HeaderMap;
 
     use super::*;
 
@@ -241,10 +263,11 @@ mod tests {
     fn kept(path: &str, body: &str) -> Kept {
         let at = Timestamp::from_secs(1_700_000_000);
         let fence = Fence { incarnation: 7, seq: 8 };
+        let text = (http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
         let head = Head {
             kind: Kind::Response,
             status: http::StatusCode::OK,
-            headers: PackedHeaders::default(),
+            headers: PackedHeaders::pack(&HeaderMap::from_iter([text])),
             freshness: Freshness {
                 born: at,
                 stored: at,
@@ -270,7 +293,7 @@ mod tests {
     }
 
     fn write(path: &Path, contents: Contents, bytes_max: u64) -> io::Result<(usize, usize)> {
-        let (place, _) = Snapshot::take(path.to_owned(), bytes_max);
+        let (place, _) = Snapshot::take(path.to_owned(), bytes_max, MAX);
         let written = place.write(contents)?;
         let what = (written.entries, written.bytes);
         written.commit()?;
@@ -278,7 +301,7 @@ mod tests {
     }
 
     fn take(path: &Path, bytes_max: u64) -> Result<Contents, SnapshotError> {
-        Snapshot::take(path.to_owned(), bytes_max).1
+        Snapshot::take(path.to_owned(), bytes_max, MAX).1
     }
 
     #[test]
@@ -303,7 +326,7 @@ mod tests {
     fn what_is_not_committed_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        let (place, _) = Snapshot::take(path.clone(), MAX);
+        let (place, _) = Snapshot::take(path.clone(), MAX, MAX);
         drop(place.write(all()).unwrap());
         assert!(!path.exists() && !beside(&path, ".part").exists());
     }
@@ -312,8 +335,8 @@ mod tests {
     fn one_process_has_it_and_the_next_forgets_what_that_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
-        let (old, _) = Snapshot::take(path.clone(), MAX);
-        let (mut new, found) = Snapshot::take(path.clone(), MAX);
+        let (old, _) = Snapshot::take(path.clone(), MAX, MAX);
+        let (mut new, found) = Snapshot::take(path.clone(), MAX, MAX);
         assert!(matches!(found, Err(SnapshotError::InUse)) && new.write(all()).is_err());
         new.take_over();
         old.write(all()).unwrap().commit().unwrap();
@@ -334,6 +357,22 @@ mod tests {
         assert_eq!(take(&path, len).unwrap().kept[0].key.parts().path, "/a");
         write(&path, all(), MAX).unwrap();
         assert!(matches!(take(&path, len), Err(SnapshotError::TooLarge(_))));
+    }
+
+    #[test]
+    fn what_is_read_is_bounded_by_what_memory_takes() {
+        let large = || kept("/b", &"long ".repeat(1_000));
+        let contents = || Contents { is_alone: true, kept: vec![kept("/a", "body"), large(), large(), kept("/c", "")] };
+        let all = written(contents(), MAX).0.freeze();
+        let weight = |kept: &Kept| kept.entry.weight_bytes(&kept.key) as u64;
+        let room: u64 = contents().kept[..2].iter().map(weight).sum::<u64>() + 1;
+        assert!((all.len() as u64) < room, "compressed, all of it is smaller than two of its entries are");
+        let paths = |contents: &Contents| -> Vec<_> {
+            contents.kept.iter().map(|kept| kept.key.parts().path.to_owned()).collect()
+        };
+        assert_eq!(paths(&read(&all, room).unwrap()), ["/a", "/b"]);
+        assert_eq!(paths(&read(&all, MAX).unwrap()), ["/a", "/b", "/b", "/c"]);
+        assert!(read(&all, 0).unwrap().kept.is_empty());
     }
 
     #[test]

@@ -63,9 +63,11 @@ garbage
 fn memory_is_bounded_and_what_is_known_is_counted_on() {
     let line = |target: &str| format!("h - - [t] \"GET {target} HTTP/1.1\" 200 1\n");
     let text = [line("/a"), line("/b"), line("/c"), line("/a")].concat();
-    let asked = read_at_most(Cursor::new(text), 2).unwrap();
-    assert_eq!(asked.most(10), [("/a", 2), ("/b", 1)]);
-    assert_eq!(asked.left_out, 1);
+    for (targets_max, bytes_max) in [(2, 100), (100, 5)] {
+        let asked = read_at_most(Cursor::new(&text), targets_max, bytes_max).unwrap();
+        assert_eq!(asked.most(10), [("/a", 2), ("/b", 1)]);
+        assert_eq!(asked.left_out, 1);
+    }
     let long = format!("{}\n{COMMON}\n{}", "x".repeat(LINE_BYTES_MAX + 1), "y".repeat(3 * LINE_BYTES_MAX));
     let asked = super::read(BufReader::new(Cursor::new(long))).unwrap();
     assert_eq!((asked.lines, asked.not_understood), (3, 2));

@@ -1,0 +1,5 @@
+//! The target `dates` of `edge-cache-fuzz`.
+
+fn main() {
+    afl::fuzz!(|data: &[u8]| edge_cache_fuzz::dates(data));
+}

@@ -1,0 +1,5 @@
+//! The target `vary` of `edge-cache-fuzz`.
+
+fn main() {
+    afl::fuzz!(|data: &[u8]| edge_cache_fuzz::vary(data));
+}

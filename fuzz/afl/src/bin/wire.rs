@@ -1,0 +1,5 @@
+//! The target `wire` of `edge-cache-fuzz`.
+
+fn main() {
+    afl::fuzz!(|data: &[u8]| edge_cache_fuzz::wire(data));
+}
