@@ -153,7 +153,13 @@ fn set(line: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use edge_cache_core::{
+        Mode, NoStore, Timestamp,
+        route::{PathPattern, Route},
+    };
+
     use super::*;
+    use crate::response::{Asked, plan};
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
@@ -175,6 +181,24 @@ mod tests {
         ] {
             assert_eq!(varies(&identity, &map(&[("vary", vary)])), counts, "{identity:?} {vary}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_varies_by_what_is_taken_off_is_not_stored() {
+        let planned = |mode, identity, vary| {
+            let mut route = Route::new("r", PathPattern::any());
+            route.identity = identity;
+            let (at, no) = (Timestamp::from_secs(1000), false);
+            let asked =
+                Asked { mode, route: &route, authorization: no, no_store: no, requested: at, received: at, unit: 0.0 };
+            let headers = map(&[("cache-control", "max-age=60"), ("vary", vary)]);
+            plan(&asked, StatusCode::OK, &headers).map(drop)
+        };
+        assert_eq!(planned(Mode::Guarded, Identity::Free, "cookie"), Err(NoStore::VaryCredentials));
+        assert_eq!(planned(Mode::Guarded, session(), "Cookie"), Err(NoStore::VaryCredentials));
+        assert_eq!(planned(Mode::Guarded, session(), "Authorization"), Ok(()));
+        assert_eq!(planned(Mode::Guarded, Identity::Private, "Cookie"), Ok(()), "one variant of many");
+        assert_eq!(planned(Mode::Rfc, Identity::Free, "Cookie"), Ok(()), "to the letter nothing is declared");
     }
 
     #[test]
