@@ -22,6 +22,8 @@ pub enum Figure {
     BackplaneCutOff,
     /// 1 while a check of the monitor fails, else 0 once all are well.
     MonitorFailing,
+    /// 1 once a route was found to depend on who asks, against its declaration, else 0.
+    IdentityLeak,
 }
 
 /// How a figure is measured.
@@ -37,7 +39,7 @@ pub(crate) enum Unit {
 
 impl Figure {
     /// Every figure, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ErrorRate,
         Self::P95,
         Self::HitRate,
@@ -47,6 +49,7 @@ impl Figure {
         Self::RedisDown,
         Self::BackplaneCutOff,
         Self::MonitorFailing,
+        Self::IdentityLeak,
     ];
 
     /// As it is written in a configuration: `error-rate`.
@@ -62,6 +65,7 @@ impl Figure {
             Self::RedisDown => "redis-down",
             Self::BackplaneCutOff => "backplane-cut-off",
             Self::MonitorFailing => "monitor-failing",
+            Self::IdentityLeak => "identity-leak",
         }
     }
 
@@ -69,9 +73,12 @@ impl Figure {
         match self {
             Self::ErrorRate | Self::HitRate | Self::Pool => Unit::Share,
             Self::P95 => Unit::Seconds,
-            Self::DatabaseDown | Self::OriginDown | Self::RedisDown | Self::BackplaneCutOff | Self::MonitorFailing => {
-                Unit::Flag
-            }
+            Self::DatabaseDown
+            | Self::OriginDown
+            | Self::RedisDown
+            | Self::BackplaneCutOff
+            | Self::MonitorFailing
+            | Self::IdentityLeak => Unit::Flag,
         }
     }
 }

@@ -111,7 +111,8 @@ impl Rule {
         Self { name, figure, above: None, below: Some(value), clear: None, hold: Duration::ZERO, severity }
     }
 
-    /// The rules that there are where none are given: error rate, p95, hit rate, database and pool.
+    /// The rules that there are where none are given: error rate, p95, hit rate, and a rule for each thing that is
+    /// so or not.
     #[must_use]
     pub fn built_in() -> Vec<Self> {
         use Severity::{Critical, Warning};
@@ -128,6 +129,7 @@ impl Rule {
             Self::above("monitor-failing", Figure::MonitorFailing, 0.0, Critical),
             Self::above("backplane-cut-off", Figure::BackplaneCutOff, 0.0, Critical),
             Self::above("redis-down", Figure::RedisDown, 0.0, Warning),
+            Self::above("identity-leak", Figure::IdentityLeak, 0.0, Critical),
         ]
     }
 

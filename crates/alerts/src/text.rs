@@ -54,6 +54,7 @@ const fn subject(figure: Figure) -> &'static str {
         Figure::RedisDown => "Redis",
         Figure::BackplaneCutOff => "backplane",
         Figure::MonitorFailing => "monitor",
+        Figure::IdentityLeak => "identity",
     }
 }
 
@@ -68,6 +69,10 @@ const fn states(figure: Figure) -> Option<(&'static str, &'static str)> {
             Some(("this node does not hear the other nodes' purges", "this node hears the other nodes' purges again"))
         }
         Figure::MonitorFailing => Some(("a check of the monitor fails", "all checks of the monitor are well again")),
+        Figure::IdentityLeak => Some((
+            "a route's answers depend on who asks, against its declaration: nothing of it is cached",
+            "every route's declaration is believed again",
+        )),
     }
 }
 

@@ -41,6 +41,8 @@ pub enum PurgedBy {
     Outbox,
     /// The answer to a write named it.
     Write,
+    /// A route's declaration was found to be wrong.
+    Distrust,
 }
 
 impl PurgedBy {
@@ -51,6 +53,7 @@ impl PurgedBy {
             Self::Api => "api",
             Self::Outbox => "outbox",
             Self::Write => "write",
+            Self::Distrust => "distrust",
         }
     }
 }

@@ -99,6 +99,8 @@ pub enum Bypass {
     Credentials,
     /// The route is declared uncacheable.
     Route,
+    /// The route's declaration of identity was found to be wrong.
+    Distrusted,
     /// A declared parameter is malformed: the origin's 400 is not worth a key.
     Query,
     /// The path is not canonical, or looks like a static file on a dynamic route (cache deception).
@@ -121,6 +123,7 @@ impl Bypass {
             Self::NoKey => "no-key",
             Self::Credentials => "credentials",
             Self::Route => "route",
+            Self::Distrusted => "distrusted",
             Self::Query => "query",
             Self::Path => "path",
             Self::Body => "body",
@@ -137,6 +140,9 @@ impl Bypass {
             Self::NoKey => "goes past: no key can be built for it",
             Self::Credentials => "goes past: it bears credentials, and the route is not declared free of identity",
             Self::Route => "goes past: the route is declared uncacheable",
+            Self::Distrusted => {
+                "goes past: the route's answers were found to depend on who asks, against its declaration"
+            }
             Self::Query => "goes past: a declared parameter is malformed",
             Self::Path => "goes past: the path is not canonical, or looks like a file on a route that makes answers",
             Self::Body => "goes past: it has a body",
@@ -168,6 +174,8 @@ pub enum NoStore {
     NoFreshness,
     /// `Vary: *`.
     VaryStar,
+    /// `Vary` names a credential that the route's declaration takes off requests.
+    VaryCredentials,
     /// Larger than the tier takes.
     TooLarge,
     /// The body ended early.
@@ -184,7 +192,7 @@ pub enum NoStore {
 
 impl NoStore {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Method,
         Self::RequestNoStore,
         Self::ResponseNoStore,
@@ -194,6 +202,7 @@ impl NoStore {
         Self::Status,
         Self::NoFreshness,
         Self::VaryStar,
+        Self::VaryCredentials,
         Self::TooLarge,
         Self::Incomplete,
         Self::Part,
@@ -215,6 +224,7 @@ impl NoStore {
             Self::Status => "status",
             Self::NoFreshness => "no-freshness",
             Self::VaryStar => "vary-star",
+            Self::VaryCredentials => "vary-credentials",
             Self::TooLarge => "too-large",
             Self::Incomplete => "incomplete",
             Self::Part => "part",

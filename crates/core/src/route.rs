@@ -70,7 +70,8 @@ pub enum Identity {
     /// A request with `Cookie` goes past the cache, one with `Authorization` is stored only as RFC 9111 §3.5 allows.
     #[default]
     Private,
-    /// The answer never depends on who asks. Credentials are *taken off* before the handler, so the declaration cannot be wrong.
+    /// The answer never depends on who asks. Credentials are *taken off* before the handler, so no answer can hold what is somebody's; that nobody misses
+    /// it is found out by asking (`edge_cache::identity`).
     Free,
     /// The answer depends on who asks only if the request has `Authorization` or one of these cookies; other cookies are taken off.
     Session {

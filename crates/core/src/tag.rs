@@ -64,6 +64,12 @@ impl TagHash {
         Self::of(b'n', &[tenant.as_bytes()])
     }
 
+    /// Everything on a route whose answers are declared not to depend on who asks.
+    #[must_use]
+    pub fn route(tenant: &str, name: &str) -> Self {
+        Self::of(b'r', &[tenant.as_bytes(), name.as_bytes()])
+    }
+
     /// From its stored form.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
@@ -124,6 +130,12 @@ impl TagSet {
         tags.sort_unstable();
         tags.dedup();
         Self(tags.into())
+    }
+
+    /// The same and one more.
+    #[must_use]
+    pub fn and(&self, tag: TagHash) -> Self {
+        Self::from_hashes(self.0.iter().copied().chain([tag]).collect())
     }
 
     /// The tags of both sets: what a 304 leaves an entry with.

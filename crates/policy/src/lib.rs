@@ -22,6 +22,7 @@ pub mod conditional;
 pub mod date;
 pub mod groups;
 pub mod hop;
+pub mod identity;
 pub mod normalize;
 pub mod range;
 pub mod request;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_cache_core::{Freshness, NoStore, Timestamp, headers::CDN_CACHE_CONTROL, route::Route};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use crate::{CacheControl, Mode, Scope, date, delta_seconds, vary::Vary};
+use crate::{CacheControl, Mode, Scope, date, delta_seconds, identity, vary::Vary};
 
 /// What must be known of the request.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,7 @@ fn forbidden(
         (!storable_status(status, guarded, explicit, cc.public), NoStore::Status),
         (guarded && headers.contains_key(header::SET_COOKIE), NoStore::SetCookie),
         (Vary::of(headers) == Vary::Star, NoStore::VaryStar),
+        (guarded && identity::varies(&asked.route.identity, headers), NoStore::VaryCredentials),
         (guarded && !fits_content_type(asked.route, status, headers), NoStore::ContentType),
     ];
     rules.into_iter().find_map(|(broken, why)| broken.then_some(Err(why))).unwrap_or(Ok(()))

@@ -187,6 +187,7 @@ impl Running {
             // Of a port that the system chose.
             settings.monitor.authority = address.to_string();
         }
+        let identity = cache.identity_check(origin.clone());
         let service = cache.layer().layer(origin.clone());
         let threads = server::threads(&cache, &service, &settings)?;
         let operators = match settings.listen.admin.as_str() {
@@ -220,7 +221,7 @@ impl Running {
             let url = settings.redis.url_redacted();
             tracing::warn!(url, error, "redis does not answer: serving without its tier until it does");
         }
-        let (watching, monitor) = (watched.measure, watched.ask);
+        let (watching, monitor) = (watched.measure, watching::beside(watched.ask, identity));
         Ok(Self {
             settings,
             cache,

@@ -6,7 +6,7 @@ mod monitor;
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use edge_cache::{Settings, core::BoxError};
+use edge_cache::{IdentityCheck, Settings, core::BoxError};
 use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
 use http::{Request, Response};
 use http_body::Body;
@@ -16,6 +16,7 @@ pub(crate) use self::{alerting::Alerting, monitor::Monitoring};
 use crate::{
     body::ClientBody,
     exit::UsageError,
+    origin::Origin,
     performance::{Performance, Sources},
 };
 
@@ -27,6 +28,14 @@ pub(crate) struct Watched {
     pub(crate) measure: BoxFuture<'static, ()>,
     /// Asks what the monitor asks, until it is dropped: before the process drains.
     pub(crate) ask: BoxFuture<'static, ()>,
+}
+
+/// `ask`, and whoever finds out whether routes that are declared not to depend on who asks do: both ask what no client asks for, until they are dropped.
+pub(crate) fn beside(ask: BoxFuture<'static, ()>, identity: Option<IdentityCheck<Origin>>) -> BoxFuture<'static, ()> {
+    async move {
+        tokio::join!(ask, OptionFuture::from(identity.map(IdentityCheck::run)));
+    }
+    .boxed()
 }
 
 /// Watches `service`, which is what clients ask, and what `sources` tell. `page` is where the performance page is.

@@ -12,7 +12,8 @@ use edge_cache_policy::{Mode, coding::Coding};
 use edge_cache_redis::{Acknowledge, RedisBackplane, RedisConfig, RedisConfigError, RedisStore};
 use edge_cache_telemetry::Metrics;
 use edge_cache_tier::{
-    AfterWrite, Audit, Backplane, InvalidateLayer, Keying, Numbered, Purger, Receipt, TierConfig, TierLayer,
+    AfterWrite, Audit, Backplane, IdentityWatch, InvalidateLayer, Keying, Numbered, Purger, Receipt, TierConfig,
+    TierLayer,
 };
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -24,7 +25,7 @@ use crate::{
     cache::Parts,
     compress::CompressLayer,
     disk::Disk,
-    settings::{SettingsError, TelemetrySettings, WarmSettings},
+    settings::{self, SettingsError, TelemetrySettings, WarmSettings},
     warm::{self, Warming},
 };
 
@@ -39,6 +40,7 @@ pub struct EdgeCacheBuilder {
     disk: DiskConfig,
     tier: TierConfig,
     compress_bytes_min: u64,
+    identity_check: Duration,
     clock: SharedClock,
     rng: SharedRng,
     after_write: Option<AfterWrite>,
@@ -87,6 +89,7 @@ impl Default for EdgeCacheBuilder {
             disk: DiskConfig::default(),
             tier: TierConfig::default(),
             compress_bytes_min: 0,
+            identity_check: settings::IDENTITY_CHECK,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             after_write: None,
@@ -109,6 +112,7 @@ impl EdgeCacheBuilder {
         self.keying.purge_method = settings.cache.purge_method;
         self.keying.expose_tags = settings.cache.expose_tags;
         self.tier = settings.cache.tier();
+        self.identity_check = settings.cache.identity_check;
         self.keying.codings = settings.compression.codings();
         self.compress_bytes_min = settings.compression.bytes_min;
         self.memory = settings.memory.clone();
@@ -159,6 +163,13 @@ impl EdgeCacheBuilder {
     /// Waits and throttles of every tier.
     pub fn tier(mut self, tier: TierConfig) -> Self {
         self.tier = tier;
+        self
+    }
+
+    /// How often, at most, a request with credentials on a route that is declared not to depend on them is a sample for the
+    /// [check](EdgeCache::identity_check); zero for never. Default: 10 s.
+    pub fn identity_check(mut self, every: Duration) -> Self {
+        self.identity_check = every;
         self
     }
 
@@ -227,6 +238,7 @@ impl EdgeCacheBuilder {
             disk,
             mut tier,
             compress_bytes_min,
+            identity_check,
             clock,
             rng,
             after_write,
@@ -236,6 +248,7 @@ impl EdgeCacheBuilder {
         } = self;
         let compress = CompressLayer::new(Arc::clone(&keying.codings), compress_bytes_min);
         keying.routes = Arc::new(Routes::new(routes));
+        keying.identity = Some(IdentityWatch::new(&keying.routes, keying.mode, Arc::clone(&clock)));
         tier.keep_tags = keying.expose_tags;
         let metrics = Metrics::new();
         let watch = telemetry.watch(&metrics)?;
@@ -304,6 +317,7 @@ impl EdgeCacheBuilder {
             watch,
             permits,
             warming,
+            identity_check,
         }))
     }
 }

@@ -8,10 +8,12 @@ use edge_cache_core::{
 use edge_cache_disk::DiskStore;
 use edge_cache_memory::{Eviction, MemoryStore};
 use edge_cache_origin::Permits;
-use edge_cache_policy::request;
+use edge_cache_policy::{identity::Distrust, request};
 use edge_cache_redis::{BackplaneError, Following, RedisBackplane, RedisStore};
 use edge_cache_telemetry::{Metrics, ObserveLayer, Reading, Watch, catalogue};
-use edge_cache_tier::{InvalidateLayer, KeyLayer, Keying, Located, Purge, Purger, TierLayer, TierReport};
+use edge_cache_tier::{
+    IdentityWatch, InvalidateLayer, KeyLayer, Keying, Located, Purge, Purger, TierLayer, TierReport,
+};
 use edge_cache_warmer::{HotSet, WarmLayer};
 use http::HeaderMap;
 use tower_layer::Layer;
@@ -22,6 +24,7 @@ use crate::{
     compress::CompressLayer,
     disk::Disk,
     governor::{Governed, Governor},
+    identity::{self, IdentityCheck},
     warm::{Warmer, Warming, Warmth},
 };
 
@@ -35,6 +38,7 @@ pub struct EdgeCache {
     governor: Option<Governor>,
     warming: Option<Warming>,
     disk: Option<Disk>,
+    identity_check: Duration,
 }
 
 /// What a cache is made of.
@@ -52,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) watch: Option<Watch>,
     pub(crate) permits: Option<Permits>,
     pub(crate) warming: Option<Warming>,
+    pub(crate) identity_check: Duration,
 }
 
 /// The cache as a Tower layer: `Observe · Key · Warm · Invalidate · Tier<Memory> · Tier<Redis> · Tier<Disk> · Compress`, and before them all what
@@ -100,6 +105,7 @@ impl EdgeCache {
             watch,
             permits,
             warming,
+            identity_check,
         } = parts;
         if let Some(log) = watch.as_ref().and_then(|watch| watch.access.clone()) {
             metrics.read_at_scrape(Reading::counter(&catalogue::ACCESS_LOG_DROPPED, move || log.dropped()));
@@ -141,7 +147,27 @@ impl EdgeCache {
         if let Some(warming) = &warming {
             warming.watch(&metrics);
         }
-        Self { layer, purger, backplane, metrics, governor, warming, disk }
+        if let Some(watch) = &purger.keying().identity {
+            identity::show(watch, &purger, &metrics);
+        }
+        Self { layer, purger, backplane, metrics, governor, warming, disk, identity_check }
+    }
+
+    /// Who finds out whether routes that are declared not to depend on who asks do, by asking `origin`: the service that stands inside this cache's layer.
+    /// `None` where it is switched off, and after the first call.
+    pub fn identity_check<S>(&self, origin: S) -> Option<IdentityCheck<S>> {
+        let watch = self.purger.keying().identity.clone().filter(|_| !self.identity_check.is_zero())?;
+        let pressures = [self.layer.memory.pressure(), self.layer.redis.pressure(), self.layer.disk.pressure()];
+        let pressures = pressures.into_iter().flatten().cloned().collect();
+        Some(IdentityCheck::new(watch.clone(), watch.sample(self.identity_check)?, pressures, origin))
+    }
+
+    /// The routes whose answers were found to depend on who asks, against their declaration, and why that is believed: nothing of them is cached any more.
+    #[must_use]
+    pub fn distrusted(&self) -> Vec<(String, Distrust)> {
+        let keying = self.purger.keying();
+        let declared = keying.identity.iter().flat_map(IdentityWatch::declared);
+        declared.filter_map(|(_, name, why)| Some((name.to_owned(), why?))).collect()
     }
 
     /// Who keeps this cache warm, by asking `service`: the service that clients ask, with this cache's layer around it. `None` where
@@ -238,6 +264,7 @@ impl EdgeCache {
         let mut keying = Keying::clone(&self.purger.keying());
         keying.routes = Arc::new(Routes::new(routes));
         keying.trusted = trusted.into_iter().collect();
+        keying.identity = keying.identity.map(|watch| watch.redeclared(&keying.routes, keying.mode));
         self.purger.set_keying(keying.clone());
         let mut layer = self.layer.clone();
         let hot = self.warming.as_ref().map(|warming| warming.hot().clone());
@@ -313,6 +340,9 @@ impl EdgeCache {
         if located.route.uncacheable {
             return Some(Bypass::Route);
         }
+        if self.purger.keying().is_distrusted(located) {
+            return Some(Bypass::Distrusted);
+        }
         request::identity(&mut headers.clone(), &located.route.identity, located.mode).err()
     }
 
@@ -352,7 +382,8 @@ impl EdgeCache {
     }
 
     /// Housekeeping without end: spawn it, and drop it to stop. It learns the purges of other nodes (without it the Redis
-    /// tier is not used), drops expired entries from memory where no traffic does, writes what waits for the disk, and governs the origin's permits.
+    /// tier is not used), drops expired entries from memory where no traffic does, writes what waits for the disk, governs the origin's
+    /// permits, and purges routes whose declaration was found to be wrong.
     pub async fn housekeeping(self) {
         let tidy = async {
             let mut beat = tokio::time::interval(Duration::from_secs(1));
@@ -385,7 +416,10 @@ impl EdgeCache {
                 log.run().await;
             }
         };
-        tokio::join!(tidy, follow, govern, write);
+        let distrust = async {
+            identity::purge(&self.purger).await;
+        };
+        tokio::join!(tidy, follow, govern, write, distrust);
     }
 
     /// Waits until the writes that run now have ended and are purged for, and the fills have ended and are kept. Bound it by a

@@ -29,6 +29,7 @@ mod cached;
 pub mod compress;
 mod disk;
 mod governor;
+pub mod identity;
 pub mod settings;
 pub mod warm;
 
@@ -51,6 +52,7 @@ pub use self::{
     cache::{EdgeCache, EdgeCacheLayer},
     cached::{Arrival, Cached, CachedBody, HitBody, ResponseFuture},
     governor::Governed,
+    identity::IdentityCheck,
     settings::{Settings, SettingsError, TelemetrySettings, WarmSettings},
     warm::Warmer,
 };

@@ -153,6 +153,8 @@ catalogue! {
     // Purges.
     PURGES: Counter "purges" None ["kind"] "Purges applied on this node, by kind";
     PURGED_TAGS: Counter "purged_tags" None [] "Tags that purges named";
+    IDENTITY_DISTRUSTED: Gauge "identity_distrusted" None ["route"] "Whether a route was found to depend on who asks, against its declaration, and is not cached any more: 1 or 0; absent where a route declares nothing";
+    IDENTITY_CHECKS: Counter "identity_checks" None ["result"] "Samples of requests with credentials on routes that are declared not to depend on them, by what the origin's answers with and without said (same, differs, undecided, failed, dropped)";
     BACKPLANE_IN_STEP: Gauge "backplane_in_step" None [] "Whether this node serves what it holds: 1 in step with the others, 0 cut off from them";
     BACKPLANE_LAG: Gauge "backplane_lag" Seconds [] "Since Redis last told what was purged";
     BACKPLANE_NODES: Gauge "backplane_nodes" None [] "Nodes that share purges, this one included";

@@ -4,10 +4,12 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
     Bypass, CacheKey, KeyParts, KeyProbe, Timestamp,
-    route::{QueryRule, Route, Routes},
+    route::{Identity, QueryRule, Route, Routes},
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
 use http::{HeaderMap, Uri, header};
+
+use crate::identity::{Belief, IdentityWatch};
 
 /// A request that the cache may answer. Set by [`KeyLayer`](crate::KeyLayer); a request without it goes past every tier.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) mode: Mode,
     pub(crate) directives: Directives,
     pub(crate) authorization: bool,
+    /// What is believed of the route; `None` where it declares nothing.
+    pub(crate) belief: Option<Belief>,
 }
 
 impl Keyed {
@@ -29,9 +33,10 @@ impl Keyed {
 
     /// The same request, whose answer is not kept.
     pub(crate) fn not_kept(&self) -> Self {
-        let Inner { key, route, mode, directives, authorization } = &*self.0;
+        let Inner { key, route, mode, directives, authorization, belief } = &*self.0;
         let (key, route, directives) = (key.clone(), Arc::clone(route), Directives { no_store: true, ..*directives });
-        Self::new(Inner { key, route, mode: *mode, directives, authorization: *authorization })
+        let (authorization, belief) = (*authorization, belief.clone());
+        Self::new(Inner { key, route, mode: *mode, directives, authorization, belief })
     }
 
     /// The base key.
@@ -56,6 +61,10 @@ impl Keyed {
 
     pub(crate) fn authorization(&self) -> bool {
         self.0.authorization
+    }
+
+    pub(crate) fn belief(&self) -> Option<&Belief> {
+        self.0.belief.as_ref()
     }
 }
 
@@ -101,6 +110,8 @@ pub struct Keying {
     pub purge_method: bool,
     /// Codings that a layer inside the tiers applies, the best liked first: origins are asked for these or none.
     pub codings: Arc<[Coding]>,
+    /// Which of the routes' declarations are still believed; `None` for all of them, for good.
+    pub identity: Option<IdentityWatch>,
 }
 
 /// A URL as the cache knows it.
@@ -114,6 +125,8 @@ pub struct Located {
     pub mode: Mode,
     /// The query in its canonical spelling, where the route declares one that differs from what was sent.
     pub canonical_query: Option<String>,
+    /// The route's place among all.
+    pub(crate) route_at: usize,
 }
 
 /// A URL as the cache knows it, and nothing made of it yet.
@@ -155,7 +168,8 @@ impl Keying {
     pub fn locate(&self, scheme: &str, authority: &str, path: &str, query: &str) -> Result<Located, Bypass> {
         let place = self.place(scheme, authority, path, query)?;
         let (key, route, mode) = (CacheKey::new(&place.parts()), Arc::clone(place.route), place.mode);
-        Ok(Located { key, route, mode, canonical_query: place.canonical_query() })
+        let route_at = place.route_at;
+        Ok(Located { key, route, mode, canonical_query: place.canonical_query(), route_at })
     }
 
     /// [`locate`](Self::locate), with nothing made that a lookup does not need.
@@ -196,6 +210,20 @@ impl Keying {
         };
         let (path, query, tenant) = (key_path, key_query, &self.tenant);
         Ok(Place { scheme, authority, path, query, tenant, route, route_at, mode, respelt })
+    }
+
+    /// Whether the declaration of what was located is not believed any more.
+    #[must_use]
+    pub fn is_distrusted(&self, located: &Located) -> bool {
+        located.mode == Mode::Guarded
+            && self.identity.as_ref().is_some_and(|watch| watch.is_distrusted(located.route_at))
+    }
+
+    /// What is believed of the route at this place.
+    pub(crate) fn belief(&self, route_at: usize, mode: Mode) -> Option<Belief> {
+        let watch = self.identity.as_ref().filter(|_| mode == Mode::Guarded)?;
+        let declares = !matches!(watch.identity(route_at), Identity::Private);
+        declares.then(|| Belief { watch: watch.clone(), route_at })
     }
 
     /// The forms in which keys may carry paths that begin with `prefix`: as written, and canonical.

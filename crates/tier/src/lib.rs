@@ -10,6 +10,7 @@
 mod body;
 mod explain;
 mod flight;
+pub mod identity;
 pub mod invalidate;
 mod keeper;
 pub mod key;
@@ -23,6 +24,7 @@ mod variants;
 pub use self::{
     body::{RequestBody, TierBody},
     explain::{Explainer, Held, TierReport},
+    identity::IdentityWatch,
     invalidate::{AfterWrite, Invalidate, InvalidateLayer},
     keeper::Keeper,
     key::{Decided, Decision, Key, KeyLayer},

@@ -144,6 +144,7 @@ fn figures(
     if let Some(is_down) = monitoring.and_then(|monitoring| monitoring.is_failing(failures)) {
         figures.set_flag(Figure::MonitorFailing, is_down);
     }
+    figures.set_flag(Figure::IdentityLeak, !sources.cache.distrusted().is_empty());
     figures
 }
 

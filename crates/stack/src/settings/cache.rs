@@ -71,7 +71,14 @@ pub struct CacheSettings {
     /// Longest silence within an origin's body. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
+    /// How often, at most, a request with credentials on a route that is declared `free` or `session` is asked of the origin again, with them and without,
+    /// to find out whether the declaration holds; zero for never. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub identity_check: Duration,
 }
+
+/// See [`CacheSettings::identity_check`].
+pub(crate) const IDENTITY_CHECK: Duration = Duration::from_secs(10);
 
 impl Default for CacheSettings {
     fn default() -> Self {
@@ -103,6 +110,7 @@ impl Default for CacheSettings {
             stale_under_pressure,
             early_refresh,
             body_idle_max,
+            identity_check: IDENTITY_CHECK,
         }
     }
 }

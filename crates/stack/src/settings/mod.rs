@@ -28,6 +28,7 @@ use edge_cache_probe::MonitorConfig;
 use edge_cache_redis::RedisConfig;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::cache::IDENTITY_CHECK;
 pub use self::{
     cache::{CacheSettings, Policy},
     compression::{CodingSetting, CompressionSettings},

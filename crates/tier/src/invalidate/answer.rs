@@ -41,10 +41,12 @@ impl Post {
         let mut headers = sent.clone();
         let authorization = request::identity(&mut headers, &located.route.identity, located.mode).ok()?;
         let directives = request::directives(&headers, Mode::Rfc, true);
-        if located.route.uncacheable || directives.no_store {
+        if located.route.uncacheable || directives.no_store || purger.keying().is_distrusted(&located) {
             return None;
         }
-        let inner = Inner { key: located.key, route: located.route, mode: located.mode, directives, authorization };
+        let belief = purger.keying().belief(located.route_at, located.mode);
+        let inner =
+            Inner { key: located.key, route: located.route, mode: located.mode, directives, authorization, belief };
         let (start, requested) = (purger.start(), purger.now());
         Some(Self { keyed: Keyed::new(inner), headers, start, requested, began: Instant::now() })
     }

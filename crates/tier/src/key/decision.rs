@@ -10,7 +10,7 @@ use edge_cache_policy::{
 };
 use http::{Uri, request::Parts, uri::PathAndQuery};
 
-use crate::{Keyed, Keying, keyed::Inner};
+use crate::{Keyed, Keying, identity::Sample, keyed::Inner};
 
 /// The key of a request, and what counts of the request itself: nothing is made that only somebody further in would need.
 #[derive(Debug)]
@@ -58,9 +58,11 @@ impl Decided {
         match decision {
             Err(why) => Self { keyed: Err(why), canonical_query: None, by },
             Ok(decision) => {
-                let Decision { probe, route, mode, directives, authorization, canonical_query, .. } = decision;
+                let Decision { probe, route, route_at, mode, directives, authorization, canonical_query, .. } =
+                    decision;
                 let (key, route) = (probe.to_key(), Arc::clone(route));
-                let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization }));
+                let belief = keying.belief(route_at, mode);
+                let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization, belief }));
                 Self { keyed, canonical_query, by }
             }
         }
@@ -121,10 +123,25 @@ impl Keying {
         if route.uncacheable {
             return Err(Bypass::Route);
         }
+        // Before anything is taken off it: the origin is asked as by the client.
+        if mode == Mode::Guarded && self.identity.as_ref().is_some_and(|watch| watch.is_distrusted(route_at)) {
+            return Err(Bypass::Distrusted);
+        }
         let (probe, canonical_query) = (place.probe(), place.canonical_query());
         let authorization = match is_bare {
             true => false,
-            false => request::identity(&mut parts.headers, &route.identity, mode)?,
+            false => {
+                let watch = self.identity.as_ref().filter(|_| mode == Mode::Guarded);
+                let own = watch.and_then(|watch| watch.wanted(route_at, parts));
+                let authorization = request::identity(&mut parts.headers, &route.identity, mode)?;
+                if let (Some(watch), Some(headers)) = (watch, own) {
+                    let canonical = canonical_query.as_deref();
+                    let uri = canonical.map_or_else(|| Some(parts.uri.clone()), |query| with_query(&parts.uri, query));
+                    let uri = uri.ok_or(Bypass::Query)?;
+                    watch.offer(Sample { watch: watch.clone(), route_at, uri, version: parts.version, headers });
+                }
+                authorization
+            }
         };
         if mode == Mode::Guarded && !is_bare {
             steering::strip(&mut parts.headers);

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use edge_cache_core::{
-    Entry, Head, Kind, NoStore, PackedHeaders, TagSet, TierName, Timestamp, headers::CACHE_STATUS, marker::Start,
+    Entry, Head, Kind, NoStore, PackedHeaders, TagHash, TagSet, TierName, Timestamp, headers::CACHE_STATUS,
+    marker::Start,
 };
 use edge_cache_policy::{
-    date, groups, hop,
+    date, groups, hop, identity,
     range::Held,
     response::{self, Asked, Plan},
 };
@@ -44,6 +45,11 @@ impl Exchange<'_> {
             received: self.received,
             unit: self.unit,
         };
+        if let Some(belief) = self.keyed.belief()
+            && let Some(why) = identity::said_against(belief.watch.identity(belief.route_at), status, answer)
+        {
+            belief.watch.distrust(belief.route_at, why);
+        }
         let Plan { freshness, withheld } = response::plan(&asked, status, answer)?;
         let kind = kind(status, answer)?;
         let tags = self.tags(answer, old)?;
@@ -86,6 +92,11 @@ impl Exchange<'_> {
             return Err(NoStore::Tags);
         }
         let tags = TagSet::new(&self.keyed.key().parts(), named, groups.iter().map(String::as_str));
+        // What is declared of a route may be found to be wrong: then all of it must go, under whatever authority.
+        let tags = match self.keyed.belief() {
+            Some(_) => tags.and(TagHash::route(self.keyed.key().parts().tenant, &self.keyed.route().name)),
+            None => tags,
+        };
         let Some(old) = old else { return Ok(tags) };
         let tags = tags.union(&old.head().tags);
         (tags.as_slice().len() <= TagSet::GATHERED_MAX).then_some(tags).ok_or(NoStore::Tags)
