@@ -32,6 +32,8 @@ async fn an_honest_route_stays_cached() {
     // Over HTTP/2 the host is in the target.
     proxy.client().get("/pages/1").bearer("ada").http2().send().await;
     checked(&proxy, "same", 2).await;
+    let host = proxy.address.to_string();
+    assert!(origin.seen().iter().all(|seen| seen.header("host") == host), "{:?}", origin.seen());
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! A page that shows who asks.
 
 use edge_cache_sandbox::Redis;
-use edge_cache_tests::{Origin, Reply, eventually};
+use edge_cache_tests::{Origin, PATIENCE, Reply, eventually};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 
@@ -60,7 +60,7 @@ async fn it_is_told_to_whoever_has_to_know() {
     let alerts = format!("[alerts]\nwebhook = \"{}/\"\nevery = \"50ms\"", receiver.url());
     let proxy = node(&origin, "10s", &alerts).start().await;
     ask_as(&proxy, "sid=ada", "/pages/1").await;
-    let message = messages.recv().await.unwrap();
+    let message = timeout(PATIENCE, messages.recv()).await.expect("somebody is told").unwrap();
     assert_eq!((&message["rule"], &message["severity"]), (&"identity-leak".into(), &"critical".into()), "{message}");
     assert!(!message.to_string().contains("ada"), "{message}");
 }
