@@ -2,6 +2,7 @@
 
 mod first_bytes;
 mod front;
+mod hygiene;
 mod interim;
 mod small_writes;
 mod threads;

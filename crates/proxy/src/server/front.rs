@@ -29,7 +29,10 @@ use sfv::{Dictionary, ListEntry, Parser};
 use tokio::time::Instant;
 use tower::Service;
 
-use super::interim::{After, Interim};
+use super::{
+    hygiene,
+    interim::{After, Interim},
+};
 use crate::body::ClientBody;
 
 /// How urgent a request is to its client (RFC 9218).
@@ -53,7 +56,13 @@ pub(super) struct House {
 pub(super) struct Refused(Arc<[AtomicU64; REFUSALS.len()]>);
 
 /// What a refusal may say.
-const REFUSALS: [StatusCode; 3] = [StatusCode::BAD_REQUEST, StatusCode::URI_TOO_LONG, StatusCode::LOOP_DETECTED];
+const REFUSALS: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::EXPECTATION_FAILED,
+    StatusCode::NOT_IMPLEMENTED,
+    StatusCode::LOOP_DETECTED,
+];
 
 impl Refused {
     /// A count that the metrics show.
@@ -87,7 +96,7 @@ pub(super) struct Front<S> {
 
 impl<S> Front<S> {
     /// Why a request is not served.
-    fn refusal(&self, req: &Parts) -> Option<(StatusCode, String)> {
+    fn refusal(&self, req: &Parts, no_body: bool) -> Option<(StatusCode, String)> {
         let target = req.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let House { limits: LimitSettings { uri_bytes_max: max, .. }, name, .. } = &*self.house;
         if target > *max {
@@ -98,6 +107,9 @@ impl<S> Front<S> {
         if hosts > 1 || (hosts == 0 && req.version == Version::HTTP_11) {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
+        }
+        if let Some((status, text)) = hygiene::refusal(req, no_body) {
+            return Some((status, text.to_owned()));
         }
         if req.headers.contains_key(CDN_LOOP) && has_passed(&req.headers, name) {
             // It would wait for its own answer (RFC 8586).
@@ -144,7 +156,7 @@ where
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
         let (mut parts, body) = req.into_parts();
-        if let Some((status, text)) = self.refusal(&parts) {
+        if let Some((status, text)) = self.refusal(&parts, body.is_end_stream()) {
             self.house.refused.count(status);
             return FrontFuture::AtOnce(Some(refusal(status, text)));
         }
