@@ -21,6 +21,7 @@ mod raw_origin;
 mod reply;
 mod resp;
 mod wait;
+mod wire_origin;
 
 pub use self::{
     answer::Answer,
@@ -38,4 +39,5 @@ pub use self::{
     reply::Reply,
     resp::Resp,
     wait::{PATIENCE, eventually},
+    wire_origin::{WireOrigin, Wired, answer, echoed},
 };
