@@ -182,7 +182,8 @@ impl Keying {
         };
         // A policy that only sorts leaves the origin's query as it was sent: some sign it.
         let query_differs = !matches!(route.query, QueryRule::Policy) && key_query != query;
-        let respelt = match (query_differs, key_path != path) {
+        let path_differs = matches!(key_path, Cow::Owned(_)) && key_path != path;
+        let respelt = match (query_differs, path_differs) {
             (true, _) => Some(key_query.clone()),
             (false, true) => Some(query.into()),
             (false, false) => None,
