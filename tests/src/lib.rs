@@ -23,6 +23,7 @@ mod reply;
 mod resp;
 mod tls_front;
 mod wait;
+mod wire_origin;
 
 pub use self::{
     answer::Answer,
@@ -42,4 +43,5 @@ pub use self::{
     resp::Resp,
     tls_front::TlsFront,
     wait::{PATIENCE, eventually},
+    wire_origin::{WireOrigin, Wired, answer, echoed},
 };

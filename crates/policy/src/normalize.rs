@@ -21,11 +21,16 @@ pub fn path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
     while let Some(segment) = segments.next() {
         // Only the last one may be empty: that of a path which ends with a slash.
         let empty_within = segment.is_empty() && segments.peek().is_some();
-        if empty_within || matches!(segment, b"." | b"..") {
+        if empty_within || segment.first() == Some(&b'.') && is_dots(segment) {
             return Err(Ambiguous);
         }
     }
     Ok(canonical)
+}
+
+/// A dot segment, with parameters or without: some servers cut those off first.
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b".." | [b'.', b';', ..] | [b'.', b'.', b';', ..])
 }
 
 fn decode_unreserved(path: &str) -> Result<String, Ambiguous> {
@@ -111,9 +116,22 @@ mod tests {
 
     #[test]
     fn ambiguous_paths_have_none() {
-        for sent in
-            ["/a/../b", "/a/%2e%2e/b", "/a%2fb", "/a//b", "//a", "/a\\b", "/a%5cb", "/a%00", "/a%zz", "*", "", "/./"]
-        {
+        for sent in [
+            "/a/../b",
+            "/a/..;/b",
+            "/a/.;x=1/b",
+            "/a/%2e%2e/b",
+            "/a%2fb",
+            "/a//b",
+            "//a",
+            "/a\\b",
+            "/a%5cb",
+            "/a%00",
+            "/a%zz",
+            "*",
+            "",
+            "/./",
+        ] {
             assert_eq!(path(sent), Err(Ambiguous), "{sent}");
         }
     }

@@ -184,6 +184,38 @@ pub fn is_single(request: &HeaderMap) -> bool {
     specs(line.as_bytes()).is_some_and(|specs| specs.len() == 1)
 }
 
+/// Takes off a `Range` that asks an origin for more than it has: several lines, too many ranges, or some that overlap. What cannot be read goes too: it
+/// means nothing (RFC 9110 §14.2). Other units than bytes are the origin's to judge.
+pub fn bound(request: &mut HeaderMap) {
+    let mut lines = request.get_all(header::RANGE).iter();
+    let Some(line) = lines.next() else { return };
+    let foreign = line
+        .as_bytes()
+        .split(|byte| *byte == b'=')
+        .next()
+        .is_some_and(|unit| !unit.trim_ascii().eq_ignore_ascii_case(b"bytes"));
+    let good = foreign || specs(line.as_bytes()).is_some_and(|specs| !overlap(&specs));
+    if lines.next().is_some() || !good {
+        request.remove(header::RANGE);
+        request.remove(header::IF_RANGE);
+    }
+}
+
+/// Whether two of them overlap however long the representation is; of what reaches to its end only one may be there.
+fn overlap(specs: &[Spec]) -> bool {
+    let to_the_end = specs.iter().filter(|spec| !matches!(spec, Spec::Between(..))).count();
+    let mut places: Vec<_> = specs
+        .iter()
+        .filter_map(|spec| match *spec {
+            Spec::Between(first, last) => Some((first, last)),
+            Spec::From(first) => Some((first, u64::MAX)),
+            Spec::Suffix(_) => None,
+        })
+        .collect();
+    places.sort_unstable();
+    to_the_end > 1 || places.windows(2).any(|two| two[1].0 <= two[0].1)
+}
+
 /// `If-Range` compares strongly: a weak tag never holds, nor does a date that is not a strong validator (RFC 9110 §13.1.5).
 fn still_the_same(condition: &HeaderValue, stored: &HeaderMap, now: Timestamp) -> bool {
     let condition = condition.as_bytes();

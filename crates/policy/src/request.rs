@@ -10,7 +10,7 @@ use edge_cache_core::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use sfv::{Dictionary, ListEntry, Parser};
 
-use crate::{CacheControl, Mode, steering::may_steer};
+use crate::{CacheControl, Mode, hop, steering::may_steer};
 
 /// The directives of a request that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,8 +146,8 @@ fn is_too_old(freshness: &Freshness, directives: &Directives, now: Timestamp) ->
     directives.max_age.is_some_and(|max| max == 0 || freshness.age(now) > Duration::from_secs(max))
 }
 
-/// Whether a request says nothing beside what it wants: no condition, range, directive or credentials, nothing of another protocol, and
-/// nothing that may [steer](crate::steering). One look over the few names that most requests have, in place of a search for each of these.
+/// Whether a request says nothing beside what it wants: no condition, range, directive or credentials, nothing of another protocol, no header that
+/// `Connection` names, and nothing that may [steer](crate::steering). One look over the few names that most requests have, in place of a search for each of these.
 #[must_use]
 pub fn is_bare(headers: &HeaderMap) -> bool {
     const TELLING: [HeaderName; 11] = [
@@ -164,11 +164,12 @@ pub fn is_bare(headers: &HeaderMap) -> bool {
         header::IF_UNMODIFIED_SINCE,
     ];
     // The lengths of these names.
-    const LENGTHS: u32 = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 13 | 1 << 17 | 1 << 19;
-    headers.keys().all(|name| {
+    const LENGTHS: u32 = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 13 | 1 << 17 | 1 << 19;
+    headers.iter().all(|(name, value)| {
         let len = name.as_str().len();
         let maybe = len < 32 && LENGTHS & (1 << len) != 0;
-        !(may_steer(name) || maybe && TELLING.contains(name))
+        let telling = || TELLING.contains(name) || *name == header::CONNECTION && !hop::names_none(value);
+        !(may_steer(name) || maybe && telling())
     })
 }
 
@@ -339,6 +340,7 @@ mod tests {
     fn what_says_more_than_what_it_wants_is_not_bare() {
         let plain = map(&[("host", "h"), ("accept", "*/*"), ("accept-encoding", "gzip"), ("user-agent", "x")]);
         assert!(is_bare(&plain) && is_bare(&HeaderMap::new()));
+        assert!(is_bare(&map(&[("connection", "keep-alive")])) && is_bare(&map(&[("connection", "close")])));
         for name in [
             "range",
             "cookie",
@@ -352,7 +354,10 @@ mod tests {
             "if-modified-since",
             "if-unmodified-since",
             "x-forwarded-host",
+            "x_host",
             "forwarded",
+            "proxy",
+            "connection",
         ] {
             let mut telling = plain.clone();
             telling.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));

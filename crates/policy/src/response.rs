@@ -158,7 +158,9 @@ fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bo
     if matches!(code, 304 | 416) || status.is_informational() {
         return false;
     }
-    if guarded && (matches!(code, 401 | 403 | 429) || status.is_server_error()) {
+    // Nor is an error that one request may have provoked (a header too long, a method that another field overrides) for anybody else. What is not
+    // there is not there for all: that is worth a while (rule 12).
+    if guarded && (status.is_client_error() || status.is_server_error()) && !matches!(code, 404 | 410) {
         return false;
     }
     is_heuristic(status) || explicit || public

@@ -6,6 +6,7 @@ mod connection;
 mod counts;
 mod first_bytes;
 mod front;
+mod hygiene;
 mod interim;
 mod peer;
 mod proxy_protocol;

@@ -111,6 +111,7 @@ impl EdgeCacheBuilder {
         self.keying.trusted = settings.cache.trusted.clone().into();
         self.keying.purge_method = settings.cache.purge_method;
         self.keying.expose_tags = settings.cache.expose_tags;
+        self.keying.steering_headers = settings.cache.steering_headers()?.into();
         self.tier = settings.cache.tier();
         self.identity_check = settings.cache.identity_check;
         self.keying.codings = settings.compression.codings();

@@ -136,7 +136,7 @@ catalogue! {
     REQUEST_DURATION: Histogram "request_duration" Seconds ["route", "result"] "From the request's head read to the last byte of its answer handed to the connection, errors included";
     RESPONSE_BODY: Counter "response_body" Bytes ["route", "result"] "Bytes of bodies sent";
     REQUESTS_ABANDONED: Counter "requests_abandoned" None [] "Requests whose clients did not wait for the head of an answer; they are not among the requests answered";
-    REQUESTS_REFUSED: Counter "requests_refused" None ["status"] "Requests that the server refused: too long a target or a body, not one host, going in circles, too many from one client, a body that stopped";
+    REQUESTS_REFUSED: Counter "requests_refused" None ["status"] "Requests that the server refused: too long a target or a body, not one valid host, a body that can be read in two ways, going in circles, too many from one client, a body that stopped";
     REQUESTS_IN_FLIGHT: Gauge "requests_in_flight" None [] "Requests being answered";
     SERVED_AGE: Histogram "served_age" Seconds ["tier"] "How old stored answers were when they were served, by the tier that had them";
     ORIGIN_CALLS_SAVED: Counter "origin_calls_saved" None ["route"] "Calls of the origin that were not made: answers from a tier behind which nothing was asked for, and waiters of a fill";

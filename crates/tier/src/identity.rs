@@ -14,7 +14,7 @@ use edge_cache_core::{
     route::{Identity, Route, Routes},
 };
 use edge_cache_policy::{identity::Distrust, steering};
-use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
 use tokio::sync::{Notify, mpsc};
 
 /// Samples that wait to be looked at: more are dropped.
@@ -229,8 +229,8 @@ impl IdentityWatch {
         Some(parts.headers.clone())
     }
 
-    /// Hands in a sample, unless another of the route came first.
-    pub(crate) fn offer(&self, mut sample: Sample) {
+    /// Hands in a sample, unless another of the route came first; without what steers the origin, `further` names included.
+    pub(crate) fn offer(&self, mut sample: Sample, further: &[HeaderName]) {
         let (Some(sampling), Some(route)) = (self.0.shared.sampling.get(), self.0.routes.get(sample.route_at)) else {
             return;
         };
@@ -241,7 +241,7 @@ impl IdentityWatch {
         if !is_first {
             return;
         }
-        steering::strip(&mut sample.headers);
+        steering::strip(&mut sample.headers, further);
         for name in [
             header::RANGE,
             header::IF_RANGE,

@@ -7,7 +7,7 @@ use edge_cache_core::{
     route::{Identity, QueryRule, Route, Routes},
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 
 use crate::identity::{Belief, IdentityWatch};
 
@@ -112,6 +112,9 @@ pub struct Keying {
     pub codings: Arc<[Coding]>,
     /// Which of the routes' declarations are still believed; `None` for all of them, for good.
     pub identity: Option<IdentityWatch>,
+    /// Request headers that steer the origin, beside those that are known to: they are taken off before a handler whose answer may be kept, under
+    /// [`Mode::Guarded`].
+    pub steering_headers: Arc<[HeaderName]>,
 }
 
 /// A URL as the cache knows it.
@@ -123,8 +126,8 @@ pub struct Located {
     pub route: Arc<Route>,
     /// The rules that apply to it.
     pub mode: Mode,
-    /// The query in its canonical spelling, where the route declares one that differs from what was sent.
-    pub canonical_query: Option<String>,
+    /// Path and query as the origin is asked for them, where that differs from what was sent.
+    pub canonical_target: Option<String>,
     /// The route's place among all.
     pub(crate) route_at: usize,
 }
@@ -140,8 +143,8 @@ pub(crate) struct Place<'k, 'r> {
     /// The route's place among all.
     pub(crate) route_at: usize,
     pub(crate) mode: Mode,
-    /// Whether the route declares a spelling of the query that differs from what was sent.
-    respelt: bool,
+    /// The query that the origin is asked for, where the path or the query differs from what was sent.
+    respelt: Option<Cow<'r, str>>,
 }
 
 impl Place<'_, '_> {
@@ -154,9 +157,11 @@ impl Place<'_, '_> {
         KeyProbe::new(&self.parts())
     }
 
-    /// The query in its canonical spelling, where the route declares one that differs from what was sent.
-    pub(crate) fn canonical_query(self) -> Option<String> {
-        self.respelt.then(|| self.query.into_owned())
+    /// Path and query as the origin is asked for them, where that differs from what was sent: what is stored under a key is the answer to its spelling
+    /// and to no other.
+    pub(crate) fn canonical_target(self) -> Option<String> {
+        let (path, query) = (self.path, self.respelt?);
+        Some(if query.is_empty() { path.into_owned() } else { format!("{path}?{query}") })
     }
 }
 
@@ -169,7 +174,7 @@ impl Keying {
         let place = self.place(scheme, authority, path, query)?;
         let (key, route, mode) = (CacheKey::new(&place.parts()), Arc::clone(place.route), place.mode);
         let route_at = place.route_at;
-        Ok(Located { key, route, mode, canonical_query: place.canonical_query(), route_at })
+        Ok(Located { key, route, mode, canonical_target: place.canonical_target(), route_at })
     }
 
     /// [`locate`](Self::locate), with nothing made that a lookup does not need.
@@ -201,8 +206,14 @@ impl Keying {
             (QueryRule::Policy, true) => normalize::sorted_query(query),
             (_, false) => query.into(),
         };
-        // A policy that only sorts leaves the origin's question as it was sent.
-        let respelt = !matches!(route.query, QueryRule::Policy) && key_query != query;
+        // A policy that only sorts leaves the origin's query as it was sent: some sign it.
+        let query_differs = !matches!(route.query, QueryRule::Policy) && key_query != query;
+        let path_differs = matches!(key_path, Cow::Owned(_)) && key_path != path;
+        let respelt = match (query_differs, path_differs) {
+            (true, _) => Some(key_query.clone()),
+            (false, true) => Some(query.into()),
+            (false, false) => None,
+        };
         let authority = if authority.bytes().any(|b| b.is_ascii_uppercase()) {
             authority.to_ascii_lowercase().into()
         } else {
@@ -282,6 +293,15 @@ mod tests {
             assert!(!same(("/x", "a=1"), ("/x", "a=2")));
             assert_eq!(key(mode, "H.Example", "/", ""), key(mode, "h.example", "/", ""), "hosts have no case");
         }
+    }
+
+    #[test]
+    fn the_origin_is_asked_for_the_spelling_that_is_keyed() {
+        let target = |mode, path, query| keying(mode).locate("http", "h", path, query).unwrap().canonical_target;
+        assert_eq!(target(Mode::Guarded, "/%61%e4", "b=1&a=2").as_deref(), Some("/a%E4?b=1&a=2"));
+        assert_eq!(target(Mode::Guarded, "/%61", "").as_deref(), Some("/a"));
+        assert_eq!(target(Mode::Guarded, "/a%2C", "b=1&a=2"), None);
+        assert_eq!(target(Mode::Rfc, "/%61", ""), None, "as sent");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use edge_cache_core::{TRACEPARENT, TraceContext};
-use edge_cache_policy::{hop, split_unquoted};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use edge_cache_policy::{hop, range, split_unquoted};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Scheme};
+use http_body::Body;
 
 use super::{FromClient, UpstreamBody};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// `CDN-Loop` (RFC 8586).
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -29,6 +31,7 @@ pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
     let version = req.version();
     let trace = req.extensions().get::<TraceContext>();
     let trace = trace.map(|context| (context.traceparent(), context.parent.is_some()));
+    let scheme = if req.uri().scheme() == Some(&Scheme::HTTPS) { "https" } else { "http" };
     let headers = req.headers_mut();
     if let Some((traceparent, goes_on)) = trace {
         headers.insert(TRACEPARENT, traceparent);
@@ -39,15 +42,41 @@ pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
     }
     let trailers = takes_trailers(headers);
     hop::strip(headers);
+    range::bound(headers);
     if trailers {
         // Of this connection: the trailers go on to the client that asked for them (RFC 9110 §10.1.4).
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
+    // That of the key: of a request whose answer may be kept, what the client said of it is gone by now.
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
     append(headers, &header::VIA, &format!("{} {name}", protocol(version)));
     append(headers, &CDN_LOOP, name);
     if let Some(address) = client {
         append(headers, &X_FORWARDED_FOR, &plain(address));
+    }
+}
+
+/// Makes the body of a request end where this gateway saw it end, whatever the client wrote about it (RFC 9112 §6).
+pub(super) fn frame<B: Body>(req: &mut Request<B>) {
+    let (ended, size) = (req.body().is_end_stream(), req.body().size_hint().exact());
+    let bare = matches!(*req.method(), Method::GET | Method::HEAD);
+    let headers = req.headers_mut();
+    if ended {
+        // An expectation without a body leaves both sides waiting, each for something else (RFC 9110 §10.1.1).
+        headers.remove(header::EXPECT);
+    }
+    match size {
+        Some(length) if headers.contains_key(header::CONTENT_LENGTH) => {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        Some(_) => {}
+        None if bare => {
+            // Else the client beneath takes it for granted that these have no body, and leaves it out.
+            headers.remove(header::CONTENT_LENGTH);
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        None => drop(headers.remove(header::CONTENT_LENGTH)),
     }
 }
 
@@ -162,7 +191,60 @@ mod tests {
         assert_eq!(header("via"), Some("1.0 a, 1.1 b, 1.1 edge"));
         assert_eq!(header("x-forwarded-for"), Some("192.0.2.1, 192.0.2.2"));
         assert_eq!(header("cdn-loop"), Some("edge"));
+        assert_eq!(header("x-forwarded-proto"), Some("http"));
         assert_eq!((header("te"), header("connection"), header("x-hop")), (Some("trailers"), Some("te"), None));
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_request_unless_somebody_before_said_it() {
+        let told = |uri: &'static str, lines: &[(&'static str, &'static str)]| {
+            let mut req = request(lines);
+            *req.uri_mut() = http::Uri::from_static(uri);
+            forward(&mut req, "edge");
+            req.headers()["x-forwarded-proto"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(told("https://h/", &[]), "https");
+        assert_eq!(told("ftp://h/", &[]), "http");
+        assert_eq!(told("/", &[("x-forwarded-proto", "https")]), "https", "where the answer is nobody else's");
+    }
+
+    #[test]
+    fn a_body_ends_where_it_was_seen_to_end() {
+        let framed = |method: Method, lines: &[(&'static str, &'static str)], body: &'static str, known: bool| {
+            let mut req = request(lines).map(|()| {
+                let whole = http_body_util::Full::<bytes::Bytes>::from(body);
+                if known { http_body_util::Either::Left(whole) } else { http_body_util::Either::Right(Unmeasured) }
+            });
+            *req.method_mut() = method;
+            frame(&mut req);
+            let mut lines: Vec<_> =
+                req.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let (length, expect) = (("content-length", "05"), ("expect", "100-continue"));
+        assert_eq!(
+            framed(Method::POST, &[length, expect], "12345", true),
+            ["content-length: 5", "expect: 100-continue"]
+        );
+        assert_eq!(framed(Method::GET, &[expect], "", true), [""; 0]);
+        assert_eq!(framed(Method::GET, &[], "", false), ["transfer-encoding: chunked"], "its body is not left out");
+        assert_eq!(framed(Method::POST, &[length], "", false), [""; 0], "the client beneath chunks it");
+    }
+
+    /// A body of unknown length.
+    struct Unmeasured;
+
+    impl Body for Unmeasured {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn wishes(headers: &mut HeaderMap, protocols: &[HeaderValue]) {
     }
 }
 
-impl<B> Shared<B> {
+impl<B: Body> Shared<B> {
     /// Makes a request one of this gateway's, for any of the origins.
     fn prepare(&self, req: &mut Request<B>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
@@ -228,6 +228,7 @@ impl<B> Shared<B> {
             req.headers_mut().remove(header::HOST);
         }
         forwarding::forward(req, &self.name);
+        forwarding::frame(req);
         *req.version_mut() = Version::HTTP_11;
     }
 

@@ -122,3 +122,36 @@ fn validators_that_put_parts_together() {
     assert!(of(&[old, date]));
     assert!(!of(&[("etag", "W/\"a\""), old, date]), "the tag says that equal dates may hide a change");
 }
+
+#[test]
+fn an_origin_is_not_asked_for_more_than_there_is() {
+    let many =
+        format!("bytes={}", (0..=RANGES_MAX).map(|n| format!("{}-{}", n * 2, n * 2)).collect::<Vec<_>>().join(","));
+    for (lines, passes) in [
+        (&["bytes=0-0"][..], true),
+        (&["bytes=0-1, 2-3, -5"], true),
+        (&["bytes=5-"], true),
+        (&["Bytes=7-9,0-6"], true),
+        (&["items=0-,0-,0-"], true),
+        (&["bytes=0-,0-"], false),
+        (&["bytes=0-,-1"], false),
+        (&["bytes=-1,-2"], false),
+        (&["bytes=0-5,5-9"], false),
+        (&["bytes=1-,0-1"], false),
+        (&["bytes=x"], false),
+        (&["bytes=0-1", "bytes=2-3"], false),
+        (&[many.as_str()], false),
+    ] {
+        let mut request = HeaderMap::new();
+        for line in lines {
+            request.append(header::RANGE, HeaderValue::from_str(line).unwrap());
+        }
+        request.insert(header::IF_RANGE, HeaderValue::from_static("\"a\""));
+        bound(&mut request);
+        assert_eq!(
+            (request.contains_key(header::RANGE), request.contains_key(header::IF_RANGE)),
+            (passes, passes),
+            "{lines:?}"
+        );
+    }
+}

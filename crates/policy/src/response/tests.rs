@@ -90,7 +90,7 @@ fn the_guarded_policy_stores_no_cookie_and_no_error() {
     let cookie = [("cache-control", "max-age=60"), ("set-cookie", "a=1")];
     assert_eq!(planned(Mode::Guarded, 200, &cookie), Err(NoStore::SetCookie));
     assert!(planned(Mode::Rfc, 200, &cookie).is_ok());
-    for status in [401, 403, 429, 500, 503] {
+    for status in [400, 401, 403, 405, 406, 413, 414, 417, 422, 429, 431, 451, 500, 501, 503] {
         let lines = [("cache-control", "public, max-age=60")];
         assert_eq!(planned(Mode::Guarded, status, &lines), Err(NoStore::Status), "{status}");
         assert!(planned(Mode::Rfc, status, &lines).is_ok(), "{status}");

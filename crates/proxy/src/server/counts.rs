@@ -9,12 +9,14 @@ use edge_cache::telemetry::{Metrics, Reading, catalogue};
 use http::StatusCode;
 
 /// What a refusal may say.
-const REFUSALS: [StatusCode; 6] = [
+const REFUSALS: [StatusCode; 8] = [
     StatusCode::BAD_REQUEST,
     StatusCode::REQUEST_TIMEOUT,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::URI_TOO_LONG,
+    StatusCode::EXPECTATION_FAILED,
     StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::NOT_IMPLEMENTED,
     StatusCode::LOOP_DETECTED,
 ];
 

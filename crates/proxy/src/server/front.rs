@@ -32,6 +32,7 @@ use super::{
     clients::{Account, Clients},
     conduct::{Conduct, UnderWay},
     counts::{CutConnections, RefusedRequests},
+    hygiene,
     interim::{After, Interim},
     peer::{Origin, Peer, Trust, set_scheme, take_off},
 };
@@ -127,6 +128,9 @@ impl House {
         if hosts > 1 || (hosts == 0 && req.version == Version::HTTP_11) {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
+        }
+        if let Some((status, text)) = hygiene::refusal(req, body.is_end_stream()) {
+            return Some((status, text.to_owned()));
         }
         if req.headers.contains_key(CDN_LOOP) && has_passed(&req.headers, name) {
             // It would wait for its own answer (RFC 8586).

@@ -17,7 +17,6 @@ use http::{
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +78,17 @@ fn client_among(hops: &[Option<IpAddr>], peer: Option<IpAddr>, proxies: &Trusted
 
 /// Takes off what says whom a request is from: only trusted proxies may.
 pub(super) fn take_off(headers: &mut HeaderMap) {
+    // In every spelling that an origin may take for it, as `policy::steering` has it.
     let tells = |name: &HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip"
+        let name = name.as_str().as_bytes();
+        let is =
+            |known: &[u8]| name.iter().zip(known).all(|(byte, known)| byte == known || (*byte, *known) == (b'_', b'-'));
+        matches!(name, [b'x' | b'f', ..])
+            && (name.len() > 12 && is(b"x-forwarded-") || name.len() == 9 && (is(b"forwarded") || is(b"x-real-ip")))
     };
     if !headers.keys().any(tells) {
         return;
     }
-    headers.remove(header::FORWARDED);
-    headers.remove(REAL_IP);
     let names: Vec<HeaderName> = headers.keys().filter(|name| tells(name)).cloned().collect();
     for name in names {
         headers.remove(name);
@@ -229,7 +230,16 @@ mod tests {
 
     #[test]
     fn what_others_say_is_taken_off() {
-        let names = ["x-forwarded-for", "x-forwarded-anything", "forwarded", "x-real-ip", "x-requested-with", "accept"];
+        let names = [
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded-anything",
+            "forwarded",
+            "x-real-ip",
+            "x_real-ip",
+            "x-requested-with",
+            "accept",
+        ];
         let mut all = headers(&names.map(|name| (name, "1")));
         take_off(&mut all);
         let mut left: Vec<_> = all.keys().map(HeaderName::as_str).collect();

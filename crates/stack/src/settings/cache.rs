@@ -1,7 +1,8 @@
 use std::{net::IpAddr, time::Duration};
 
-use edge_cache_policy::Mode;
+use edge_cache_policy::{Mode, steering};
 use edge_cache_tier::TierConfig;
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
@@ -43,6 +44,9 @@ pub struct CacheSettings {
     pub purge_method: bool,
     /// Leave `Cache-Tag` and the like on answers. Default: false.
     pub expose_tags: bool,
+    /// Request headers that steer the origin, beside those that are known to: taken off where the answer may be kept, under `guarded`. Default:
+    /// none.
+    pub steering_headers: Vec<String>,
     /// Longest wait for another request's fill. Default: 2 s.
     #[serde(with = "humantime_serde")]
     pub wait_max: Duration,
@@ -101,6 +105,7 @@ impl Default for CacheSettings {
             trusted: Vec::new(),
             purge_method: false,
             expose_tags: keep_tags,
+            steering_headers: Vec::new(),
             wait_max,
             wait_soft,
             hit_for_miss,
@@ -147,7 +152,22 @@ impl CacheSettings {
         }
     }
 
+    /// The headers that steer the origin, as the cache takes them.
+    ///
+    /// # Errors
+    /// The first that is no header name, or one that the key or the protocol needs.
+    pub fn steering_headers(&self) -> Result<Vec<HeaderName>, SettingsError> {
+        let one = |name: &String| {
+            let broken = |rule| SettingsError::rule("cache.steering_headers", format!("\"{name}\""), rule);
+            let header = HeaderName::try_from(name).map_err(|_| broken("must be the name of a header"))?;
+            let is_free = steering::may_be_declared(&header);
+            is_free.then_some(header).ok_or_else(|| broken("is needed for the key or by the protocol"))
+        };
+        self.steering_headers.iter().map(one).collect()
+    }
+
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        self.steering_headers()?;
         if self.wait_max.is_zero() {
             return Err(SettingsError::rule("cache.wait_max", "0s", "must be above zero"));
         }

@@ -34,8 +34,9 @@ impl Post {
         // A write is sent on as it came: with its credentials, with what steers an origin, and with every parameter. Under `guarded` its
         // answer is for others only where a read would have been asked the same question.
         let sent = req.headers();
-        let own = sent.contains_key(header::AUTHORIZATION) || sent.contains_key(header::COOKIE) || steering::any(sent);
-        if located.mode == Mode::Guarded && (own || located.canonical_query.is_some()) {
+        let steered = || steering::any(sent, &purger.keying().steering_headers);
+        let own = sent.contains_key(header::AUTHORIZATION) || sent.contains_key(header::COOKIE) || steered();
+        if located.mode == Mode::Guarded && (own || located.canonical_target.is_some()) {
             return None;
         }
         let mut headers = sent.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_cache_core::{Bypass, KeyProbe, route::Route};
 use edge_cache_policy::{
-    Mode, coding, conditional,
+    Mode, coding, conditional, hop,
     request::{self, Directives},
     steering,
 };
@@ -23,7 +23,7 @@ pub struct Decision<'a> {
     authorization: bool,
     /// Whether the request says nothing beside what it wants.
     pub(crate) is_bare: bool,
-    canonical_query: Option<String>,
+    canonical_target: Option<String>,
 }
 
 /// What was decided of a request before it came to the [key layer](super) (request extension), by whoever asked for it with
@@ -31,7 +31,7 @@ pub struct Decision<'a> {
 #[derive(Clone, Debug)]
 pub struct Decided {
     keyed: Result<Keyed, Bypass>,
-    canonical_query: Option<String>,
+    canonical_target: Option<String>,
     /// By whose routes it was decided.
     by: usize,
 }
@@ -56,14 +56,14 @@ impl Decided {
     pub fn new(keying: &Keying, decision: Result<Decision<'_>, Bypass>) -> Self {
         let by = Arc::as_ptr(&keying.routes).addr();
         match decision {
-            Err(why) => Self { keyed: Err(why), canonical_query: None, by },
+            Err(why) => Self { keyed: Err(why), canonical_target: None, by },
             Ok(decision) => {
-                let Decision { probe, route, route_at, mode, directives, authorization, canonical_query, .. } =
+                let Decision { probe, route, route_at, mode, directives, authorization, canonical_target, .. } =
                     decision;
                 let (key, route) = (probe.to_key(), Arc::clone(route));
                 let belief = keying.belief(route_at, mode);
                 let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization, belief }));
-                Self { keyed, canonical_query, by }
+                Self { keyed, canonical_target, by }
             }
         }
     }
@@ -81,16 +81,15 @@ impl Decided {
     pub(super) fn apply(self, parts: &mut Parts, keep: bool) -> Result<Keyed, Bypass> {
         let keyed = self.keyed?;
         let keyed = if keep { keyed } else { keyed.not_kept() };
-        if let Some(query) = self.canonical_query {
-            parts.uri = with_query(&parts.uri, &query).ok_or(Bypass::Query)?;
+        if let Some(target) = self.canonical_target {
+            parts.uri = with_target(&parts.uri, &target).ok_or(Bypass::Query)?;
         }
         Ok(keyed)
     }
 }
 
-/// `None` where the query grew beyond what a URI may hold.
-fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
-    let target = if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) };
+/// `None` where it grew beyond what a URI may hold.
+fn with_target(uri: &Uri, target: &str) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
     Uri::from_parts(parts).ok()
@@ -103,13 +102,18 @@ impl Keying {
     /// # Errors
     /// Why it has none.
     pub fn decide(&self, parts: &mut Parts, no_body: bool, trusted: bool) -> Result<Decision<'_>, Bypass> {
+        let further = &self.steering_headers;
+        let is_bare = request::is_bare(&parts.headers) && !steering::names_any(&parts.headers, further);
+        if !is_bare {
+            // Before anything is judged: the origin must not see another request than the one that has the key.
+            hop::strip_named(&mut parts.headers);
+        }
         if !request::cacheable_method(&parts.method) {
             return Err(Bypass::NoKey);
         }
         if !no_body {
             return Err(Bypass::Body);
         }
-        let is_bare = request::is_bare(&parts.headers);
         if !is_bare && !request::asks_to_switch(parts.version, &parts.headers).is_empty() {
             return Err(Bypass::NoKey);
         }
@@ -127,7 +131,7 @@ impl Keying {
         if mode == Mode::Guarded && self.identity.as_ref().is_some_and(|watch| watch.is_distrusted(route_at)) {
             return Err(Bypass::Distrusted);
         }
-        let (probe, canonical_query) = (place.probe(), place.canonical_query());
+        let (probe, canonical_target) = (place.probe(), place.canonical_target());
         let authorization = match is_bare {
             true => false,
             false => {
@@ -135,16 +139,18 @@ impl Keying {
                 let own = watch.and_then(|watch| watch.wanted(route_at, parts));
                 let authorization = request::identity(&mut parts.headers, &route.identity, mode)?;
                 if let (Some(watch), Some(headers)) = (watch, own) {
-                    let canonical = canonical_query.as_deref();
-                    let uri = canonical.map_or_else(|| Some(parts.uri.clone()), |query| with_query(&parts.uri, query));
+                    let canonical = canonical_target.as_deref();
+                    let uri =
+                        canonical.map_or_else(|| Some(parts.uri.clone()), |target| with_target(&parts.uri, target));
                     let uri = uri.ok_or(Bypass::Query)?;
-                    watch.offer(Sample { watch: watch.clone(), route_at, uri, version: parts.version, headers });
+                    let sample = Sample { watch: watch.clone(), route_at, uri, version: parts.version, headers };
+                    watch.offer(sample, further);
                 }
                 authorization
             }
         };
         if mode == Mode::Guarded && !is_bare {
-            steering::strip(&mut parts.headers);
+            steering::strip(&mut parts.headers, further);
         }
         if !self.codings.is_empty() {
             let taken = coding::accepted(&parts.headers, &self.codings);
@@ -154,6 +160,6 @@ impl Keying {
             true => Directives::default(),
             false => request::directives(&parts.headers, mode, trusted),
         };
-        Ok(Decision { probe, route, route_at, mode, directives, authorization, canonical_query, is_bare })
+        Ok(Decision { probe, route, route_at, mode, directives, authorization, canonical_target, is_bare })
     }
 }
