@@ -163,7 +163,7 @@ async fn a_static_suffix_on_a_route_that_makes_answers() {
 #[tokio::test]
 async fn a_way_out_of_a_public_folder() {
     let origin = origin().await;
-    let route = "[[route]]\nname = \"static\"\npath = \"/static/*\"\nidentity = \"free\"\nttl = \"1h\"\n";
+    let route = "[[route]]\nname = \"static\"\npath = \"/static/*\"\nidentity = \"free\"\nttl = \"1h\"\n[cache]\nidentity_check = \"0s\"\n";
     let proxy = ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\n{route}", origin.url())).start().await;
     for detour in DETOURS {
         lured(&proxy, detour).await;

@@ -67,8 +67,10 @@ fn reflected(request: &Arrived, vary: &[&str]) -> Reply {
     reply
 }
 
+/// One to whom the attacker's words come through a proxy that is trusted, and hands everything on: of anybody else most of them are taken off before.
 async fn guarded(origin: &Origin) -> Proxy {
-    ProxyBuilder::serve(&origin.url()).start().await
+    let listen = "[listen]\ntrusted_proxies = [\"127.0.0.1\"]";
+    ProxyBuilder::config(&format!("{listen}\n[origin]\nurl = \"{}\"\n", origin.url())).start().await
 }
 
 #[tokio::test]
@@ -120,13 +122,13 @@ async fn the_scheme_that_the_origin_is_told_is_the_one_in_the_key() {
         let attacker = proxy.client().get("/").header("x-forwarded-proto", claimed).send().await;
         assert_eq!(attacker.text(), "page", "{claimed}");
     }
-    // An absolute target names a scheme, and that is another key.
+    // What an absolute target claims counts for as little: the connection is what it is.
     let other = raw(proxy.address, b"GET https://h/ HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
-    assert!(other.starts_with("HTTP/1.1 301 "), "{other}");
+    assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
     let victim = proxy.client().get("/").header("host", "h").send().await;
-    assert_eq!((victim.status, victim.text()), (StatusCode::OK, "page"));
+    assert_eq!((victim.is_hit_of("memory"), victim.text()), (true, "page"));
     let schemes: Vec<_> = origin.seen().iter().map(|seen| seen.header("x-forwarded-proto").to_owned()).collect();
-    assert_eq!(schemes, ["http", "https", "http"]);
+    assert_eq!(schemes, ["http", "http"]);
 }
 
 #[tokio::test]
@@ -305,6 +307,6 @@ async fn what_an_origin_names_in_vary_is_in_the_key_and_what_it_hides_is_not() {
 async fn under_rfc_the_origin_s_word_is_all_that_counts() {
     let origin = gullible().await;
     let proxy = ProxyBuilder::serve(&origin.url()).args(&["--policy", "rfc"]).start().await;
-    proxy.client().get("/").header("x-forwarded-host", EVIL).send().await;
+    proxy.client().get("/").header("x-host", EVIL).send().await;
     assert!(proxy.get("/").await.text().contains(EVIL), "to the letter: nothing is taken off");
 }
