@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show the configuration
     Config(ConfigArgs),
+    /// Whether a running node wants requests: exit code 0 or 1, for health checks
+    Ready(ReadyArgs),
     /// Purge what running nodes hold, through the admin listener of one
     Purge(PurgeArgs),
     /// Say what a running node holds of a URL, and why it would hit or miss
@@ -192,6 +194,13 @@ pub(crate) struct CheckArgs {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadyArgs {
+    /// The admin listener of the node
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
+    pub(crate) admin: String,
 }
 
 #[derive(Debug, Args)]

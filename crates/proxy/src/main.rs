@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             cli::Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
             cli::Command::Check(args) => check::check(&args).map(|()| ExitCode::SUCCESS),
             cli::Command::Config(args) => check::print(&args).map(|()| ExitCode::SUCCESS),
+            cli::Command::Ready(args) => operate::ready(args).await,
             cli::Command::Purge(args) => operate::purge(args).await,
             cli::Command::Explain(args) => operate::explain(args).await,
             cli::Command::Request(args) => operate::request(args).await,

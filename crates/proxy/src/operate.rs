@@ -9,12 +9,20 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{AdminArgs, ExplainArgs, PurgeArgs, RequestArgs},
+    cli::{AdminArgs, ExplainArgs, PurgeArgs, ReadyArgs, RequestArgs},
     exit::{UsageError, say},
 };
 
 /// Accepted, and not yet known to be done everywhere (EX_TEMPFAIL).
 const NOT_YET: u8 = 75;
+
+/// `cache-proxy ready`: a container has no other program to ask with.
+pub(crate) async fn ready(args: ReadyArgs) -> anyhow::Result<ExitCode> {
+    let (status, answer) = client::get(&args.admin, "/health/ready").await?;
+    let ready = status == StatusCode::OK && answer["ready"] == true;
+    say(if ready { "ready" } else { "not ready" });
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
 /// `cache-proxy purge`.
 pub(crate) async fn purge(args: PurgeArgs) -> anyhow::Result<ExitCode> {
