@@ -16,10 +16,12 @@ mod metrics;
 mod origin;
 mod output;
 mod performance;
+pub mod pki;
 mod proxy;
 mod raw_origin;
 mod reply;
 mod resp;
+pub mod soak;
 mod wait;
 
 pub use self::{
