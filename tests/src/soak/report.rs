@@ -51,7 +51,8 @@ impl Report {
         let codes = exits.iter().filter(|(_, code)| *code != Some(0));
         judge("every stop is clean", codes.map(|(node, code)| format!("node {node} ended with {code:?}")).collect());
         if plan.measures_memory() {
-            let grown = memory.iter().enumerate().filter(|(_, memory)| memory.drift() > DRIFT_MAX);
+            let grown =
+                memory.iter().enumerate().filter(|(_, memory)| memory.drift() > DRIFT_MAX || memory.first_kib == 0);
             judge(
                 "memory is flat after the warm-up",
                 grown.map(|(node, memory)| format!("node {node}: {:+.1} %", memory.drift() * 100.0)).collect(),
@@ -139,5 +140,44 @@ impl fmt::Display for Report {
             described.iter().try_for_each(|what| writeln!(f, "  {what}"))?;
         }
         writeln!(f, "{}", if self.held() { "held: every promise was kept" } else { "NOT HELD" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn report(growth: u64, after: usize, code: Option<i32>, undone: &str) -> Report {
+        let done = [
+            "Redis restarts",
+            "Postgres restarts",
+            "certificates renewed",
+            "configurations read again",
+            "wrong configurations refused",
+            "nodes restarted",
+            "purges",
+        ];
+        let events = done.into_iter().filter(|done| *done != undone).map(|done| (done, 1)).collect();
+        let counts = Counts { versions: 100, hits: 1, events, ..Counts::default() };
+        let memory = [Memory { first_kib: 100, last_kib: 100 + growth }; NODES];
+        let descriptors = vec![Descriptors { node: 0, when: "now", before: 30, after }];
+        Report::new(Plan::lasting(Duration::from_secs(600)), counts, memory, descriptors, vec![(0, code)])
+    }
+
+    #[test]
+    fn each_promise_that_is_broken_is_named() {
+        let most = 30 + DESCRIPTORS_MORE_MAX;
+        assert!(report(4, most, Some(0), "").held());
+        for (broken, promise) in [
+            (report(6, most, Some(0), ""), "memory is flat after the warm-up"),
+            (report(0, most + 1, Some(0), ""), "no descriptor is left open"),
+            (report(0, 30, None, ""), "every stop is clean"),
+            (report(0, 30, Some(0), "purges"), "everything was tried"),
+        ] {
+            assert_eq!(broken.broken(), [promise]);
+            assert!(broken.to_string().contains(&format!("BROKEN, {}", broken.broken[0].1)), "{broken}");
+        }
     }
 }
