@@ -4,6 +4,7 @@
 mod forwarded;
 mod limits;
 mod listeners;
-mod pki;
 mod reload;
 mod tls;
+
+use edge_cache_tests::pki;

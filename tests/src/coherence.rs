@@ -18,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
+pub(crate) use self::readers::Dice;
 pub use self::{drill::Scenario, report::Report};
 use self::{ledger::Ledger, world::World};
 

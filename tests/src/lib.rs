@@ -17,11 +17,13 @@ mod metrics;
 mod origin;
 mod output;
 mod performance;
+pub mod pki;
 mod proxy;
 mod raw_origin;
 mod reply;
 mod resp;
 mod tls_front;
+pub mod soak;
 mod wait;
 mod wire_origin;
 

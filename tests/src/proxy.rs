@@ -2,7 +2,7 @@ use std::{
     env,
     ffi::OsString,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -108,6 +108,15 @@ impl ProxyBuilder {
         std::fs::write(&file, toml).expect("the folder takes files");
         let file = file.to_str().expect("a path of plain letters");
         this.args(&["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+    }
+
+    /// `cache-proxy serve --config FILE`, where the file itself says where to listen: an admin listener among that.
+    ///
+    /// # Panics
+    /// When the path is not of plain letters.
+    pub fn config_file(file: &Path) -> Self {
+        let file = file.to_str().expect("a path of plain letters");
+        Self::bare(&["serve", "--config", file]).with_admin()
     }
 
     fn with_admin(mut self) -> Self {
@@ -232,6 +241,20 @@ impl Proxy {
     /// When it has ended already.
     pub fn resume(&self) {
         kill(self.pid(), Signal::SIGCONT).expect("it runs");
+    }
+
+    /// Sends SIGHUP: it reads its configuration again.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn hang_up(&self) {
+        kill(self.pid(), Signal::SIGHUP).expect("it runs");
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     fn pid(&self) -> Pid {

@@ -1,4 +1,6 @@
-//! Certificates of an authority that only the test knows.
+//! Certificates of an authority that only a test knows, and clients that trust it.
+
+#![expect(clippy::unwrap_used, reason = "this is the inside of tests")]
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -18,46 +20,74 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// An authority and a folder for what it makes.
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
 /// A certificate with its key, as text.
-#[derive(Clone)]
-pub(crate) struct Issued {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// PEM.
+    pub certificate: String,
+    /// PEM.
+    pub key: String,
+}
+
+impl Issued {
+    /// The certificate's bytes, as they are shown.
+    #[must_use]
+    pub fn der(&self) -> Vec<u8> {
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer, folder: tempfile::tempdir().unwrap() }
     }
 
-    pub(crate) fn issue(&self, name: &str) -> Issued {
+    /// A certificate for a name.
+    #[must_use]
+    pub fn issue(&self, name: &str) -> Issued {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+    /// Writes a file into its folder.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let file = self.folder.path().join(name);
         std::fs::write(&file, text).unwrap();
         file
     }
 
     /// The authority's own certificate.
-    pub(crate) fn root(&self) -> String {
+    #[must_use]
+    pub fn root(&self) -> String {
         self.issuer.pem()
     }
 
     /// Writes what the proxy shows; `[tls]` with these files.
-    pub(crate) fn shown(&self, issued: &Issued) -> String {
+    pub fn shown(&self, issued: &Issued) -> String {
         let cert = self.file("cert.pem", &issued.certificate);
         let key = self.file("key.pem", &issued.key);
         format!("[tls]\ncert_file = \"{}\"\nkey_file = \"{}\"\n", cert.display(), key.display())
@@ -80,8 +110,17 @@ impl Authority {
         config
     }
 
+    /// Makes connections that trust it; whoever makes many keeps this.
+    #[must_use]
+    pub fn connector(&self, alpn: &[&[u8]]) -> TlsConnector {
+        TlsConnector::from(Arc::new(self.config(None, alpn)))
+    }
+
     /// A connection over TLS to whoever has the name `localhost`.
-    pub(crate) async fn connect(
+    ///
+    /// # Errors
+    /// When none comes about.
+    pub async fn connect(
         &self,
         address: SocketAddr,
         own: Option<&Issued>,
@@ -93,13 +132,7 @@ impl Authority {
     }
 
     /// An answer over TLS, by the protocol that `alpn` comes to.
-    pub(crate) async fn get(
-        &self,
-        address: SocketAddr,
-        own: Option<&Issued>,
-        alpn: &[&[u8]],
-        path: &str,
-    ) -> Response<Bytes> {
+    pub async fn get(&self, address: SocketAddr, own: Option<&Issued>, alpn: &[&[u8]], path: &str) -> Response<Bytes> {
         let stream = self.connect(address, own, alpn).await.unwrap();
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let io = TokioIo::new(stream);
