@@ -69,6 +69,18 @@ async fn a_wrong_command_is_a_usage_error_and_an_absent_node_a_failure() {
 }
 
 #[tokio::test]
+async fn ready_is_an_exit_code_and_needs_no_token() {
+    let origin = origin().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret-of-operators").start().await;
+    let admin = format!("http://{}", proxy.admin_address());
+    let ask = || ProxyBuilder::bare(&["ready", "--admin", &admin]).to_end();
+    eventually("it is ready", async || (ask().await.code == Some(0)).then_some(())).await;
+    proxy.terminate();
+    proxy.ended().await;
+    assert_eq!(ask().await.code, Some(1), "nobody is there");
+}
+
+#[tokio::test]
 async fn the_commands_send_the_token() {
     let origin = origin().await;
     let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY_ADMIN_TOKEN", "s3cret-of-operators").start().await;
