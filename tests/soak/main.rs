@@ -16,9 +16,9 @@ async fn a_minute_of_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_claims_what_was_not_written_is_found_out() {
+async fn nodes_that_do_not_hear_each_other_are_found_out() {
     let mut plan = Plan::lasting(Duration::from_secs(12));
-    (plan.think, plan.faults, plan.lie) = (Duration::from_millis(400), false, true);
+    (plan.think, plan.faults, plan.apart) = (Duration::from_millis(400), false, true);
     let report = run(plan).await;
     assert_eq!(report.broken(), ["no body is older than what was acknowledged"], "{report}");
 }

@@ -40,10 +40,8 @@ pub struct Plan {
     pub think: Duration,
     /// Whether anything is broken.
     pub faults: bool,
-    /// `redis.acknowledge` of the nodes.
-    pub acknowledge: &'static str,
-    /// Writers claim what they have not written: then the verdict must be against them.
-    pub lie: bool,
+    /// The nodes do not hear each other's purges: then the verdict must be against them.
+    pub apart: bool,
 }
 
 impl Plan {
@@ -51,7 +49,7 @@ impl Plan {
     #[must_use]
     pub const fn lasting(duration: Duration) -> Self {
         let think = Duration::from_millis(600);
-        Self { duration, clients: 96, think, faults: true, acknowledge: "strict", lie: false }
+        Self { duration, clients: 96, think, faults: true, apart: false }
     }
 
     /// Whether it is long enough to tell growth from warming up.
@@ -66,7 +64,7 @@ impl Plan {
 /// When a server does not start.
 pub async fn run(plan: Plan) -> Report {
     crate::allow_files();
-    let world = Arc::new(World::start(plan.acknowledge).await);
+    let world = Arc::new(World::start(plan.apart).await);
     let written: Vec<_> = world.written.iter().map(|(id, _)| *id).collect();
     let ledger = Arc::new(Ledger::new(&written));
     writers::first(&world, &ledger).await;
@@ -110,7 +108,7 @@ pub async fn run(plan: Plan) -> Report {
 /// Has clients ask until `until`.
 async fn load(world: &Arc<World>, ledger: &Arc<Ledger>, plan: Plan, until: impl Future<Output = ()>) {
     let clients = clients::start(world, ledger, plan.clients, plan.think);
-    let writers = writers::start(world, ledger, plan.think, plan.lie);
+    let writers = writers::start(world, ledger, plan.think);
     let slow = slow::start(world, ledger);
     let purges = plan.faults.then(|| faults::purges(world, ledger));
     until.await;

@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use edge_cache_tests::soak::{Plan, run};
 
-const USAGE: &str =
-    "usage: soak [--seconds N] [--clients N] [--think-ms N] [--acknowledge strict|fast] [--lie] [--json FILE]";
+const USAGE: &str = "usage: soak [--seconds N] [--clients N] [--think-ms N] [--apart] [--json FILE]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,9 +31,7 @@ fn asked(mut args: impl Iterator<Item = String>) -> Option<(Plan, Option<PathBuf
             "--seconds" => plan.duration = Duration::from_secs(args.next()?.parse().ok()?),
             "--clients" => plan.clients = args.next()?.parse().ok()?,
             "--think-ms" => plan.think = Duration::from_millis(args.next()?.parse().ok()?),
-            "--acknowledge" if args.next()? == "fast" => plan.acknowledge = "fast",
-            "--acknowledge" => plan.acknowledge = "strict",
-            "--lie" => plan.lie = true,
+            "--apart" => plan.apart = true,
             "--json" => json = Some(args.next()?.into()),
             _ => return None,
         }

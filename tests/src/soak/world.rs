@@ -92,19 +92,20 @@ pub(super) struct Node {
 }
 
 impl World {
-    pub(super) async fn start(acknowledge: &str) -> Self {
+    pub(super) async fn start(apart: bool) -> Self {
         let postgres = Postgres::builder().start().await.expect("Postgres starts");
         let redis = Redis::start().await.expect("Redis starts");
         let (written, others) = seed(postgres.url()).await;
         let authority = Authority::new();
         let tls = authority.shown(&authority.issue("localhost"));
         let mut nodes = Vec::new();
-        for _ in 0..NODES {
+        for nth in 0..NODES {
+            let prefix = if apart { nth } else { 0 };
             let toml = format!(
                 "{tls}[origin]\nkind = \"pitchey\"\n\
                  [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"5s\"\nacquire_timeout = \"2s\"\nstatement_timeout = \"5s\"\n\
                  [memory]\ncapacity_bytes = 8388608\n\
-                 [redis]\nurl = \"{}\"\nacknowledge = \"{acknowledge}\"\n\
+                 [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\n\
                  [log]\nfilter = \"warn\"\n",
                 postgres.url(),
                 redis.url(),

@@ -29,17 +29,12 @@ const REST: Duration = Duration::from_secs(15);
 pub(super) async fn first(world: &Arc<World>, ledger: &Arc<Ledger>) {
     let mut client = Client::new(world, ledger, 0, door(world, 0));
     for (id, owner) in &world.written {
-        write(&mut client, *id, *owner, 0).await;
+        write(&mut client, *id, *owner).await;
     }
 }
 
-/// Starts the writers; with `lie`, they claim what they have not written.
-pub(super) fn start(
-    world: &Arc<World>,
-    ledger: &Arc<Ledger>,
-    pause: Duration,
-    lie: bool,
-) -> Vec<AbortOnDropHandle<()>> {
+/// Starts the writers.
+pub(super) fn start(world: &Arc<World>, ledger: &Arc<Ledger>, pause: Duration) -> Vec<AbortOnDropHandle<()>> {
     let writer = |nth: usize| {
         let mut client = Client::new(world, ledger, 1_000 + nth, door(world, nth));
         // What each start draws is its own.
@@ -57,8 +52,7 @@ pub(super) fn start(
                 // Any node, whichever the connection led to.
                 client.home = client.dice.below(NODES);
                 client.wire.close();
-                let beyond = u64::from(lie && client.dice.below(4) == 0);
-                if !write(&mut client, id, owner, beyond).await {
+                if !write(&mut client, id, owner).await {
                     resting.insert(id, Instant::now() + REST);
                 }
                 client.home = client.dice.below(NODES);
@@ -70,8 +64,8 @@ pub(super) fn start(
     (0..WRITERS).map(writer).map(AbortOnDropHandle::new).collect()
 }
 
-/// Writes the next version, and claims one that is newer by `beyond`; whether it is known what came of it.
-async fn write(client: &mut Client, id: i64, owner: Who, beyond: u64) -> bool {
+/// Writes the next version; whether it is known what came of it.
+async fn write(client: &mut Client, id: i64, owner: Who) -> bool {
     client.ledger.asked("writes");
     let version = client.ledger.next_version(id);
     let text = judge::text(id, version);
@@ -93,6 +87,6 @@ async fn write(client: &mut Client, id: i64, owner: Who, beyond: u64) -> bool {
     if !strictly {
         client.ledger.happened("writes that not every node had heard of in time");
     }
-    client.ledger.acknowledged(id, version + beyond, strictly, span.ended);
+    client.ledger.acknowledged(id, version, strictly, span.ended);
     true
 }
