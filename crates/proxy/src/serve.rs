@@ -308,6 +308,8 @@ impl Running {
         if let Some(operators) = operators {
             // Nobody would publish what is purged from here on.
             operators.abort();
+            // Its socket goes with it.
+            drop(operators.await);
         }
         if tokio::time::timeout(LEAVE, cache.keep(all_ended)).await.is_err() {
             tracing::warn!("what is hot was not kept in time");
