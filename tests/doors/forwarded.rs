@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use edge_cache_tests::{Origin, Proxy, ProxyBuilder, Reply};
+use edge_cache_tests::{Origin, Proxy, ProxyBuilder, Reply, eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -94,7 +94,10 @@ async fn the_proxy_protocol_names_the_client_of_a_connection() {
         let answer = raw(proxy.address, none).await;
         assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    let samples = Proxy::metrics(&proxy).await;
-    assert_eq!(samples.sum("edge_cache_client_connections_cut_total", &[("reason", "proxy-header")]), 2.0);
+    let cut = async || {
+        let samples = proxy.metrics().await;
+        (samples.sum("edge_cache_client_connections_cut_total", &[("reason", "proxy-header")]) == 2.0).then_some(())
+    };
+    eventually("both are counted", cut).await;
     assert_eq!(origin.seen().len(), 2);
 }

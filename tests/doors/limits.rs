@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use edge_cache_tests::{Client, Feed, Gate, Origin, PATIENCE, Proxy, ProxyBuilder, Reply, eventually};
+use edge_cache_tests::{Client, Feed, Gate, Origin, PATIENCE, Proxy, ProxyBuilder, RawOrigin, Reply, Step, eventually};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
@@ -239,4 +239,94 @@ async fn who_says_nothing_where_tls_is_spoken_is_cut_off() {
     assert_eq!(to_end(&mut stream).await, "");
     eventually("it is counted", async || (cut(&proxy, "handshake").await == 1.0).then_some(())).await;
     assert!(Client::new(proxy.address).get("/").try_send().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_client_brought_before_is_renewed_for_it_beyond_its_quota() {
+    let origin = Origin::start(|arrived| async move {
+        Reply::cached("max-age=0, stale-while-revalidate=600", format!("version {}", arrived.earlier))
+    })
+    .await;
+    let proxy = proxy(&origin, "new_keys_per_client = 1").await;
+    assert_eq!(proxy.get("/a").await.text(), "version 0");
+    proxy.get("/b").await;
+    eventually("it is renewed behind its hits", async || {
+        let answer = proxy.get("/a").await;
+        (answer.text() != "version 0" && answer.said_by("memory").contains("hit")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn doors_share_the_places_for_connections() {
+    let origin = Origin::start(|_| async { Reply::new(200) }).await;
+    let toml = format!(
+        "[listen]\nmore_addresses = [\"http://[::1]:0\"]\n[limits]\nconnections_max = 1\n[origin]\nurl = \"{}\"\n",
+        origin.url()
+    );
+    let proxy = ProxyBuilder::config(&toml).start().await;
+    let printed = proxy.printed();
+    let other = printed.lines().filter_map(|line| line.strip_prefix("listening http://")).nth(1).unwrap();
+    let other = other.parse().unwrap();
+    let first = TcpStream::connect(proxy.address).await.unwrap();
+    let open = async |count: f64| {
+        let metrics = async || (proxy.metrics().await.sum("edge_cache_client_connections", &[]) == count).then_some(());
+        eventually("connections are counted", metrics).await;
+    };
+    open(1.0).await;
+    let ask = async |address| Client::new(address).get("/").send().await.status;
+    let waiting = async { tokio::join!(ask(proxy.address), ask(other), ask(other)) };
+    tokio::pin!(waiting);
+    tokio::select! {
+        _ = &mut waiting => panic!("there was one place, and it was taken"),
+        // Each of these goes by a listener of its own.
+        () = async { for _ in 0..20 { open(1.0).await; } } => {}
+    }
+    drop(first);
+    assert_eq!(waiting.await, (StatusCode::OK, StatusCode::OK, StatusCode::OK));
+}
+
+#[tokio::test]
+async fn who_makes_no_room_for_an_answer_over_http_2_is_cut_off() {
+    let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
+    let proxy = proxy(&origin, "send_timeout = \"300ms\"").await;
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(0);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request("/")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "the head needs no room");
+    drop(timeout(PATIENCE, connection).await.expect("it is cut"));
+    eventually("it is counted", async || (cut(&proxy, "stalled").await == 1.0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_occupies_a_place_for_as_long_as_it_is_open() {
+    let origin = RawOrigin::start(|_| {
+        let switched = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+        vec![Step::send(switched), Step::Echo]
+    })
+    .await;
+    let toml = format!("[limits]\nconnections_per_client_max = 1\n[origin]\nurl = \"{}\"\n", origin.url());
+    let proxy = ProxyBuilder::config(&toml).start().await;
+    let mut tunnel = TcpStream::connect(proxy.address).await.unwrap();
+    tunnel.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tunnel.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"));
+    tunnel.write_all(b"ping").await.unwrap();
+    tunnel.read_exact(&mut [0; 4]).await.unwrap();
+    let answer = to_end(&mut TcpStream::connect(proxy.address).await.unwrap()).await;
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    drop(tunnel);
+    eventually("there is room again", async || {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\nhost: h\r\n\r\n").await.ok()?;
+        let answer = to_end(&mut stream).await;
+        (!answer.starts_with("HTTP/1.1 429")).then_some(())
+    })
+    .await;
 }

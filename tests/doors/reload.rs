@@ -7,6 +7,7 @@ use std::sync::{
 
 use edge_cache_tests::{Gate, Origin, ProxyBuilder, Reply};
 use http::StatusCode;
+use http_body_util::BodyExt;
 
 fn toml(origin: &Origin, further: &str) -> String {
     format!("[origin]\nurl = \"{}\"\n{further}", origin.url())
@@ -108,4 +109,38 @@ async fn no_request_fails_while_the_configuration_changes_again_and_again() {
         client.await.unwrap();
     }
     assert!(reloads > 1);
+}
+
+#[tokio::test]
+async fn limits_and_trust_reach_connections_that_are_open() {
+    let origin = Origin::start(|_| async { Reply::cached("no-store", "x") }).await;
+    let proxy = ProxyBuilder::config(&toml(&origin, "[listen]\ntrusted_proxies = [\"127.0.0.1\"]\n")).start().await;
+    let stream = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async || {
+        let request = http::Request::get("/").header("host", "h").header("x-forwarded-for", "192.0.2.1");
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        sender.ready().await.unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status();
+        let mut body = answer.into_body();
+        while body.frame().await.is_some() {}
+        status
+    };
+    assert_eq!(ask().await, StatusCode::OK);
+    assert_eq!(origin.seen().pop().unwrap().header("x-forwarded-for"), "192.0.2.1, 127.0.0.1");
+    proxy.reload(&toml(&origin, "[limits]\nrequests_per_client = 1\n"));
+    proxy.logged("reloaded").await;
+    let mut limited = false;
+    // Each takes far less than the second in which one is earned.
+    for _ in 0..1_000 {
+        limited = ask().await == StatusCode::TOO_MANY_REQUESTS;
+        if limited {
+            break;
+        }
+    }
+    assert!(limited);
+    assert_eq!(origin.seen().pop().unwrap().header("x-forwarded-for"), "127.0.0.1", "not believed any more");
 }

@@ -22,8 +22,8 @@ mod proxy;
 mod raw_origin;
 mod reply;
 mod resp;
-mod tls_front;
 pub mod soak;
+mod tls_front;
 mod wait;
 mod wire_origin;
 

@@ -56,7 +56,9 @@ pub(crate) struct Bounded<B> {
     body: B,
     left: u64,
     limit: Duration,
-    silence: Pin<Box<Sleep>>,
+    /// Made when something first has to be waited for: the client may have been told to wait before.
+    silence: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
     verdict: Verdict,
 }
 
@@ -64,7 +66,7 @@ impl<B> Bounded<B> {
     fn new(body: B, limits: &LimitSettings, verdict: Verdict) -> Self {
         let left = if limits.body_bytes_max == 0 { u64::MAX } else { limits.body_bytes_max };
         let limit = limits.body_timeout;
-        Self { body, left, limit, silence: Box::pin(sleep(limit)), verdict }
+        Self { body, left, limit, silence: None, waiting: false, verdict }
     }
 
     fn fault(&self, fault: Fault, error: BodyError) -> BodyError {
@@ -96,9 +98,14 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            return this.silence.as_mut().poll(cx).map(|()| Some(Err(this.fault(Fault::Silent, BodyError::Silent))));
+            let limit = this.limit;
+            let silence = this.silence.get_or_insert_with(|| Box::pin(sleep(limit)));
+            if !std::mem::replace(&mut this.waiting, true) {
+                silence.as_mut().reset(Instant::now() + limit);
+            }
+            return silence.as_mut().poll(cx).map(|()| Some(Err(this.fault(Fault::Silent, BodyError::Silent))));
         };
-        this.silence.as_mut().reset(Instant::now() + this.limit);
+        this.waiting = false;
         let Some(frame) = frame else { return Poll::Ready(None) };
         let len = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
         match this.left.checked_sub(len) {

@@ -92,9 +92,15 @@ impl Reload {
         let Served { settings, cache, origin, threads, live, tls } = served;
         let mut new = serve::settings(&self.args)?;
         // Names that were made up at the start stay.
-        new.origin.name.clone_from(&settings.origin.name);
+        if new.origin.name.is_empty() {
+            new.origin.name.clone_from(&settings.origin.name);
+        }
         let changed = changed(settings, &new);
-        let fixed: Vec<_> = changed.iter().filter(|key| !is_live(key)).map(String::as_str).collect();
+        let fixed: Vec<_> = changed
+            .iter()
+            .filter(|key| !is_live(key) || tls.is_none() && key.starts_with("tls."))
+            .map(String::as_str)
+            .collect();
         if !fixed.is_empty() {
             return Err(UsageError(format!("{} cannot change without a restart", fixed.join(", "))).into());
         }

@@ -282,13 +282,12 @@ impl Running {
             }
             tracing::info!("stopping: requests in flight are finished first; a second signal ends them");
         };
-        let reload = |threads: &Threads, tls: Option<&Tls>| match &reload {
-            Some(reload) => {
-                let settings = &mut configured;
-                reload.run(Served { settings, cache: &cache, origin: &origin, threads, live: &live, tls });
+        let reload = reload.map(|reload| {
+            let (settings, cache, origin, live) = (&mut configured, &cache, &origin, &live);
+            move |threads: &Threads, tls: Option<&Tls>| {
+                reload.run(Served { settings: &mut *settings, cache, origin, threads, live, tls });
             }
-            None => tracing::warn!("SIGHUP: there is no configuration to read again"),
-        };
+        });
         let limit = settings.listen.drain_timeout;
         // They live until the end: connections to Redis and to the origin may have been opened on these threads.
         let hear = (reload, stopping);

@@ -38,6 +38,7 @@ use self::{
     threads::Accepted,
 };
 pub(crate) use self::{
+    stalled::Stalled,
     stream::Stream,
     threads::Threads,
     tls::{Tls, certificate},
@@ -84,14 +85,14 @@ pub(crate) struct Doors {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Serves at `doors` until a signal to stop, and calls `reload` at each one to reload. Then it calls `stopping`, and drains until a second one, for at most `limit`. Returns whether everything has ended.
+/// Serves at `doors` until a signal to stop, and calls `reload`, if there is one, at each one to reload. Then it calls `stopping`, and drains until a second one, for at most `limit`. Returns whether everything has ended.
 pub(crate) async fn run(
     doors: Doors,
     (cache, threads): (&EdgeCache, &mut Threads),
     limit: Duration,
     places: &Places,
     signals: &mut Signals,
-    (mut reload, stopping): (impl FnMut(&Threads, Option<&Tls>), impl FnOnce()),
+    (mut reload, stopping): (Option<impl FnMut(&Threads, Option<&Tls>)>, impl FnOnce()),
 ) -> bool {
     let mut admitting = join_all(doors.listeners.iter().map(|listener| {
         let (threads, tls) = (&*threads, doors.tls.as_ref().filter(|_| listener.tls));
@@ -107,9 +108,10 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             _never = &mut admitting => {}
-            heard = signals.heard() => match heard {
-                Heard::Stop => break,
-                Heard::Reload => reload(threads, doors.tls.as_ref()),
+            heard = signals.heard() => match (heard, &mut reload) {
+                (Heard::Reload, Some(reload)) => reload(threads, doors.tls.as_ref()),
+                // Without a configuration to read again it is what it was made for: whoever started this has gone.
+                _ => break,
             },
         }
     }
@@ -134,7 +136,8 @@ async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> (Socket, Option<O
     drop(free.acquire().await);
     loop {
         match listener.accept().await {
-            Ok(socket) => return (socket, Arc::clone(free).try_acquire_owned().ok()),
+            // Another listener may have taken the last one meanwhile; then this client waits as if it had not been accepted yet.
+            Ok(socket) => return (socket, Arc::clone(free).acquire_owned().await.ok()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(50)).await;
@@ -153,8 +156,8 @@ fn admit(
     let site = threads.site();
     let House { trust, clients, limits, cut, .. } = &site.house;
     let address = socket.peer();
-    let is_proxy = address.map_or(trust.proxies.contains_unix(), |address| trust.proxies.contains(address));
-    let peer = Peer { address, is_proxy, secure: tls.is_some() };
+    let peer = Peer { address, in_files: address.is_none(), secure: tls.is_some() };
+    let is_proxy = peer.is_proxy(trust);
     // What a proxy asks it asks for others.
     let client = address.filter(|_| !is_proxy);
     let account = client.and_then(|client| clients.account(client, limits, Instant::now().into_std()));

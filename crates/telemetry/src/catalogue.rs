@@ -142,7 +142,7 @@ catalogue! {
     ORIGIN_CALLS_SAVED: Counter "origin_calls_saved" None ["route"] "Calls of the origin that were not made: answers from a tier behind which nothing was asked for, and waiters of a fill";
     ORIGIN_SAVED: Counter "origin_saved" Seconds ["route"] "Time that the origin would have taken for those calls, by what each answer took it when it was filled, in whole milliseconds";
     CONFIG_RELOADS: Counter "config_reloads" None ["result"] "Times that the configuration was read again (SIGHUP), and whether it took effect (applied) or all went on as before (refused)";
-    CLIENT_CONNECTIONS_CUT: Counter "client_connections_cut" None ["reason"] "Connections that were not served to their end: too many of one client (limit), no TLS in time (handshake), no PROXY header from a trusted proxy (proxy-header), most requests taken back (abuse), twice as old as one may be (age)";
+    CLIENT_CONNECTIONS_CUT: Counter "client_connections_cut" None ["reason"] "Connections that were not served to their end: too many of one client (limit), no TLS in time (handshake), no PROXY header from a trusted proxy (proxy-header), most requests taken back (abuse), twice as old as one may be (age), no room made for what is there (stalled; over HTTP/2)";
     CLIENT_CONNECTIONS: Gauge "client_connections" None [] "Open connections of clients";
     // What tiers asked for.
     FILLS: Counter "fills" None ["tier", "stored"] "Fills ended, by tier and by whether the answer was kept";

@@ -29,6 +29,8 @@ struct Inner {
     /// By their place among all routes.
     routes: Box<[Declared]>,
     shared: Arc<Shared>,
+    /// What took its place: what is found out late counts there too.
+    next: OnceLock<IdentityWatch>,
 }
 
 /// What outlives a change of the declarations.
@@ -135,13 +137,16 @@ impl IdentityWatch {
                 sampled: AtomicI64::new(NEVER),
             }
         };
-        Self(Arc::new(Inner { routes: routes.iter().map(declared).collect(), shared: Arc::clone(shared) }))
+        let routes = routes.iter().map(declared).collect();
+        Self(Arc::new(Inner { routes, shared: Arc::clone(shared), next: OnceLock::new() }))
     }
 
     /// The same for other declarations. What was not believed and is declared as before is not believed now.
     #[must_use]
     pub fn redeclared(&self, routes: &Routes, mode: Mode) -> Self {
         let new = Self::over(routes, mode, &self.0.shared);
+        // Before that is copied, so that nothing falls between.
+        self.0.next.get_or_init(|| new.clone());
         for route in &new.0.routes {
             let same = |old: &&Declared| old.name == route.name && old.identity == route.identity;
             let distrusted = self.0.routes.iter().find(same).and_then(|old| old.distrusted.get());
@@ -178,9 +183,13 @@ impl IdentityWatch {
         self.0.routes.get(route_at).map_or(&Identity::Private, |route| &route.identity)
     }
 
-    /// Believes a route's declaration no more. From here on its requests go past the cache; [`told`](Self::told) tells whoever purges.
+    /// Believes a route's declaration no more. From here on its requests go past the cache; [`untold`](Self::untold) tells whoever purges.
     pub fn distrust(&self, route_at: usize, why: Distrust) {
         let Some(route) = self.0.routes.get(route_at).filter(|route| route.is_declared()) else { return };
+        if let Some(next) = self.0.next.get() {
+            let same = |later: &Declared| later.name == route.name && later.identity == route.identity;
+            next.0.routes.iter().position(same).into_iter().for_each(|at| next.distrust(at, why));
+        }
         if route.distrusted.set(why).is_err() {
             return;
         }

@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) authorization: bool,
     /// What is believed of the route; `None` where it declares nothing.
     pub(crate) belief: Option<Belief>,
+    /// Whether its answer may be kept under a key that is new; see [`NoNewKeys`].
+    pub(crate) brings: bool,
 }
 
 impl Keyed {
@@ -31,12 +33,34 @@ impl Keyed {
         Self(Arc::new(inner))
     }
 
-    /// The same request, whose answer is not kept.
-    pub(crate) fn not_kept(&self) -> Self {
-        let Inner { key, route, mode, directives, authorization, belief } = &*self.0;
-        let (key, route, directives) = (key.clone(), Arc::clone(route), Directives { no_store: true, ..*directives });
-        let (authorization, belief) = (*authorization, belief.clone());
-        Self::new(Inner { key, route, mode: *mode, directives, authorization, belief })
+    /// The same request, whose answer is not kept under a key that is new.
+    pub(crate) fn without_new_keys(self) -> Self {
+        let inner = &*self.0;
+        Self::new(Inner {
+            brings: false,
+            key: inner.key.clone(),
+            route: Arc::clone(&inner.route),
+            belief: inner.belief.clone(),
+            ..*inner
+        })
+    }
+
+    /// Whether its answer may be kept, where nothing is kept under its key yet.
+    pub(crate) fn brings(&self) -> bool {
+        self.0.brings
+    }
+
+    /// The same request as if its client had said that nothing of it is to be kept.
+    pub(crate) fn not_stored(&self) -> Self {
+        let inner = &*self.0;
+        let directives = Directives { no_store: true, ..inner.directives };
+        Self::new(Inner {
+            directives,
+            key: inner.key.clone(),
+            route: Arc::clone(&inner.route),
+            belief: inner.belief.clone(),
+            ..*inner
+        })
     }
 
     /// The base key.

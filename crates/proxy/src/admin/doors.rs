@@ -4,10 +4,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use http::{HeaderValue, Request, header};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use sha2::{Digest, Sha256};
@@ -21,12 +20,12 @@ use tower::ServiceExt;
 use super::token::VerifiedClient;
 use crate::{
     listener::{Listener, Socket},
-    server::{Stream, Tls},
+    server::{Stalled, Stream, Tls},
 };
 
 /// Operators connected at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1000;
-/// Longest time for TLS, and for the head of a request.
+/// Longest time for TLS, for the head of a request, and in which an operator takes nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where an operator's request comes from (request extension); `None` in the file system.
@@ -75,7 +74,7 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
     };
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(operator);
-        // Over HTTP/2 it stands in the target.
+        // It may stand in the target, which counts.
         let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         if let Some(host) = host {
             request.headers_mut().insert(header::HOST, host);
@@ -85,12 +84,14 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
         }
         request.map(axum::body::Body::new)
     });
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(PATIENCE));
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    // HTTP/1.1 alone, whose heads have a time: a silent connection must not take an operator's place.
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(Stalled::after(PATIENCE, stream, ())), TowerToHyperService::new(router))
+        .await;
     if let Err(error) = served {
-        tracing::debug!(error = &*error, "an operator's connection ended");
+        tracing::debug!(%error, "an operator's connection ended");
     }
 }
 

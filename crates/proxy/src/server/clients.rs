@@ -19,11 +19,16 @@ use parking_lot::Mutex;
 /// Clients remembered at once.
 const CLIENTS_MAX: usize = 100_000;
 
+/// Nanoseconds between two looks at all of them.
+const SWEEP: u64 = 1_000_000_000;
+
 /// Every client that counts.
 #[derive(Debug)]
 pub(super) struct Clients {
     began: Instant,
     accounts: Mutex<HashMap<IpAddr, Arc<Account>>>,
+    /// When those that say nothing were last looked for, in nanoseconds since the beginning.
+    swept: AtomicU64,
     /// Of those for whom there is no room.
     others: Arc<Account>,
 }
@@ -67,19 +72,23 @@ impl Rate {
     }
 }
 
+impl Rate {
+    /// When one more will have been earned. Debts are no longer than the burst: what was under way at once, and what an earlier, slower rate left, is forgiven beyond that.
+    fn next(self, earned: u64, now: u64) -> Option<u64> {
+        Some(earned.clamp(now, now.saturating_add(self.ahead)).saturating_add(self.each))
+    }
+}
+
 impl Bucket {
     /// Takes one at `now`, if it is there.
     fn take(&self, rate: Rate, now: u64) -> bool {
-        let next = |earned: u64| {
-            let next = earned.max(now).saturating_add(rate.each);
-            (next <= now.saturating_add(rate.ahead)).then_some(next)
-        };
+        let next = |earned: u64| rate.next(earned, now).filter(|next| *next <= now.saturating_add(rate.ahead));
         self.0.fetch_update(Relaxed, Relaxed, next).is_ok()
     }
 
     /// Whether one is there at `now`.
     fn has(&self, rate: Rate, now: u64) -> bool {
-        self.0.load(Relaxed).max(now).saturating_add(rate.each) <= now.saturating_add(rate.ahead)
+        rate.next(self.0.load(Relaxed), now).is_some_and(|next| next <= now.saturating_add(rate.ahead))
     }
 
     fn is_full(&self, now: u64) -> bool {
@@ -89,7 +98,7 @@ impl Bucket {
 
 impl Clients {
     pub(super) fn new(began: Instant) -> Self {
-        Self { began, accounts: Mutex::default(), others: Arc::default() }
+        Self { began, accounts: Mutex::default(), swept: AtomicU64::new(0), others: Arc::default() }
     }
 
     /// The account of whoever has this address; `None` where nothing is limited.
@@ -107,7 +116,11 @@ impl Clients {
         }
         if accounts.len() >= CLIENTS_MAX {
             let now = self.nanos(now);
-            accounts.retain(|_, account| !account.is_blank(now));
+            // Looking at all of them holds up everybody else.
+            if now.saturating_sub(self.swept.load(Relaxed)) >= SWEEP {
+                self.swept.store(now, Relaxed);
+                accounts.retain(|_, account| !account.is_blank(now));
+            }
             if accounts.len() >= CLIENTS_MAX {
                 return Some(Arc::clone(&self.others));
             }
@@ -142,7 +155,8 @@ impl Clients {
     pub(super) fn brought(&self, account: &Account, limits: &LimitSettings, now: Instant) {
         if let Some(rate) = new_keys(limits) {
             let now = self.nanos(now);
-            account.new_keys.0.update(Relaxed, Relaxed, |earned| earned.max(now).saturating_add(rate.each));
+            // It always has a next.
+            account.new_keys.0.fetch_update(Relaxed, Relaxed, |earned| rate.next(earned, now)).ok();
         }
     }
 }

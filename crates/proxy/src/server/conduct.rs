@@ -22,11 +22,17 @@ pub(super) struct Conduct {
     taken_back: AtomicU32,
     /// When the last one ended, in milliseconds since the beginning.
     ended: AtomicU64,
+    /// Answers of which something is there that the client has not made room for, and when it last did, in milliseconds since the beginning.
+    owed: AtomicU32,
+    taken: AtomicU64,
 }
 
 /// A request that is under way until this is dropped.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Conduct>);
+pub(super) struct UnderWay {
+    conduct: Arc<Conduct>,
+    owes: bool,
+}
 
 impl Conduct {
     pub(super) fn new() -> Self {
@@ -37,6 +43,8 @@ impl Conduct {
             open: AtomicU32::new(0),
             taken_back: AtomicU32::new(0),
             ended: AtomicU64::new(0),
+            owed: AtomicU32::new(0),
+            taken: AtomicU64::new(0),
         }
     }
 
@@ -49,7 +57,7 @@ impl Conduct {
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.all.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
-        UnderWay(Arc::clone(self))
+        UnderWay { conduct: Arc::clone(self), owes: false }
     }
 
     /// Whether more than `max` requests, and more than half of all, were taken back (CVE-2023-44487).
@@ -61,22 +69,51 @@ impl Conduct {
     /// How long there was no request; `None` over HTTP/1, where the server's own limit holds, and while there is one.
     pub(super) fn idle(&self) -> Option<Duration> {
         let quiet = self.is_h2.load(Relaxed) && self.open.load(Relaxed) == 0;
-        quiet.then(|| self.began.elapsed().saturating_sub(Duration::from_millis(self.ended.load(Relaxed))))
+        quiet.then(|| self.since(&self.ended))
+    }
+
+    /// For how long the client has taken nothing of the answers that are there for it. The server does not ask for a piece before there is room for it, so a stream that
+    /// nobody makes room on never waits in a write.
+    pub(super) fn stalled(&self) -> Duration {
+        if self.owed.load(Relaxed) == 0 { Duration::ZERO } else { self.since(&self.taken) }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn since(&self, millis: &AtomicU64) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(millis.load(Relaxed)))
     }
 }
 
 impl UnderWay {
     /// The client does not want the answer any more.
     pub(super) fn taken_back(self) {
-        self.0.taken_back.fetch_add(1, Relaxed);
+        self.conduct.taken_back.fetch_add(1, Relaxed);
+    }
+
+    /// A piece of the answer is there; the next is asked for once there is room for it.
+    pub(super) fn owe(&mut self) {
+        if !std::mem::replace(&mut self.owes, true) && self.conduct.owed.fetch_add(1, Relaxed) == 0 {
+            self.conduct.taken.store(self.conduct.millis(), Relaxed);
+        }
+    }
+
+    /// The client made room.
+    pub(super) fn paid(&mut self) {
+        if std::mem::take(&mut self.owes) {
+            self.conduct.taken.store(self.conduct.millis(), Relaxed);
+            self.conduct.owed.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Conduct { began, open, ended, .. } = &*self.0;
-        ended.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
-        open.fetch_sub(1, Relaxed);
+        self.paid();
+        self.conduct.ended.store(self.conduct.millis(), Relaxed);
+        self.conduct.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -99,6 +136,27 @@ mod tests {
         drop(request);
         advance(Duration::from_secs(2)).await;
         assert_eq!(conduct.idle(), Some(Duration::from_secs(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stalled_is_who_makes_no_room_on_any_stream() {
+        let conduct = Arc::new(Conduct::new());
+        let (mut one, mut other) = (conduct.begin(), conduct.begin());
+        advance(Duration::from_secs(9)).await;
+        assert_eq!(conduct.stalled(), Duration::ZERO, "the origin's time is not the client's");
+        one.owe();
+        other.owe();
+        advance(Duration::from_secs(2)).await;
+        assert_eq!(conduct.stalled(), Duration::from_secs(2));
+        one.paid();
+        one.owe();
+        assert_eq!(conduct.stalled(), Duration::ZERO, "it takes something");
+        advance(Duration::from_secs(1)).await;
+        drop(one);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(conduct.stalled(), Duration::from_secs(1));
+        drop(other);
+        assert_eq!(conduct.stalled(), Duration::ZERO);
     }
 
     #[tokio::test]

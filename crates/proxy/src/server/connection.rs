@@ -3,7 +3,6 @@
 use std::{
     future::{Future, ready},
     io,
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -32,7 +31,7 @@ use super::{
     front::{Front, Site},
     interim::{Interim, WithInterim},
     peer::Peer,
-    proxy_protocol,
+    proxy_protocol::{self, Said},
     small_writes::SmallWrites,
     stalled::Stalled,
     stream::Stream,
@@ -73,23 +72,26 @@ fn speak(hall: Hall, site: Arc<Site<Origin>>, opened: Opened) -> impl Future<Out
     let Opened { stream, peer, account, held } = opened;
     let conduct = Arc::new(Conduct::new());
     let interim = Arc::<Interim>::default();
-    let stream = Stalled::after(limits.send_timeout, SmallWrites(stream));
+    // What it occupies it occupies as long as the stream is there, also as a tunnel.
+    let stream = Stalled::after(limits.send_timeout, SmallWrites(stream), held);
     let stream = FirstBytes::within(limits.head_timeout, stream, Arc::clone(&conduct));
     let stream = WithInterim::new(stream, Arc::clone(&interim));
     let front = Front { site: hall.site, peer, account, interim, conduct: Arc::clone(&conduct) };
     let connection = builder(limits).serve_connection_with_upgrades(TokioIo::new(stream), front).into_owned();
     let served = Served::new(connection, hall.draining.cancelled_owned(), (conduct, limits));
-    served.map(move |ended| {
-        match ended {
-            Ended::Itself(Ok(())) => {}
-            Ended::Itself(Err(error)) => tracing::debug!(error = &*error, "connection ended"),
-            Ended::Old => site.house.cut.count(Cut::Age),
-            Ended::Abusive => {
-                site.house.cut.count(Cut::Abuse);
-                tracing::debug!(client = ?peer.address, "cut: most of its requests were taken back");
-            }
+    served.map(move |ended| match ended {
+        Ended::Itself(Ok(())) => {}
+        Ended::Itself(Err(error)) => tracing::debug!(error = &*error, "connection ended"),
+        Ended::Quiet => {}
+        Ended::Old => site.house.cut.count(Cut::Age),
+        Ended::Stalled => {
+            site.house.cut.count(Cut::Stalled);
+            tracing::debug!(client = ?peer.address, "cut: it makes no room for its answers");
         }
-        drop(held);
+        Ended::Abusive => {
+            site.house.cut.count(Cut::Abuse);
+            tracing::debug!(client = ?peer.address, "cut: most of its requests were taken back");
+        }
     })
 }
 
@@ -102,7 +104,7 @@ async fn open_in_time(accepted: Accepted, site: Arc<Site<Origin>>, draining: Can
         // Nobody waits for an answer on it yet.
         () = draining.cancelled() => return None,
     };
-    let (stream, for_whom) = match opened.unwrap_or(Err((Cut::Handshake, io::ErrorKind::TimedOut.into()))) {
+    let (stream, said) = match opened.unwrap_or(Err((Cut::Handshake, io::ErrorKind::TimedOut.into()))) {
         Ok(opened) => opened,
         Err((cut, error)) => {
             house.cut.count(cut);
@@ -110,16 +112,20 @@ async fn open_in_time(accepted: Accepted, site: Arc<Site<Origin>>, draining: Can
             return None;
         }
     };
-    if let Some(address) = for_whom {
-        // What comes now the client says itself.
-        peer = Peer { address: Some(address), is_proxy: house.trust.proxies.contains(address), ..peer };
-        let now = Instant::now().into_std();
-        account = house.clients.account(address, &house.limits, now).filter(|_| !peer.is_proxy);
-        if let Some(account) = &account {
-            held = Clients::connect(account, &house.limits);
-            if held.is_none() {
-                house.cut.count(Cut::Limit);
-                return None;
+    match said {
+        Said::Itself => {}
+        // What comes now comes from somebody of whom nothing is known, and who is not to be believed.
+        Said::Unknown => peer = Peer { address: None, in_files: false, ..peer },
+        Said::For(address) => {
+            peer = Peer { address: Some(address), in_files: false, ..peer };
+            let now = Instant::now().into_std();
+            account = house.clients.account(address, &house.limits, now).filter(|_| !peer.is_proxy(&house.trust));
+            if let Some(account) = &account {
+                held = Clients::connect(account, &house.limits);
+                if held.is_none() {
+                    house.cut.count(Cut::Limit);
+                    return None;
+                }
             }
         }
     }
@@ -127,18 +133,14 @@ async fn open_in_time(accepted: Accepted, site: Arc<Site<Origin>>, draining: Can
 }
 
 /// What HTTP is spoken over, and for whom a proxy connected.
-async fn open(
-    socket: Socket,
-    tls: Option<Tls>,
-    proxy_header: bool,
-) -> Result<(Stream, Option<IpAddr>), (Cut, io::Error)> {
+async fn open(socket: Socket, tls: Option<Tls>, proxy_header: bool) -> Result<(Stream, Said), (Cut, io::Error)> {
     let mut socket = socket;
-    let for_whom = match (&mut socket, proxy_header) {
-        (_, false) => Ok(None),
+    let said = match (&mut socket, proxy_header) {
+        (_, false) => Ok(Said::Itself),
         (Socket::Tcp(stream), true) => proxy_protocol::read(stream).await,
         (Socket::Unix(stream), true) => proxy_protocol::read(stream).await,
     };
-    let for_whom = for_whom.map_err(|error| (Cut::ProxyHeader, error))?;
+    let said = said.map_err(|error| (Cut::ProxyHeader, error))?;
     let stream = match (socket, tls) {
         (Socket::Tcp(stream), Some(tls)) => {
             let stream = tls.clients.accept(stream).await.map_err(|error| (Cut::Handshake, error))?;
@@ -147,7 +149,7 @@ async fn open(
         (Socket::Tcp(stream), None) => Stream::Tcp(stream),
         (Socket::Unix(stream), _) => Stream::Unix(stream),
     };
-    Ok((stream, for_whom))
+    Ok((stream, said))
 }
 
 fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
@@ -189,6 +191,7 @@ struct Limits {
     began: Instant,
     age_max: Option<Duration>,
     idle: Duration,
+    send: Duration,
     resets: u32,
 }
 
@@ -199,6 +202,10 @@ pub(super) enum Ended<E> {
     Itself(Result<(), E>),
     /// It was twice as old as one may be.
     Old,
+    /// It was asked to end, nothing is under way, and it did not.
+    Quiet,
+    /// Its client made no room for what is there for it.
+    Stalled,
     /// Its client took back too many requests.
     Abusive,
 }
@@ -213,19 +220,23 @@ impl<C: GracefulConnection> Served<C> {
             began: Instant::now(),
             age_max: Some(limits.connection_age_max).filter(|age| !age.is_zero()),
             idle: limits.idle_timeout,
+            send: limits.send_timeout,
             resets: limits.h2_resets_max,
         };
-        let timer = Box::pin(sleep_until(limits.next(Duration::ZERO, false)));
+        let timer = Box::pin(sleep_until(limits.next(Duration::ZERO, Duration::ZERO)));
         Self { connection, draining, timer, conduct, limits, asked: false }
     }
 }
 
 impl Limits {
-    /// When to look again, after it was quiet for `quiet`.
-    fn next(&self, quiet: Duration, asked: bool) -> Instant {
-        let idle = Instant::now() + self.idle.saturating_sub(quiet).max(Duration::from_millis(1));
-        let old = self.age_max.map(|age| self.began + if asked { age * 2 } else { age });
-        old.map_or(idle, |old| if asked { old } else { old.min(idle) })
+    /// When to look again, after it was quiet, and has taken nothing, for so long.
+    fn next(&self, quiet: Duration, stalled: Duration) -> Instant {
+        let wait =
+            self.idle.saturating_sub(quiet).min(self.send.saturating_sub(stalled)).max(Duration::from_millis(10));
+        let next = Instant::now() + wait;
+        let ages = self.age_max.map(|age| [self.began + age, self.began + age * 2]);
+        let now = Instant::now();
+        ages.into_iter().flatten().filter(|at| *at > now).fold(next, Instant::min)
     }
 
     fn is_old(&self, times: u32) -> bool {
@@ -254,13 +265,21 @@ impl<C: GracefulConnection> Future for Served<C> {
             if this.limits.is_old(2) {
                 return Poll::Ready(Ended::Old);
             }
+            let stalled = this.conduct.stalled();
+            if stalled >= this.limits.send {
+                return Poll::Ready(Ended::Stalled);
+            }
             let quiet = this.conduct.idle().unwrap_or_default();
-            let ask = !*this.asked && (this.limits.is_old(1) || quiet >= this.limits.idle);
-            if ask {
+            let is_quiet = quiet >= this.limits.idle;
+            if *this.asked && quiet >= this.limits.idle * 2 {
+                return Poll::Ready(Ended::Quiet);
+            }
+            if !*this.asked && (this.limits.is_old(1) || is_quiet) {
                 *this.asked = true;
                 this.connection.as_mut().graceful_shutdown();
             }
-            this.timer.as_mut().reset(this.limits.next(quiet, *this.asked));
+            let quiet = if is_quiet { Duration::ZERO } else { quiet };
+            this.timer.as_mut().reset(this.limits.next(quiet, stalled));
         }
     }
 }

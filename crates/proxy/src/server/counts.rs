@@ -56,15 +56,18 @@ pub(super) enum Cut {
     Abuse,
     /// It was twice as old as one may be.
     Age,
+    /// Its client made no room for what is there for it.
+    Stalled,
 }
 
 impl Cut {
-    const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 6] = [
         (Self::Limit, "limit"),
         (Self::Handshake, "handshake"),
         (Self::ProxyHeader, "proxy-header"),
         (Self::Abuse, "abuse"),
         (Self::Age, "age"),
+        (Self::Stalled, "stalled"),
     ];
 }
 

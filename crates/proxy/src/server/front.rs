@@ -1,6 +1,7 @@
 //! What is settled before any tier: the length of the target, one host, no circles, and who the client is.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     future::Future,
     net::IpAddr,
@@ -80,12 +81,12 @@ pub(super) struct Front<S> {
 }
 
 /// A request, as far as it is known who asks it.
-struct Asked {
+struct Asked<'a> {
     arrival: Arrival,
-    account: Option<Arc<Account>>,
+    account: Option<Cow<'a, Arc<Account>>>,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// Whether its answer may be kept under a key that is new.
     fn may_bring(&self, house: &House) -> bool {
         let account = self.account.as_ref();
@@ -160,16 +161,21 @@ fn long(max: u64) -> String {
 
 impl<S> Front<S> {
     /// Who asks. What is said of it by whoever may not is taken off.
-    fn asked(&self, req: &mut Parts, house: &House) -> Asked {
+    fn asked(&self, req: &mut Parts, house: &House) -> Asked<'_> {
         let at = Instant::now().into_std();
-        let Origin { client, secure } = self.peer.origin(&req.headers, &house.trust);
-        if !self.peer.is_proxy {
-            take_off(&mut req.headers);
-        }
+        // As it is now: a connection may be older than the settings.
+        let is_proxy = self.peer.is_proxy(&house.trust);
+        let Origin { client, secure } = match is_proxy {
+            true => self.peer.speaks_for(&req.headers, &house.trust),
+            false => Origin { client: self.peer.address, secure: self.peer.secure },
+        };
+        take_off(&mut req.headers, is_proxy);
         set_scheme(req, secure);
-        let account = match self.peer.is_proxy {
-            true => client.and_then(|client| house.clients.account(client, &house.limits, at)),
-            false => self.account.clone(),
+        // A client that a proxy does not name counts as the proxy.
+        let counts = client.or(self.peer.address);
+        let account = match &self.account {
+            Some(account) if !is_proxy => Some(Cow::Borrowed(account)),
+            _ => counts.and_then(|client| house.clients.account(client, &house.limits, at)).map(Cow::Owned),
         };
         let trusted = !house.trusted.is_empty() && client.is_some_and(|client| house.trusted.contains(&client));
         let arrival = Arrival { at, client, trusted, awaited: !is_background(&req.headers) };
@@ -242,7 +248,7 @@ where
         // What has a state of its own is cloned: the service is every request's. Its layers are always ready to be called.
         let answer = After::new(Cached::clone(cached).call(req), interim);
         let counts = house.limits.new_keys_per_client > 0 && asked.may_bring(house);
-        let account = asked.account.filter(|_| counts);
+        let account = asked.account.filter(|_| counts).map(Cow::into_owned);
         // The house is kept for those that may need it.
         let house = (verdict.is_some() || account.is_some()).then(|| Box::new(house.clone()));
         FrontFuture::Layers(Box::pin(Answering { answer, under_way, verdict, account, house }))
@@ -281,7 +287,7 @@ where
         let response = ready!(this.answer.poll(cx))?;
         let under_way = this.under_way.take();
         if let (Some(house), Some(account)) = (&*this.house, &*this.account)
-            && is_stored(response.headers())
+            && is_new(response.headers())
         {
             house.clients.brought(account, &house.limits, Instant::now().into_std());
         }
@@ -291,14 +297,18 @@ where
             (Some(fault), Some(house)) => house.refuse(house.fault(*fault)),
             _ => response.map(EitherBody::Left),
         };
-        Poll::Ready(Ok(response.map(|body| SentBody { body, under_way })))
+        Poll::Ready(Ok(response.map(|body| SentBody::new(body, under_way))))
     }
 }
 
-/// Whether an answer says that a tier kept it (RFC 9211 §2.6).
-fn is_stored(headers: &HeaderMap) -> bool {
-    const STORED: &[u8] = b"stored";
-    headers.get_all(CACHE_STATUS).iter().any(|line| line.as_bytes().windows(STORED.len()).any(|part| part == STORED))
+/// Whether an answer says that a key which nobody had came with it (RFC 9211): the last word is our outermost tier's.
+fn is_new(headers: &HeaderMap) -> bool {
+    let Some(line) = headers.get_all(CACHE_STATUS).iter().next_back().and_then(|line| line.to_str().ok()) else {
+        return false;
+    };
+    let own = line.rsplit(", ").next().unwrap_or_default();
+    let missed = own.contains("; fwd=uri-miss") || own.contains("; fwd=vary-miss");
+    own.ends_with("; stored") && missed && !line.contains("; hit")
 }
 
 /// An answer that is there, or one from further in.
@@ -311,7 +321,7 @@ pub(super) enum FrontFuture<F: Future, RB> {
 
 impl<F: Future, RB> FrontFuture<F, RB> {
     fn at_once(answer: Response<Inside<RB>>, under_way: Option<UnderWay>) -> Self {
-        Self::AtOnce(Some(answer.map(|body| SentBody { body, under_way })))
+        Self::AtOnce(Some(answer.map(|body| SentBody::new(body, under_way))))
     }
 }
 
@@ -340,6 +350,14 @@ pin_project! {
     }
 }
 
+impl<RB> SentBody<RB> {
+    fn new(body: Inside<RB>, mut under_way: Option<UnderWay>) -> Self {
+        // The server asks for the first piece once there is room for it.
+        under_way.iter_mut().for_each(UnderWay::owe);
+        Self { body, under_way }
+    }
+}
+
 impl<RB> Body for SentBody<RB>
 where
     Inside<RB>: Body,
@@ -348,7 +366,14 @@ where
     type Error = <Inside<RB> as Body>::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let Some(under_way) = this.under_way else { return this.body.poll_frame(cx) };
+        under_way.paid();
+        let frame = this.body.poll_frame(cx);
+        if matches!(frame, Poll::Ready(Some(_))) {
+            under_way.owe();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,21 +10,21 @@ use edge_cache::{
     settings::{ForwardedHeader, TrustedProxies},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri, header,
+    HeaderMap, HeaderName, Uri, header,
     request::Parts,
     uri::{Authority, Scheme},
 };
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
-    /// Its address; `None` in the file system.
+    /// Its address, where it has one that is known.
     pub(super) address: Option<IpAddr>,
-    /// Whether its word about clients is taken.
-    pub(super) is_proxy: bool,
+    /// Whether it came through a socket in the file system, and speaks for itself.
+    pub(super) in_files: bool,
     /// Whether the connection is over TLS.
     pub(super) secure: bool,
 }
@@ -48,51 +48,74 @@ pub(super) struct Trust {
 }
 
 impl Peer {
-    /// Whom a request on this connection is from.
-    pub(super) fn origin(&self, headers: &HeaderMap, trust: &Trust) -> Origin {
-        let Self { address: client, is_proxy, secure } = *self;
-        if !is_proxy {
-            return Origin { client, secure };
+    /// Whether its word about clients is taken.
+    pub(super) fn is_proxy(&self, trust: &Trust) -> bool {
+        match self.address {
+            Some(address) => trust.proxies.contains(address),
+            None => self.in_files && trust.proxies.contains_unix(),
         }
-        let (hops, scheme) = match trust.header {
-            ForwardedHeader::XForwardedFor => (forwarded_for(headers), last(headers, &FORWARDED_PROTO)),
-            ForwardedHeader::Forwarded => forwarded(headers),
+    }
+
+    /// Whom a proxy asks for.
+    pub(super) fn speaks_for(&self, headers: &HeaderMap, trust: &Trust) -> Origin {
+        let (client, scheme) = match trust.header {
+            ForwardedHeader::XForwardedFor => {
+                (client_among(forwarded_for(headers), self.address, &trust.proxies), last(headers, FORWARDED_PROTO))
+            }
+            ForwardedHeader::Forwarded => {
+                let (hops, scheme) = forwarded(headers);
+                (client_among(hops.into_iter().rev(), self.address, &trust.proxies), scheme)
+            }
         };
-        let secure = scheme.map_or(secure, |scheme| scheme.eq_ignore_ascii_case(b"https"));
-        Origin { client: client_among(&hops, client, &trust.proxies), secure }
+        Origin { client, secure: scheme.map_or(self.secure, |scheme| scheme.eq_ignore_ascii_case(b"https")) }
     }
 }
 
-/// The first, from the right, that is no trusted proxy. What cannot be read ends the search: whoever wrote it names nobody.
-fn client_among(hops: &[Option<IpAddr>], peer: Option<IpAddr>, proxies: &TrustedProxies) -> Option<IpAddr> {
+/// The first, from the right, that is no trusted proxy. Where one cannot be read nobody is known: whoever wrote it may be anybody.
+fn client_among(
+    hops: impl Iterator<Item = Option<IpAddr>>,
+    peer: Option<IpAddr>,
+    proxies: &TrustedProxies,
+) -> Option<IpAddr> {
     let mut client = peer;
-    for hop in hops.iter().rev() {
-        let Some(address) = hop else { break };
-        client = Some(*address);
-        if !proxies.contains(*address) {
+    for hop in hops {
+        client = Some(hop?);
+        if client.is_none_or(|address| !proxies.contains(address)) {
             break;
         }
     }
     client
 }
 
-/// Takes off what says whom a request is from: only trusted proxies may.
-pub(super) fn take_off(headers: &mut HeaderMap) {
-    // In every spelling that an origin may take for it, as `policy::steering` has it.
-    let tells = |name: &HeaderName| {
-        let name = name.as_str().as_bytes();
-        let is =
-            |known: &[u8]| name.iter().zip(known).all(|(byte, known)| byte == known || (*byte, *known) == (b'_', b'-'));
-        matches!(name, [b'x' | b'f', ..])
-            && (name.len() > 12 && is(b"x-forwarded-") || name.len() == 9 && (is(b"forwarded") || is(b"x-real-ip")))
-    };
-    if !headers.keys().any(tells) {
+/// Takes off what says whom a request is from: only trusted proxies may. Of a proxy's that is what an origin may take for it, in a spelling in which no proxy writes it.
+pub(super) fn take_off(headers: &mut HeaderMap, is_proxy: bool) {
+    let goes = |name: &HeaderName| tells(name) && !(is_proxy && is_plain(name));
+    if !headers.keys().any(goes) {
         return;
     }
-    let names: Vec<HeaderName> = headers.keys().filter(|name| tells(name)).cloned().collect();
+    let names: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in names {
         headers.remove(name);
     }
+}
+
+/// In every spelling that an origin may take for it, as `policy::steering` has it.
+fn tells(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let is = |known: &[u8]| {
+        let same = |(byte, known): (&u8, &u8)| byte == known || *known == b'-' && !byte.is_ascii_alphanumeric();
+        name.iter().zip(known).all(same)
+    };
+    matches!(name, [b'x' | b'f', ..])
+        && match name.len() {
+            9 => is(b"forwarded") || is(b"x-real-ip"),
+            11 => is(b"x-forwarded"),
+            len => len > 12 && is(b"x-forwarded-"),
+        }
+}
+
+fn is_plain(name: &HeaderName) -> bool {
+    name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Has the URI say the scheme that the client really used: what it claims counts for nothing, and it is part of the key.
@@ -117,16 +140,17 @@ pub(super) fn set_scheme(parts: &mut Parts, secure: bool) {
     }
 }
 
-fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    headers.get_all(name).iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+/// The members of a list, the last first: what a client put before them costs nothing.
+fn members<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')).map(<[u8]>::trim_ascii)
 }
 
-fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    members(headers, name).last()
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    members(headers, name).next()
 }
 
-fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    members(headers, &FORWARDED_FOR).map(node).collect()
+fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    members(headers, FORWARDED_FOR).map(node)
 }
 
 /// What the members of `Forwarded` say of `for`, and the last of them of `proto` (RFC 7239 §4). One that cannot be read makes all before it worthless.
@@ -155,8 +179,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
 
 /// An address, with or without a port, in quotes and brackets as each spelling wants them.
 fn node(text: &[u8]) -> Option<IpAddr> {
-    let text = HeaderValue::from_bytes(unquoted(text)).ok()?;
-    let text = text.to_str().ok()?;
+    let text = std::str::from_utf8(unquoted(text)).ok()?;
     let bracketed = text.strip_prefix('[').and_then(|text| text.split_once(']')).map(|(address, _)| address);
     let address: Option<IpAddr> = match bracketed {
         Some(address) => address.parse().ok(),
@@ -168,7 +191,7 @@ fn node(text: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use edge_cache::settings::ListenSettings;
-    use http::Request;
+    use http::{HeaderValue, Request};
 
     use super::*;
 
@@ -192,10 +215,25 @@ mod tests {
         }
     }
 
-    fn origin(is_proxy: bool, header: ForwardedHeader, lines: &[(&'static str, &'static str)]) -> (String, bool) {
-        let peer = Peer { address: Some([10, 0, 0, 1].into()), is_proxy, secure: false };
-        let Origin { client, secure } = peer.origin(&headers(lines), &trust(header));
-        (client.unwrap().to_string(), secure)
+    fn origin(header: ForwardedHeader, lines: &[(&'static str, &'static str)]) -> (String, bool) {
+        let peer = Peer { address: Some([10, 0, 0, 1].into()), in_files: false, secure: false };
+        let Origin { client, secure } = peer.speaks_for(&headers(lines), &trust(header));
+        (client.map_or_else(|| "nobody".to_owned(), |client| client.to_string()), secure)
+    }
+
+    #[test]
+    fn a_proxy_is_known_by_address_or_by_its_door() {
+        let mut trust = trust(ForwardedHeader::default());
+        let peer = |address: Option<&str>, in_files| Peer {
+            address: address.map(|address| address.parse().unwrap()),
+            in_files,
+            secure: false,
+        };
+        assert!(peer(Some("10.0.0.1"), false).is_proxy(&trust) && !peer(Some("11.0.0.1"), false).is_proxy(&trust));
+        assert!(!peer(None, true).is_proxy(&trust));
+        trust.proxies =
+            ListenSettings { trusted_proxies: vec!["unix".to_owned()], ..ListenSettings::default() }.proxies();
+        assert!(peer(None, true).is_proxy(&trust) && !peer(None, false).is_proxy(&trust), "of whom nothing is known");
     }
 
     #[test]
@@ -206,7 +244,7 @@ mod tests {
             (XForwardedFor, &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1", false),
             (XForwardedFor, &[("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2")], "192.0.2.1", false),
             (XForwardedFor, &[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1:80")], "192.0.2.1", false),
-            (XForwardedFor, &[("x-forwarded-for", "6.6.6.6, nonsense, 10.0.0.2")], "10.0.0.2", false),
+            (XForwardedFor, &[("x-forwarded-for", "6.6.6.6, nonsense, 10.0.0.2")], "nobody", false),
             (XForwardedFor, &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")], "10.0.0.3", false),
             (XForwardedFor, &[("x-forwarded-for", "[2001:db8::1]:80")], "2001:db8::1", false),
             (XForwardedFor, &[("x-forwarded-proto", "http, HTTPS")], "10.0.0.1", true),
@@ -219,13 +257,12 @@ mod tests {
                 true,
             ),
             (Forwarded, &[("forwarded", "for=\"6.6.6.6,for=1.1.1.1\", for=192.0.2.1;by=10.0.0.2")], "192.0.2.1", false),
-            (Forwarded, &[("forwarded", "for=6.6.6.6;proto=https, for=_hidden")], "10.0.0.1", false),
+            (Forwarded, &[("forwarded", "for=6.6.6.6;proto=https, for=_hidden")], "nobody", false),
+            (Forwarded, &[("forwarded", "for=\"x, for=192.0.2.1")], "nobody", false),
             (Forwarded, &[("x-forwarded-for", "192.0.2.1")], "10.0.0.1", false),
         ] {
-            assert_eq!(origin(true, header, lines), (client.to_owned(), secure), "{lines:?}");
+            assert_eq!(origin(header, lines), (client.to_owned(), secure), "{lines:?}");
         }
-        let lines = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", "https")];
-        assert_eq!(origin(false, XForwardedFor, &lines), ("10.0.0.1".to_owned(), false), "not from everybody");
     }
 
     #[test]
@@ -237,14 +274,22 @@ mod tests {
             "forwarded",
             "x-real-ip",
             "x_real-ip",
+            "x.forwarded.proto",
+            "x-forwarded",
             "x-requested-with",
             "accept",
         ];
         let mut all = headers(&names.map(|name| (name, "1")));
-        take_off(&mut all);
-        let mut left: Vec<_> = all.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["accept", "x-requested-with"]);
+        let left = |all: &HeaderMap| {
+            let mut left: Vec<_> = all.keys().map(|name| name.as_str().to_owned()).collect();
+            left.sort_unstable();
+            left
+        };
+        take_off(&mut all, true);
+        let by_a_proxy = ["accept", "forwarded", "x-forwarded", "x-forwarded-anything", "x-forwarded-for", "x-real-ip"];
+        assert_eq!(left(&all), [&by_a_proxy[..], &["x-requested-with"]].concat());
+        take_off(&mut all, false);
+        assert_eq!(left(&all), ["accept", "x-requested-with"]);
     }
 
     #[test]

@@ -14,11 +14,22 @@ const V2_FIXED: usize = 16;
 /// Longest rest of version 2 that is read; addresses take 216 bytes at most.
 const V2_REST_MAX: usize = 2048;
 
-/// Reads the header and not a byte more. Returns whom the proxy connects for; `None` where it speaks for itself.
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// The proxy speaks for itself: a check of its own, or there is no header.
+    Itself,
+    /// It speaks for a client with this address.
+    For(IpAddr),
+    /// It speaks for somebody of whom it says nothing.
+    Unknown,
+}
+
+/// Reads the header and not a byte more.
 ///
 /// # Errors
 /// There is no header, or it is none that can be read.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Said> {
     let mut header = vec![0; SIGNATURE.len()];
     stream.read_exact(&mut header).await?;
     if header == SIGNATURE {
@@ -41,7 +52,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
     address(&header)
 }
 
-fn address(header: &[u8]) -> io::Result<Option<IpAddr>> {
+fn address(header: &[u8]) -> io::Result<Said> {
     let address = match HeaderResult::parse(header) {
         HeaderResult::V1(Ok(header)) => match header.addresses {
             v1::Addresses::Tcp4(of) => Some(IpAddr::from(of.source_address)),
@@ -49,7 +60,7 @@ fn address(header: &[u8]) -> io::Result<Option<IpAddr>> {
             v1::Addresses::Unknown => None,
         },
         // A health check of the proxy's own: it speaks for itself.
-        HeaderResult::V2(Ok(header)) if header.command == v2::Command::Local => None,
+        HeaderResult::V2(Ok(header)) if header.command == v2::Command::Local => return Ok(Said::Itself),
         HeaderResult::V2(Ok(header)) => match header.addresses {
             v2::Addresses::IPv4(of) => Some(IpAddr::from(of.source_address)),
             v2::Addresses::IPv6(of) => Some(IpAddr::from(of.source_address)),
@@ -58,7 +69,7 @@ fn address(header: &[u8]) -> io::Result<Option<IpAddr>> {
         HeaderResult::V1(Err(error)) => return Err(invalid(&error.to_string())),
         HeaderResult::V2(Err(error)) => return Err(invalid(&error.to_string())),
     };
-    Ok(address.map(|address| address.to_canonical()))
+    Ok(address.map_or(Said::Unknown, |address| Said::For(address.to_canonical())))
 }
 
 fn invalid(why: &str) -> io::Error {
@@ -69,7 +80,7 @@ fn invalid(why: &str) -> io::Error {
 mod tests {
     use super::*;
 
-    async fn read_from(mut bytes: &[u8]) -> (Result<Option<IpAddr>, io::ErrorKind>, &[u8]) {
+    async fn read_from(mut bytes: &[u8]) -> (Result<Said, io::ErrorKind>, &[u8]) {
         let read = read(&mut bytes).await.map_err(|error| error.kind());
         (read, bytes)
     }
@@ -91,13 +102,14 @@ mod tests {
             (v2(0x21, 0x11, &v4, &[]), Some("192.0.2.1")),
             (v2(0x21, 0x11, &v4, &[4, 0, 1, 0]), Some("192.0.2.1")),
             (v2(0x21, 0x21, &v6, &[]), Some("2001:db8::1")),
-            (v2(0x20, 0x00, &[], &[]), None),
+            (v2(0x21, 0x00, &[], &[]), None),
         ] {
             let sent = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
             let (read, rest) = read_from(&sent).await;
-            let expected = expected.map(|address| address.parse::<IpAddr>().unwrap());
+            let expected = expected.map_or(Said::Unknown, |address| Said::For(address.parse().unwrap()));
             assert_eq!((read, rest), (Ok(expected), &b"GET / HTTP/1.1\r\n"[..]), "{header:?}");
         }
+        assert_eq!(read_from(&v2(0x20, 0x00, &[], &[])).await.0, Ok(Said::Itself));
     }
 
     #[tokio::test]

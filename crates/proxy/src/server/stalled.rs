@@ -15,18 +15,20 @@ use tokio::{
 
 /// A stream that fails to write with `TimedOut` once nothing could be written for too long.
 #[derive(Debug)]
-pub(super) struct Stalled<S> {
+pub(crate) struct Stalled<S, K> {
     stream: S,
+    /// Kept for as long as the stream is.
+    _keeps: K,
     limit: Duration,
     /// Made when something first has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
 }
 
-impl<S> Stalled<S> {
-    /// `stream`, which must take something within `limit`.
-    pub(super) const fn after(limit: Duration, stream: S) -> Self {
-        Self { stream, limit, timer: None, waiting: false }
+impl<S, K> Stalled<S, K> {
+    /// `stream`, which must take something within `limit`, and which `keeps` goes with.
+    pub(crate) const fn after(limit: Duration, stream: S, keeps: K) -> Self {
+        Self { stream, _keeps: keeps, limit, timer: None, waiting: false }
     }
 
     /// What came of a write, unless it has waited for too long.
@@ -45,13 +47,13 @@ impl<S> Stalled<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stalled<S> {
+impl<S: AsyncRead + Unpin, K: Unpin> AsyncRead for Stalled<S, K> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stalled<S> {
+impl<S: AsyncWrite + Unpin, K: Unpin> AsyncWrite for Stalled<S, K> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.bounded(cx, written)
@@ -92,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_cut_off_and_who_takes_little_is_not() {
         let (server, mut client) = duplex(10);
-        let mut server = Stalled::after(LIMIT, server);
+        let mut server = Stalled::after(LIMIT, server, ());
         let begun = Instant::now();
         let slow = async {
             for _ in 0..10 {

@@ -49,18 +49,18 @@ impl Tls {
             return Ok(None);
         }
         let shown = Arc::new(Shown(ArcSwap::from_pointee(certificate(settings)?)));
-        let acceptor = |verifier: Arc<dyn ClientCertVerifier>| {
+        let acceptor = |verifier: Arc<dyn ClientCertVerifier>, protocols: &[&[u8]]| {
             let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&shown) as _;
             let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
             let config = config.context("ring speaks TLS 1.2 and 1.3")?.with_client_cert_verifier(verifier);
             let mut config = config.with_cert_resolver(resolver);
-            config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             // Whoever comes again need not be negotiated with from the start, and nothing is kept here for it.
             config.ticketer = ring::Ticketer::new().context("cannot make a key for session tickets")?;
             anyhow::Ok(TlsAcceptor::from(Arc::new(config)))
         };
-        let clients = acceptor(WebPkiClientVerifier::no_client_auth())?;
-        let operators = acceptor(of_operators(&settings.admin_client_ca_file)?)?;
+        let clients = acceptor(WebPkiClientVerifier::no_client_auth(), &PROTOCOLS)?;
+        let operators = acceptor(of_operators(&settings.admin_client_ca_file)?, &PROTOCOLS[1..])?;
         Ok(Some(Self { shown, clients, operators }))
     }
 

@@ -70,7 +70,9 @@ impl TrustedProxies {
             match line.as_str() {
                 "unix" => all.unix = true,
                 line_ => {
-                    let net = line_.parse().or_else(|_| line_.parse::<IpAddr>().map(IpNet::from));
+                    let net = line_
+                        .parse()
+                        .or_else(|_| line_.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())));
                     all.nets.push(net.map_err(|_| line)?.trunc());
                 }
             }

@@ -167,10 +167,15 @@ async fn other_declarations_lift_the_distrust_and_the_same_one_does_not() {
         declared("free", "/free", Identity::Free),
         declared("session", "/session", Identity::Free),
     ]));
-    let watch = watch.redeclared(&routes, Mode::Guarded);
+    let before = watch;
+    let watch = before.redeclared(&routes, Mode::Guarded);
     assert!(watch.is_distrusted(place(&watch, "free")), "it is declared as before");
     assert!(!watch.is_distrusted(place(&watch, "session")) && !watch.is_distrusted(place(&watch, "new")));
     assert_eq!(watch.untold(), [place(&watch, "free")]);
+    let again = watch.redeclared(&routes, Mode::Guarded);
+    watch.distrust(place(&watch, "session"), Distrust::Body);
+    assert!(again.is_distrusted(place(&again, "session")), "found out late");
+    let watch = again;
     let keying = Keying { routes, identity: Some(watch.clone()), ..keying };
     drop(decide(&keying, "GET", "/new", &[("cookie", "a=1")]));
     let sample = samples.try_recv().expect("who looked at samples goes on to do so");

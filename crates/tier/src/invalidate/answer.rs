@@ -46,8 +46,15 @@ impl Post {
             return None;
         }
         let belief = purger.keying().belief(located.route_at, located.mode);
-        let inner =
-            Inner { key: located.key, route: located.route, mode: located.mode, directives, authorization, belief };
+        let inner = Inner {
+            key: located.key,
+            route: located.route,
+            mode: located.mode,
+            directives,
+            authorization,
+            belief,
+            brings: true,
+        };
         let (start, requested) = (purger.start(), purger.now());
         Some(Self { keyed: Keyed::new(inner), headers, start, requested, began: Instant::now() })
     }

@@ -62,7 +62,7 @@ impl Decided {
                     decision;
                 let (key, route) = (probe.to_key(), Arc::clone(route));
                 let belief = keying.belief(route_at, mode);
-                let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization, belief }));
+                let keyed = Ok(Keyed::new(Inner { key, route, mode, directives, authorization, belief, brings: true }));
                 Self { keyed, canonical_target, by }
             }
         }
@@ -73,14 +73,14 @@ impl Decided {
         self.by == Arc::as_ptr(&keying.routes).addr()
     }
 
-    /// What goes further in. From here on the request asks the canonical question: what is stored under a key is the answer to that key. Where its
-    /// answer is not to be [kept](crate::NoNewKeys), it counts as if the client had said so.
+    /// What goes further in. From here on the request asks the canonical question: what is stored under a key is the answer to that key. Unless `keep`, its
+    /// answer is not kept under a key that is [new](crate::NoNewKeys).
     ///
     /// # Errors
     /// Why it has no key.
     pub(super) fn apply(self, parts: &mut Parts, keep: bool) -> Result<Keyed, Bypass> {
         let keyed = self.keyed?;
-        let keyed = if keep { keyed } else { keyed.not_kept() };
+        let keyed = if keep { keyed } else { keyed.without_new_keys() };
         if let Some(target) = self.canonical_target {
             parts.uri = with_target(&parts.uri, &target).ok_or(Bypass::Query)?;
         }

@@ -46,7 +46,7 @@ impl<St: Store> Trip<'_, St> {
             shared: Arc::clone(self.shared),
             inner,
             req,
-            keyed: self.keyed.clone(),
+            keyed: if self.is_one_too_many() { self.keyed.not_stored() } else { self.keyed.clone() },
             selecting: self.ask.headers.clone(),
             key: self.lookup.key.clone(),
             held: self.lookup.entry.clone(),
@@ -54,6 +54,11 @@ impl<St: Store> Trip<'_, St> {
             trail: self.trail.clone(),
             by_request: self.lookup.fwd == Fwd::Request,
         }
+    }
+
+    /// Whether its client has brought so many keys that this one, which is new, is not kept.
+    fn is_one_too_many(&self) -> bool {
+        !self.keyed.brings() && self.lookup.entry.is_none()
     }
 
     /// What log lines from within a fill say of it.
@@ -120,6 +125,7 @@ impl<St: Store> Trip<'_, St> {
         // An answer that could not be stored a moment ago: there is nothing to miss (hit-for-miss).
         let uncacheable = self.shared.uncacheable.has(&self.flight_key(&purpose), self.now());
         let alone = self.keyed.directives().no_store
+            || self.is_one_too_many()
             || uncacheable
             // Whether the condition holds is for the origin to say, to each who asks.
             || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
