@@ -8,7 +8,7 @@ use edge_cache::{
     DiskStore, EdgeCache, Purge, PurgeKind, Settings, Target,
     core::BoxError,
     warm::Believed,
-    warmer::{Replay, plan},
+    warmer::{Replay, plan, split_scheme},
 };
 use edge_cache_origin::outbox::Progress;
 use http::{Request, Response};
@@ -35,7 +35,8 @@ pub(crate) fn plan(settings: &Settings) -> anyhow::Result<Vec<Replay>> {
     let text = std::fs::read_to_string(file)
         .with_context(|| UsageError(format!("warm.plan = \"{file}\": must be a file that can be read")))?;
     let wanted = plan::parse(file, &text).map_err(|error| UsageError(error.to_string()))?;
-    let replays = wanted.iter().map(|wanted| wanted.at("http", authority));
+    let (scheme, host) = split_scheme(authority);
+    let replays = wanted.iter().map(|wanted| wanted.at(scheme, host));
     let replays = replays.collect::<Result<_, _>>();
     Ok(replays.map_err(|error| UsageError(format!("warm.authority = \"{authority}\": {error}")))?)
 }

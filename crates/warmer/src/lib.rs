@@ -42,7 +42,7 @@ mod wanted;
 pub use self::{
     hot::{Hot, HotSet},
     layer::{Warm, WarmLayer},
-    replay::{ALLOWED_HEADERS, Replay, ReplayError},
+    replay::{ALLOWED_HEADERS, Replay, ReplayError, split_scheme},
     run::{
         Ask, AskError, Failure, Finished, FromCache, Go, How, Limits, Observer, Options, Outcome, Reason, Report,
         Target, Told, run,

@@ -58,6 +58,15 @@ pub enum ReplayError {
     HeaderValue { name: HeaderName },
 }
 
+/// Scheme and authority of what a setting names: `HOST[:PORT]`, or with `https://` or `http://` before it. Which one it is is part of every key.
+#[must_use]
+pub fn split_scheme(authority: &str) -> (&'static str, &str) {
+    match authority.strip_prefix("https://") {
+        Some(authority) => ("https", authority),
+        None => ("http", authority.strip_prefix("http://").unwrap_or(authority)),
+    }
+}
+
 impl Replay {
     /// A GET of `path_and_query`, which begins with `/`, at `authority` (`HOST` or `HOST:PORT`).
     ///

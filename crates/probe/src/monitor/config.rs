@@ -1,6 +1,6 @@
 use std::{collections::HashSet, time::Duration};
 
-use edge_cache_warmer::{Replay, ReplayError};
+use edge_cache_warmer::{Replay, ReplayError, split_scheme};
 use serde::{Deserialize, Serialize};
 
 const CHECKS_MAX: usize = 100;
@@ -96,7 +96,8 @@ impl MonitorConfig {
         if self.timeout.is_zero() || self.timeout > TIMEOUT_MAX {
             return span("timeout", self.timeout, "must be above 0s, and at most 1h");
         }
-        if !self.authority.is_empty() && Replay::new("http", &self.authority, "/", []).is_err() {
+        let (scheme, authority) = split_scheme(&self.authority);
+        if !self.authority.is_empty() && Replay::new(scheme, authority, "/", []).is_err() {
             return Err(broken("authority", quoted(&self.authority), "must be HOST or HOST:PORT"));
         }
         if self.check.len() > CHECKS_MAX {
@@ -124,11 +125,12 @@ impl MonitorConfig {
                     "must be the HOST or HOST:PORT that clients name, where a check is a path: it is part of every key";
                 return Err(broken("authority", "\"\"".to_owned(), rule));
             }
-            Replay::new("http", &self.authority, path, [])
-        } else if path.starts_with("http://") {
+            let (scheme, authority) = split_scheme(&self.authority);
+            Replay::new(scheme, authority, path, [])
+        } else if path.starts_with("http://") || path.starts_with("https://") {
             Replay::from_url(path, [])
         } else {
-            return Err(wrong("must begin with /, or be a URL, http://HOST/PATH"));
+            return Err(wrong("must begin with /, or be a URL, http://HOST/PATH or https://HOST/PATH"));
         };
         replay.map_err(|error| match error {
             ReplayError::Authority { .. } => wrong("must name its host as HOST or HOST:PORT"),
@@ -186,6 +188,8 @@ mod tests {
     fn a_url_has_an_authority_of_its_own() {
         let config = read("[[check]]\nname = \"a\"\npath = \"http://Shop.example/x?y\"\n");
         assert_eq!(config.replays().unwrap()[0].to_string(), "http://shop.example/x?y");
+        let config = read("authority = \"https://shop.example\"\n[[check]]\nname = \"a\"\npath = \"/x\"\n");
+        assert_eq!(config.replays().unwrap()[0].to_string(), "https://shop.example/x");
     }
 
     #[test]
@@ -198,7 +202,7 @@ mod tests {
             ("authority = \"a/b\"".to_owned(), "monitor.authority = \"a/b\": must be HOST or HOST:PORT"),
             (good.to_owned(), "monitor.authority = \"\": must be the HOST or HOST:PORT that clients name"),
             (with("name = \"b\"\npath = \"x\""), "monitor.check[1].path = \"x\": must begin with /"),
-            (with("name = \"b\"\npath = \"https://h/\""), "monitor.check[1].path = \"https://h/\": must begin with /"),
+            (with("name = \"b\"\npath = \"ftp://h/\""), "monitor.check[1].path = \"ftp://h/\": must begin with /"),
             (with("name = \"b\"\npath = \"/a b\""), "monitor.check[1].path = \"/a b\": must be visible ASCII"),
             (with("name = \"b\"\npath = \"http://h:x/\""), "monitor.check[1].path = \"http://h:x/\": must"),
             (with("path = \"/b\""), "monitor.check[1].name = \"\": must be a line of 1 to 64 characters"),
