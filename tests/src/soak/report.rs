@@ -93,7 +93,7 @@ impl Report {
     /// The same as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        let memory = |one: &Memory| json!({"first_kib": one.first_kib, "last_kib": one.last_kib, "drift": one.drift()});
+        let memory = |one: &Memory| json!({"first_kib": one.first_kib, "last_kib": one.last_kib, "parts_kib": one.parts_kib, "drift": one.drift()});
         let descriptors =
             |one: &Descriptors| json!({"node": one.node, "when": one.when, "before": one.before, "after": one.after});
         let broken = |(promise, count, described): &(&str, u64, Vec<String>)| json!({"promise": promise, "times": count, "seen": described});
@@ -124,7 +124,7 @@ impl fmt::Display for Report {
         writeln!(f, "what happened:")?;
         events.iter().try_for_each(|(event, count)| writeln!(f, "  {count:>9}  {event}"))?;
         for (node, memory) in self.memory.iter().enumerate() {
-            let Memory { first_kib, last_kib } = memory;
+            let Memory { first_kib, last_kib, .. } = memory;
             let bound = if self.plan.measures_memory() { "" } else { " (too short to be warm)" };
             let drift = memory.drift() * 100.0;
             writeln!(f, "memory of node {node}: {first_kib} KiB, at the end {last_kib} KiB: {drift:+.1} %{bound}")?;
@@ -161,7 +161,7 @@ mod tests {
         ];
         let events = done.into_iter().filter(|done| *done != undone).map(|done| (done, 1)).collect();
         let counts = Counts { versions: 100, hits: 1, events, ..Counts::default() };
-        let memory = [Memory { first_kib: 100, last_kib: 100 + growth }; NODES];
+        let memory = std::array::from_fn(|_| Memory { first_kib: 100, last_kib: 100 + growth, parts_kib: Vec::new() });
         let descriptors = vec![Descriptors { node: 0, when: "now", before: 30, after }];
         Report::new(Plan::lasting(Duration::from_secs(600)), counts, memory, descriptors, vec![(0, code)])
     }

@@ -23,13 +23,19 @@ pub(super) struct Watch {
     _task: AbortOnDropHandle<()>,
 }
 
-/// Memory of one node, from after the warm-up to the end of the load.
-#[derive(Clone, Copy, Debug, Default)]
+/// Parts of the run whose memory is told one by one.
+const PARTS: usize = 30;
+
+/// Memory of one node, from after the warm-up to the end of the load: what it asked the system for, without the pages of the program itself, which come with what is
+/// run for the first time.
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// Median of a sixth of the run after the warm-up, KiB.
     pub first_kib: u64,
     /// Median of the last sixth, KiB.
     pub last_kib: u64,
+    /// Medians of each thirtieth of all that, KiB.
+    pub parts_kib: Vec<u64>,
 }
 
 impl Memory {
@@ -67,8 +73,14 @@ impl Watch {
         std::array::from_fn(|node| Memory {
             first_kib: between(node, from, from + sixth),
             last_kib: between(node, to.checked_sub(sixth).unwrap_or(from), to),
+            parts_kib: parts(from, to).map(|(from, to)| between(node, from, to)).collect(),
         })
     }
+}
+
+fn parts(from: Instant, to: Instant) -> impl Iterator<Item = (Instant, Instant)> {
+    let part = to.duration_since(from) / PARTS as u32;
+    (0..PARTS as u32).map(move |at| (from + part * at, from + part * (at + 1)))
 }
 
 fn median(mut values: Vec<u64>) -> u64 {
@@ -78,7 +90,7 @@ fn median(mut values: Vec<u64>) -> u64 {
 
 fn resident_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
@@ -94,7 +106,7 @@ mod tests {
     #[test]
     fn drift_is_growth_between_medians() {
         assert_eq!(median(vec![9, 1, 5]), 5);
-        let memory = Memory { first_kib: 100, last_kib: 107 };
+        let memory = Memory { first_kib: 100, last_kib: 107, parts_kib: Vec::new() };
         assert!((memory.drift() - 0.07).abs() < 1e-9);
         assert!(resident_kib(std::process::id()).unwrap() > 0);
         assert!(descriptors(std::process::id()) > 2);
