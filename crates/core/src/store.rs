@@ -118,12 +118,13 @@ pub enum Lease {
 pub struct FillLease {
     give_back: Option<Box<dyn FnOnce() + Send + Sync>>,
     is_lost: Arc<AtomicBool>,
+    follows: bool,
 }
 
 impl FillLease {
     /// A lease that is given back by `give_back`.
     pub fn new(give_back: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { give_back: Some(Box::new(give_back)), is_lost: Arc::default() }
+        Self { give_back: Some(Box::new(give_back)), is_lost: Arc::default(), follows: false }
     }
 
     /// The same, where whoever keeps it up notes in `is_lost` that he could not.
@@ -131,6 +132,19 @@ impl FillLease {
     pub fn noting(mut self, is_lost: Arc<AtomicBool>) -> Self {
         self.is_lost = is_lost;
         self
+    }
+
+    /// The same, where somebody else gave it back a moment ago.
+    #[must_use]
+    pub fn following(mut self, follows: bool) -> Self {
+        self.follows = follows;
+        self
+    }
+
+    /// Whether somebody else gave it back a moment ago: what he filled may have come after it was looked for.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.follows
     }
 
     /// Whether somebody else may have it by now.

@@ -17,6 +17,12 @@ use crate::{link::Link, lua::Lua};
 /// How long a lease lasts unless it is lengthened.
 const LASTS: Duration = Duration::from_secs(5);
 
+/// How long it is known that one was given back: longer than it takes from looking for an entry to asking for the lease of its key.
+const KNOWN: Duration = Duration::from_secs(2);
+
+/// What `take.lua` says of a lease that somebody else gave back less than [`KNOWN`] ago.
+const AFTER_ANOTHER: u8 = 2;
+
 /// Takes, lengthens and gives back leases. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Leases(Arc<Inner>);
@@ -46,8 +52,8 @@ impl Leases {
         ];
         let mut link = self.0.link.clone();
         match timeout(self.0.wait, self.0.take.call::<u8>(&mut link, &[&name], &args)).await {
-            Ok(Ok(1)) => Lease::Granted(self.granted(name, token)),
-            Ok(Ok(_)) => Lease::Taken,
+            Ok(Ok(0)) => Lease::Taken,
+            Ok(Ok(granted)) => Lease::Granted(self.granted(name, token).following(granted == AFTER_ANOTHER)),
             // Without an answer there are no leases.
             Ok(Err(_)) | Err(_) => Lease::Free,
         }
@@ -60,7 +66,7 @@ impl Leases {
         let keeping = tokio::spawn(async move {
             while {
                 sleep(LASTS / 3).await;
-                this.keep(&kept, &held, &millis(LASTS)).await
+                this.keep(&kept, &held, LASTS, false).await
             } {}
             noted.store(true, Ordering::Release);
         });
@@ -69,15 +75,16 @@ impl Leases {
             keeping.abort();
             // Where the runtime is gone the lease ends by itself.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { this.keep(&name, &token, "0").await });
+                runtime.spawn(async move { this.keep(&name, &token, KNOWN, true).await });
             }
         })
         .noting(is_lost)
     }
 
     /// Whether it was still held.
-    async fn keep(&self, name: &str, token: &str, millis: &str) -> bool {
-        let (mut link, args) = (self.0.link.clone(), [token.to_owned(), millis.to_owned()]);
+    async fn keep(&self, name: &str, token: &str, lasts: Duration, gives_back: bool) -> bool {
+        let (mut link, args) =
+            (self.0.link.clone(), [token.to_owned(), millis(lasts), u8::from(gives_back).to_string()]);
         matches!(timeout(self.0.wait, self.0.keep.call::<u8>(&mut link, &[name], &args)).await, Ok(Ok(1)))
     }
 }

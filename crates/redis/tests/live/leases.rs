@@ -26,10 +26,16 @@ async fn one_of_two_nodes_gets_the_lease_until_it_is_given_back() {
     let Lease::Granted(lease) = one.store.lease(&key("/a"), at, false).await else { panic!("nobody has it") };
     assert!(matches!(other.store.lease(&key("/a"), at, false).await, Lease::Taken));
     assert!(matches!(other.store.lease(&key("/b"), at, false).await, Lease::Granted(_)));
+    assert!(!lease.follows(), "nobody had it before");
     drop(lease);
-    while !matches!(other.store.lease(&key("/a"), at, false).await, Lease::Granted(_)) {
+    let next = loop {
+        if let Lease::Granted(next) = other.store.lease(&key("/a"), at, false).await {
+            break next;
+        }
         tokio::task::yield_now().await;
-    }
+    };
+    assert!(next.follows(), "whoever looked before the first one stored must look again");
+    assert!(matches!(one.store.lease(&key("/a"), at, true).await, Lease::Taken));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod early;
 mod freshness;
 mod head;
 mod invalidation;
+mod leases;
 mod moving;
 mod origin;
 mod parts;

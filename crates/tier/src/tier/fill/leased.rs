@@ -32,15 +32,18 @@ pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence, 
     let deadline = Instant::now() + shared.config.lease_wait;
     let mut takes_over = false;
     loop {
+        let mut ours = None;
         match shared.store.lease(key, fence, takes_over).await {
             Lease::Free => return Leased::Ours(None),
+            // Somebody may have filled it between the look at the store and the lease.
+            Lease::Granted(lease) if lease.follows() => ours = Some(lease),
             Lease::Granted(lease) => return Leased::Ours(Some(lease)),
             Lease::Taken if Instant::now() >= deadline => return Leased::Ours(None),
             Lease::Taken => sleep(PAUSE_MIN.mul_f64(1.0 + 3.0 * shared.rng.unit())).await,
         }
         if !shared.markers.in_step() {
             // What another stores cannot be judged here.
-            return Leased::Ours(None);
+            return Leased::Ours(ours);
         }
         let first = shared.store.get(pad.keyed.key()).await;
         let is_there = matches!(first, Ok(Some(_)));
@@ -49,6 +52,7 @@ pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence, 
             Some((entry, Verdict::Live)) if is_fresh(&entry, shared.clock.now()) && is_beyond(&entry, beyond) => {
                 return Leased::Filled(entry);
             }
+            _ if ours.is_some() => return Leased::Ours(ours),
             // A fill from before a purge must not hold up one from after it.
             Some((_, verdict)) => takes_over = verdict != Verdict::Live,
             None => takes_over = is_there,
