@@ -1,6 +1,7 @@
 //! The access log: a line for each answered request.
 
 mod format;
+mod put;
 mod writer;
 
 use std::{
