@@ -31,6 +31,11 @@ pub(super) const BREAKER: Duration = Duration::from_secs(6);
 pub(super) const ACKNOWLEDGE: Duration = Duration::from_secs(6);
 /// Connections to Postgres of each node.
 pub(super) const POOL: u32 = 8;
+
+/// What entries may take in memory, and the requests that are remembered: so little that both are full when the warm-up ends, and a node that has
+/// room left cannot be taken for one that leaks, nor the other way round.
+const MEMORY_BYTES: u64 = 4 << 20;
+const REQUESTS_KEPT: u32 = 1024;
 const PITCHES: u32 = 500;
 /// Pitches that are written.
 const WRITTEN: usize = 50;
@@ -104,8 +109,9 @@ impl World {
             let toml = format!(
                 "{tls}[origin]\nkind = \"pitchey\"\n\
                  [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"5s\"\nacquire_timeout = \"2s\"\nstatement_timeout = \"5s\"\n\
-                 [memory]\ncapacity_bytes = 8388608\n\
+                 [memory]\ncapacity_bytes = {MEMORY_BYTES}\n\
                  [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\n\
+                 [telemetry]\nrequests_kept = {REQUESTS_KEPT}\n\
                  [log]\nfilter = \"warn\"\n",
                 postgres.url(),
                 redis.url(),
@@ -258,5 +264,7 @@ impl Node {
 
 async fn launch(config: &Path, toml: &str) -> Proxy {
     std::fs::write(config, toml).expect("the folder takes files");
-    ProxyBuilder::config_file(config).start().await
+    // Without huge pages: with them the kernel makes whole ones of 2 MiB out of scattered ones when it has time, and what a node takes then grows by
+    // what it never asked for.
+    ProxyBuilder::config_file(config).env("MIMALLOC_ALLOW_THP", "0").start().await
 }
