@@ -3,34 +3,15 @@
 use std::{fs, io, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use edge_cache_core::{
-    CacheKey, Entry, Freshness, Head, KeyParts, Kind, PackedHeaders, TagHash, TagSet, Timestamp,
-    marker::{Fence, Start},
-};
+use edge_cache_core::{CacheKey, Entry, KeyParts, Kind, TagHash, marker::Fence};
+use edge_cache_testkit::contract::entry_of;
 use edge_cache_wire::encode;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use xxhash_rust::xxh3::xxh3_64;
 
 fn entry(kind: Kind, status: StatusCode, headers: &HeaderMap, tags: &[&str], body: Bytes) -> Entry {
-    let at = |millis: i64| Timestamp::from_millis(1_700_000_000_000 + millis);
-    let fence = Fence { incarnation: 7, seq: 8 };
-    let head = Head {
-        kind,
-        status,
-        headers: PackedHeaders::pack(headers),
-        freshness: Freshness {
-            born: at(1),
-            stored: at(2),
-            fresh_until: at(3),
-            revalidate_until: at(4),
-            error_until: at(5),
-            stale_allowed: true,
-        },
-        fence,
-        tags: TagSet::from_hashes(tags.iter().map(|tag| TagHash::user(tag)).collect()),
-        fill_millis: 12,
-    };
-    Entry::new(head.into(), body, Start::promoted(fence))
+    let tags = tags.iter().map(|tag| TagHash::user(tag)).collect();
+    entry_of(kind, (status, headers), Fence { incarnation: 7, seq: 8 }, tags, body)
 }
 
 fn frames() -> [(&'static str, Bytes); 6] {

@@ -144,8 +144,8 @@ async fn what_is_wrong_with_the_files_is_one_clear_line() {
     let good = authority.file("good.pem", &issued.certificate);
     let files = [
         ("", "", "tls.cert_file = \"\": must name a PEM file: listen.more_addresses[0]"),
-        ("no/such.pem", "no/such.pem", "tls.cert_file = \"no/such.pem\": must be a PEM file with certificates"),
-        (good.to_str().unwrap(), good.to_str().unwrap(), "must be a PEM file with a private key"),
+        ("no/such.pem", "no/such.pem", "tls.cert_file = \"no/such.pem\": must be a file that can be read"),
+        (good.to_str().unwrap(), good.to_str().unwrap(), "must hold a PEM block `-----BEGIN PRIVATE KEY…`"),
     ];
     for (cert, key, said) in files {
         let toml = format!("{listen}[tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\"\n");

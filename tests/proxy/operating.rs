@@ -54,7 +54,7 @@ async fn a_wrong_command_is_a_usage_error_and_an_absent_node_a_failure() {
         let ended = command(&proxy, args).await;
         assert_eq!(ended.code, Some(64), "{ended:?}");
     }
-    let nobody = ProxyBuilder::bare(&["purge", "--all", "--admin", "https://h"]).to_end().await;
+    let nobody = ProxyBuilder::bare(&["purge", "--all", "--admin", "ftp://h"]).to_end().await;
     assert_eq!(nobody.code, Some(64), "{nobody:?}");
     // The clients' port: whatever answers there, nothing was purged.
     let clients = format!("http://{}", proxy.address);

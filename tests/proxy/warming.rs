@@ -124,8 +124,11 @@ async fn wrong_use_is_told_in_one_line_and_asks_for_nothing() {
         (&["--from-log", "-", "--target", &at], "there is nothing to warm"),
         (&["--from-log", &log, "--target", &at], "none of 2 lines is of an access log"),
         (&["--from-log", "/no/such.log", "--target", &at], "/no/such.log: cannot be opened"),
-        (&["--plan", &good, "--target", "https://h"], "TLS to the proxy is not supported"),
-        (&["--plan", &good, "--target", "h"], "must be http://HOST:PORT"),
+        (
+            &["--plan", &good, "--target", "https://h", "--ca", "/no/such.pem"],
+            "--ca /no/such.pem: must be a file that can be read",
+        ),
+        (&["--plan", &good, "--target", "h"], "must be http://HOST:PORT or https://HOST:PORT"),
         (&["--plan", &good, "--target", &at, "--authority", "a/b"], "--authority: authority `a/b`"),
         (&["--plan", &good, "--target", &at, "--header", "cookie: x"], "must be one of accept,"),
         (&["--plan", &good, "--target", &at, "--rate", "0"], "--rate = 0: must be from"),

@@ -194,7 +194,7 @@ async fn wrong_use_is_one_line_and_asks_for_nothing() {
         (&["--target", at.as_str()][..], "there is nothing to ask for: name it as --check NAME=PATH"),
         (&["--target", &at, "--check", "a=x"], "--check a=x: path = \"x\": must begin with /"),
         (&["--target", &at, "--check", "a=/", "--every", "1ms"], "--every = 1ms: must be from 100ms"),
-        (&["--target", "https://h", "--check", "a=/"], "TLS to the proxy is not supported"),
+        (&["--target", "ftp://h", "--check", "a=/"], "must be http://HOST:PORT or https://HOST:PORT"),
         (&["--target", &at, "--config", "/no/such.toml"], "/no/such.toml: cannot be read"),
     ] {
         let ended = ProxyBuilder::bare(&["monitor"]).args(args).to_end().await;

@@ -4,7 +4,7 @@
 pub mod database;
 pub mod outbox;
 mod permits;
-mod tls;
+pub mod tls;
 pub mod upstream;
 mod work;
 

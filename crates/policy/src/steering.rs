@@ -122,7 +122,17 @@ fn is_spelling(name: &HeaderName, of: &HeaderName) -> bool {
     name.as_str().len() == of.as_str().len() && pairs().all(|(one, other)| plain(one) == plain(other))
 }
 
-fn hyphened(name: &HeaderName) -> Cow<'_, str> {
+/// The spelling of a name that stands for all those that an origin may take for one another: whatever is neither letter nor digit is a hyphen.
+/// One that is spelt so already is not copied.
+///
+/// ```
+/// use edge_cache_policy::steering::hyphened;
+/// use http::HeaderName;
+///
+/// assert_eq!(hyphened(&HeaderName::from_static("x_forwarded.host")), "x-forwarded-host");
+/// ```
+#[must_use]
+pub fn hyphened(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
     if name.bytes().all(|byte| plain(byte) == byte) {
         return name.into();

@@ -2,7 +2,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{baseline, bench, drill, monitor, top, warm};
+use crate::{
+    baseline, bench,
+    dial::{Dialer, TlsArgs},
+    drill,
+    exit::UsageError,
+    monitor, top, warm,
+};
 
 /// A multi-tier edge cache in front of an HTTP origin.
 #[derive(Debug, Parser)]
@@ -105,10 +111,28 @@ pub(crate) enum PolicyArg {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AdminArgs {
-    /// The admin listener of a running node; the token is read from CACHE_PROXY_ADMIN_TOKEN
+pub(crate) struct NodeArgs {
+    /// The admin listener of a running node, http:// or https://HOST:PORT; the token is read from CACHE_PROXY_ADMIN_TOKEN
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
-    pub(crate) admin: String,
+    admin: String,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+impl NodeArgs {
+    /// The way there.
+    ///
+    /// # Errors
+    /// Which option breaks which rule.
+    pub(crate) fn dialer(&self) -> Result<Dialer, UsageError> {
+        self.tls.dialer("--admin", &self.admin)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     /// Print the answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -198,9 +222,8 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReadyArgs {
-    /// The admin listener of the node
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
-    pub(crate) admin: String,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
 }
 
 #[derive(Debug, Args)]

@@ -5,16 +5,15 @@ use std::{num::NonZeroUsize, time::Duration};
 use bytes::Bytes;
 use edge_cache_core::BoxError;
 use edge_cache_probe::{Answer, Ask, AskError, Question, said};
-use edge_cache_warmer::Wanted;
 use futures_util::future::{BoxFuture, FutureExt};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
 
-use crate::exit::UsageError;
+use crate::dial::{Address, Dialer};
 
 const IDLE: Duration = Duration::from_secs(20);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cache-proxy-probe/", env!("CARGO_PKG_VERSION")));
@@ -22,8 +21,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("cache-proxy-probe/"
 /// A client of one proxy. Clones share its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    proxy: Authority,
-    http: legacy::Client<HttpConnector, Empty<Bytes>>,
+    proxy: Address,
+    http: legacy::Client<Dialer, Empty<Bytes>>,
 }
 
 /// A whole answer, of whose body nothing is kept.
@@ -49,17 +48,15 @@ pub(crate) enum Failure {
 
 impl Client {
     /// Keeps at most `connections` that are idle. `timeout` is the time for a whole answer, which is for the caller to measure.
-    pub(crate) fn new(proxy: Authority, connections: NonZeroUsize, timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        // Below the limit for the whole answer, so that a proxy that cannot be reached is told from one that does not answer.
-        connector.set_connect_timeout(Some(timeout / 2));
+    pub(crate) fn new(proxy: Dialer, connections: NonZeroUsize, timeout: Duration) -> Self {
+        let address = proxy.address().clone();
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(connections.get())
-            .build(connector);
-        Self { proxy, http }
+            // Below the limit for the whole answer, so that a proxy that cannot be reached is told from one that does not answer.
+            .build(proxy.within(timeout / 2));
+        Self { proxy: address, http }
     }
 
     /// Sends a request as [`edge_cache_warmer::Replay::request`] makes it, to the proxy, with the `Host` that it names. Dropping the future gives
@@ -73,7 +70,7 @@ impl Client {
         async move {
             let mut request = request.map(|()| Empty::new());
             let mut parts = std::mem::take(request.uri_mut()).into_parts();
-            (parts.scheme, parts.authority) = (Some(http::uri::Scheme::HTTP), Some(proxy));
+            (parts.scheme, parts.authority) = (Some(proxy.scheme().clone()), Some(proxy.authority().clone()));
             *request.uri_mut() = Uri::from_parts(parts).map_err(|error| Failure::Transport(error.into()))?;
             let response = http.request(request).await.map_err(|error| match error.is_connect() {
                 true => Failure::Connect(error.into()),
@@ -109,37 +106,5 @@ impl Ask for Client {
             Ok(Answer { status: got.status, by, detail, body_bytes: got.body_bytes })
         }
         .boxed()
-    }
-}
-
-/// The address in a `--target`: `http://HOST:PORT`, and nothing else.
-///
-/// # Errors
-/// What it must be.
-pub(crate) fn target(url: &str) -> Result<Authority, UsageError> {
-    let wrong = |rule: &str| UsageError(format!("--target {url}: {rule}"));
-    let uri: Uri = url.parse().map_err(|_| wrong("must be http://HOST:PORT"))?;
-    if uri.scheme_str() == Some("https") {
-        return Err(wrong("must be http://HOST:PORT: TLS to the proxy is not supported"));
-    }
-    let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && bare);
-    let usable = |authority: &&Authority| Wanted::path("/").at("http", authority.as_str()).is_ok();
-    authority.filter(usable).cloned().ok_or_else(|| wrong("must be http://HOST:PORT"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_a_host_and_nothing_else() {
-        assert_eq!(target("http://127.0.0.1:8080/").unwrap().as_str(), "127.0.0.1:8080");
-        assert_eq!(target("http://h").unwrap().as_str(), "h");
-        for wrong in ["h:80", "http://", "http://h/x", "http://h/?x", "http://me@h", "ftp://h", "", "http://h:x"] {
-            let error = target(wrong).unwrap_err().to_string();
-            assert!(error.contains("must be http://HOST:PORT") && error.contains(wrong), "{error}");
-        }
-        assert!(target("https://h").unwrap_err().to_string().contains("TLS to the proxy is not supported"));
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod client;
 mod demo;
+mod dial;
 mod drill;
 mod exit;
 mod listener;

@@ -18,7 +18,7 @@ const NOT_YET: u8 = 75;
 
 /// `cache-proxy ready`: a container has no other program to ask with.
 pub(crate) async fn ready(args: ReadyArgs) -> anyhow::Result<ExitCode> {
-    let (status, answer) = client::get(&args.admin, "/health/ready").await?;
+    let (status, answer) = client::get(&args.node.dialer()?, "/health/ready").await?;
     let ready = status == StatusCode::OK && answer["ready"] == true;
     say(if ready { "ready" } else { "not ready" });
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -32,7 +32,7 @@ pub(crate) async fn purge(args: PurgeArgs) -> anyhow::Result<ExitCode> {
         "tags": tag, "urls": url, "prefixes": prefix, "all": all, "hard": hard, "dry_run": dry_run,
         "actor": actor, "reason": reason,
     });
-    let (status, answer) = client::post(&at.admin, "/purge", &body).await?;
+    let (status, answer) = client::post(&at.node.dialer()?, "/purge", &body).await?;
     refused(status, &answer)?;
     print(&at, &answer, describe::purge);
     let done = answer["acknowledged"] == true || answer["dry_run"] == true;
@@ -46,7 +46,7 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     if !header.is_empty() {
         query.push_str(&format!("&header={}", client::percent(&header.join("\n"))));
     }
-    let (status, answer) = client::get(&at.admin, &query).await?;
+    let (status, answer) = client::get(&at.node.dialer()?, &query).await?;
     refused(status, &answer)?;
     print(&at, &answer, describe::explanation);
     Ok(ExitCode::SUCCESS)
@@ -55,14 +55,15 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<ExitCode> {
 /// `cache-proxy request`.
 pub(crate) async fn request(args: RequestArgs) -> anyhow::Result<ExitCode> {
     let RequestArgs { id, last, at } = args;
+    let node = at.node.dialer()?;
     match id {
         Some(id) => {
-            let (status, answer) = client::get(&at.admin, &format!("/requests/{}", client::percent(&id))).await?;
+            let (status, answer) = client::get(&node, &format!("/requests/{}", client::percent(&id))).await?;
             refused(status, &answer)?;
             print(&at, &answer, describe::request);
         }
         None => {
-            let (status, answer) = client::get(&at.admin, &format!("/requests?n={last}")).await?;
+            let (status, answer) = client::get(&node, &format!("/requests?n={last}")).await?;
             refused(status, &answer)?;
             print(&at, &answer, describe::requests);
         }

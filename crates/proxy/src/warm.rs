@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::args::Args;
 use self::{args::Checked, direct::Direct, progress::Progress, watch::Watch};
-use crate::{client::Client, exit::UsageError, load::publish::publish, shutdown::Signals};
+use crate::{client::Client, dial::Dialer, exit::UsageError, load::publish::publish, shutdown::Signals};
 
 /// More failed than `--max-failed` allows.
 const SOME_FAILED: u8 = 2;
@@ -37,7 +37,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let direct = Direct::start(config).await?;
             let asker = direct.asker(checked.options.limits.timeout);
             let authority = checked.authority.as_deref().unwrap_or_default();
-            let targets = vec![Target { name: "direct".to_owned(), asker, replays: replays(&wanted, authority)? }];
+            let targets = vec![Target {
+                name: "direct".to_owned(),
+                asker,
+                replays: replays(&wanted, checked.scheme, authority)?,
+            }];
             let report = until_signal(targets, &checked, &mut watch, &mut signals).await;
             direct.end().await;
             report
@@ -78,16 +82,16 @@ fn code(report: &Report, max_failed: u64) -> ExitCode {
 
 /// Everything that is wanted, of each target: with the target's own authority, unless another was named.
 fn targets(checked: &Checked, wanted: &[Wanted]) -> anyhow::Result<Vec<Target<Client>>> {
-    let one = |address: &http::uri::Authority| {
-        let authority = checked.authority.as_deref().unwrap_or(address.as_str());
+    let one = |node: &Dialer| {
+        let authority = checked.authority.as_deref().unwrap_or(node.address().authority().as_str());
         let limits = &checked.options.limits;
-        let asker = Client::new(address.clone(), limits.concurrency, limits.timeout);
-        Ok(Target { name: format!("http://{address}"), asker, replays: replays(wanted, authority)? })
+        let asker = Client::new(node.clone(), limits.concurrency, limits.timeout);
+        Ok(Target { name: node.to_string(), asker, replays: replays(wanted, checked.scheme, authority)? })
     };
     checked.targets.iter().map(one).collect()
 }
 
-fn replays(wanted: &[Wanted], authority: &str) -> Result<Vec<Replay>, UsageError> {
-    let replays: Result<Vec<Replay>, ReplayError> = wanted.iter().map(|one| one.at("http", authority)).collect();
+fn replays(wanted: &[Wanted], scheme: &str, authority: &str) -> Result<Vec<Replay>, UsageError> {
+    let replays: Result<Vec<Replay>, ReplayError> = wanted.iter().map(|one| one.at(scheme, authority)).collect();
     replays.map_err(|error| UsageError(error.to_string()))
 }

@@ -123,7 +123,7 @@ fn the_terminal_is_restored_after_a_signal() {
 fn one_snapshot_leaves_the_terminal_alone_and_names_the_node_that_is_not_there() {
     let mut top = OnTerminal::start(&["--once"]);
     top.wait_for("cache-proxy: no node answers: http://127.0.0.1:");
-    top.wait_for("no connection: Connection refused");
+    top.wait_for("no connection: tcp connect error: Connection refused");
     assert_eq!(top.child.wait().unwrap().code(), Some(1));
     assert!(!top.text.contains('\u{1b}'), "{:?}", top.text);
 }

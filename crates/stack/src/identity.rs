@@ -30,6 +30,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// origins, would be taken for one that depends on who asks; by chance it is so once in 64 times.
 const ORDER: [bool; 6] = [true, false, false, true, true, false];
 
+/// An origin that samples can be asked of: whatever may stand behind the cache, for requests with bodies `B`. There is nothing to implement.
+pub trait Asked<B>:
+    Service<Request<RequestBody<B>>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// Of its answers.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B, RB> Asked<B> for S
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<RB>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    RB: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = RB;
+}
+
 /// Asks the origin about samples: spawn its [`run`](Self::run), and drop it to stop.
 ///
 /// ```
@@ -44,7 +68,7 @@ const ORDER: [bool; 6] = [true, false, false, true, true, false];
 /// let handlers = Router::new().route("/lists/all", get(|| async { ([(CACHE_CONTROL, "max-age=60")], "all") }));
 /// let app: Router = handlers.clone().layer(cache.layer());
 /// if let Some(check) = cache.identity_check(handlers) {
-///     tokio::spawn(check.run::<axum::body::Body, _>());
+///     tokio::spawn(check.run::<axum::body::Body>());
 /// }
 /// // It purges what is found to be wrong.
 /// tokio::spawn(cache.housekeeping());
@@ -87,43 +111,43 @@ impl<S> IdentityCheck<S> {
     }
 
     /// Checks without end.
-    pub async fn run<B, RB>(mut self)
+    #[expect(clippy::manual_async_fn, reason = "whoever boxes it could not see through the alias that it is `Send`")]
+    pub fn run<B: Send + 'static>(mut self) -> impl Future<Output = ()> + Send
     where
-        S: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + Sync + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: Send + 'static,
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Into<BoxError>,
+        S: Asked<B>,
     {
-        while let Some(sample) = self.samples.recv().await {
-            let is_pressed = self.pressures.iter().any(|pressure| pressure.level() >= Level::Trim);
-            if is_pressed || sample.watch.is_distrusted(sample.route_at) {
-                self.watch.count(CheckResult::Dropped);
-                continue;
+        async move {
+            while let Some(sample) = self.samples.recv().await {
+                self.judge(&sample).await;
             }
-            let result = match self.check(&sample).await {
-                Some(Compared::Same) => CheckResult::Same,
-                Some(Compared::Undecided) => CheckResult::Undecided,
-                None => CheckResult::Failed,
-                Some(Compared::Differs(why)) => {
-                    sample.watch.distrust(sample.route_at, why);
-                    CheckResult::Differs
-                }
-            };
-            self.watch.count(result);
         }
     }
 
-    /// What the origin's answers say; `None` where it failed.
-    async fn check<B, RB>(&self, sample: &Sample) -> Option<Compared>
+    async fn judge<B>(&self, sample: &Sample)
     where
-        S: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + Sync + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: Send + 'static,
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Into<BoxError>,
+        S: Asked<B>,
+    {
+        let is_pressed = self.pressures.iter().any(|pressure| pressure.level() >= Level::Trim);
+        if is_pressed || sample.watch.is_distrusted(sample.route_at) {
+            self.watch.count(CheckResult::Dropped);
+            return;
+        }
+        let result = match self.check(sample).await {
+            Some(Compared::Same) => CheckResult::Same,
+            Some(Compared::Undecided) => CheckResult::Undecided,
+            None => CheckResult::Failed,
+            Some(Compared::Differs(why)) => {
+                sample.watch.distrust(sample.route_at, why);
+                CheckResult::Differs
+            }
+        };
+        self.watch.count(result);
+    }
+
+    /// What the origin's answers say; `None` where it failed.
+    async fn check<B>(&self, sample: &Sample) -> Option<Compared>
+    where
+        S: Asked<B>,
     {
         let mut anonymous = sample.headers.clone();
         anonymous.remove(header::COOKIE);
@@ -155,14 +179,9 @@ impl<S> IdentityCheck<S> {
     }
 
     /// Asks the origin as for a refresh: what has no room for it refuses it first, and no client waits for it.
-    async fn ask<B, RB>(&self, sample: &Sample, headers: &HeaderMap) -> Answer
+    async fn ask<B>(&self, sample: &Sample, headers: &HeaderMap) -> Answer
     where
-        S: Service<Request<RequestBody<B>>, Response = Response<RB>> + Clone + Send + Sync + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: Send + 'static,
-        RB: Body<Data = Bytes> + Send + 'static,
-        RB::Error: Into<BoxError>,
+        S: Asked<B>,
     {
         let mut request = Request::new(RequestBody::default());
         request.uri_mut().clone_from(&sample.uri);

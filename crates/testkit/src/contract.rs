@@ -23,17 +23,31 @@ pub fn key(path: &str) -> CacheKey {
 /// An entry for tests, no two of whose instants are the same. The body is of a kind that may be compressed.
 #[must_use]
 pub fn entry(kind: Kind, body: Bytes) -> Entry {
-    let at = |millis: i64| Timestamp::from_millis(1_700_000_000_000 + millis);
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     headers.append("link", HeaderValue::from_static("<a>"));
     headers.append("link", HeaderValue::from_static("<b>"));
     headers.insert("x-odd", HeaderValue::from_bytes(b"caf\xe9").expect("a header may hold any byte above 127"));
+    let status = if kind == Kind::Partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::NOT_FOUND };
     let fence = Fence { incarnation: u128::MAX - 6, seq: 1_700_000_000_000_001 };
+    let tags = vec![TagHash::user("a"), TagHash::user("b"), TagHash::all()];
+    entry_of(kind, (status, &headers), fence, tags, body)
+}
+
+/// The same, with what a test wants to see of it.
+#[must_use]
+pub fn entry_of(
+    kind: Kind,
+    (status, headers): (StatusCode, &HeaderMap),
+    fence: Fence,
+    tags: Vec<TagHash>,
+    body: Bytes,
+) -> Entry {
+    let at = |millis: i64| Timestamp::from_millis(1_700_000_000_000 + millis);
     let head = Head {
         kind,
-        status: if kind == Kind::Partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::NOT_FOUND },
-        headers: PackedHeaders::pack(&headers),
+        status,
+        headers: PackedHeaders::pack(headers),
         freshness: Freshness {
             born: at(1),
             stored: at(2),
@@ -43,7 +57,7 @@ pub fn entry(kind: Kind, body: Bytes) -> Entry {
             stale_allowed: true,
         },
         fence,
-        tags: TagSet::from_hashes(vec![TagHash::user("a"), TagHash::user("b"), TagHash::all()]),
+        tags: TagSet::from_hashes(tags),
         fill_millis: 12,
     };
     Entry::new(Arc::new(head), body, Start::promoted(fence))

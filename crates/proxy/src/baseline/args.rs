@@ -7,9 +7,11 @@ use edge_cache_probe::{
     baseline::{Effort, EffortError, Recording, Tolerance},
 };
 use edge_cache_warmer::{Replay, Wanted};
-use http::uri::Authority;
 
-use crate::{client::target, exit::UsageError};
+use crate::{
+    dial::{Dialer, TlsArgs},
+    exit::UsageError,
+};
 
 const AFTER_RECORD: &str = "\
 The endpoints are asked in turn, one question at a time, over one connection each, in rounds that are spread in time: by
@@ -41,9 +43,11 @@ pub(crate) struct RecordArgs {
     /// Where it is written, as JSON
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// A running node: http://HOST:PORT
+    /// A running node: http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL")]
     target: String,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// What is asked: a path with its query; can be named several times
     #[arg(long, value_name = "PATH", required = true)]
     endpoint: Vec<String>,
@@ -82,6 +86,8 @@ pub(crate) struct CompareArgs {
     /// A running node [default: the one that was measured before]
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The least change that counts
     #[arg(long, value_name = "N%", default_value = "10%", value_parser = percentage)]
     pub(super) tolerance: Tolerance,
@@ -93,7 +99,7 @@ pub(crate) struct CompareArgs {
 /// What is to be measured, once it is known to make sense.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) target: Authority,
+    pub(super) target: Dialer,
     /// The `Host`, where it is not the target's own.
     pub(super) authority: Option<String>,
     pub(super) replays: Vec<Replay>,
@@ -112,7 +118,8 @@ impl RecordArgs {
             let usable = Wanted::path("/").at("http", authority);
             usable.map_err(|error| UsageError(format!("--authority: {error}")))?;
         }
-        plan("--endpoint", target(&self.target)?, self.authority.clone(), &self.endpoint, way, effort)
+        let target = self.tls.dialer("--target", &self.target)?;
+        plan("--endpoint", target, self.authority.clone(), &self.endpoint, way, effort)
     }
 }
 
@@ -122,7 +129,7 @@ impl CompareArgs {
     /// # Errors
     /// Which option, or what in the file, breaks which rule.
     pub(super) fn again(&self, old: &Recording) -> Result<Plan, UsageError> {
-        let target = target(self.target.as_deref().unwrap_or(&old.target))?;
+        let target = self.tls.dialer("--target", self.target.as_deref().unwrap_or(&old.target))?;
         let paths: Vec<String> = old.endpoints.iter().map(|endpoint| endpoint.path.clone()).collect();
         let of_file = format!("{}: endpoint", self.file.display());
         plan(&of_file, target, old.authority.clone(), &paths, old.way, old.effort)
@@ -132,17 +139,18 @@ impl CompareArgs {
 /// What is wrong with a path is told of it as what `named` it.
 fn plan(
     named: &str,
-    target: Authority,
+    target: Dialer,
     authority: Option<String>,
     paths: &[String],
     way: Way,
     effort: Effort,
 ) -> Result<Plan, UsageError> {
-    let host = authority.as_deref().unwrap_or(target.as_str());
+    let (scheme, host) = (target.address().scheme().as_str(), target.address().authority().as_str());
+    let host = authority.as_deref().unwrap_or(host);
     let mut replays: Vec<Replay> = Vec::with_capacity(paths.len());
     for path in paths {
         let wrong = |rule: &dyn std::fmt::Display| UsageError(format!("{named} {path}: {rule}"));
-        let replay = Wanted::path(path).at("http", host).map_err(|error| wrong(&error))?;
+        let replay = Wanted::path(path).at(scheme, host).map_err(|error| wrong(&error))?;
         if replays.contains(&replay) {
             return Err(wrong(&"must be named once"));
         }

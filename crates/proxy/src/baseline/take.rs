@@ -49,7 +49,7 @@ pub(super) async fn recording(plan: &Plan) -> anyhow::Result<Recording> {
         measured = measured => measured?,
     };
     bar.finish_and_clear();
-    let target = format!("http://{}", plan.target);
+    let target = plan.target.to_string();
     let (authority, command) = (plan.authority.clone(), process::command());
     Ok(Recording::new(when, target, authority, plan.way, command, machine(), plan.effort, endpoints))
 }
@@ -69,7 +69,7 @@ async fn reachable(aims: &[Aim<Client>], plan: &Plan) -> anyhow::Result<()> {
         }
     }
     match lost {
-        Some(error) if !reached => bail!("http://{} could not be measured: {error}", plan.target),
+        Some(error) if !reached => bail!("{} could not be measured: {error}", plan.target),
         _ => Ok(()),
     }
 }

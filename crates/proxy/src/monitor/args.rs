@@ -9,10 +9,13 @@ use edge_cache_probe::{
     MonitorConfig,
     monitor::{CheckConfig, MonitorConfigError},
 };
-use http::uri::Authority;
+use edge_cache_warmer::split_scheme;
 use serde::Deserialize;
 
-use crate::{client::target, exit::UsageError};
+use crate::{
+    dial::{Dialer, TlsArgs},
+    exit::UsageError,
+};
 
 const AFTER: &str = "\
 Each check is asked through the cache, as readers ask, and past it with `Cache-Control: no-cache`, so that an origin that is dead
@@ -27,9 +30,11 @@ Exit codes: 0 all of the last round was up, 1 it ended before everything had bee
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// A running node: http://HOST:PORT
+    /// A running node: http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL")]
     target: String,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// What is asked: a name, and a path with its query; well are 2xx and 3xx
     #[arg(long, value_name = "NAME=PATH")]
     check: Vec<String>,
@@ -59,7 +64,7 @@ pub(crate) struct Args {
 /// The same, once it is known to make sense.
 #[derive(Debug)]
 pub(super) struct Checked {
-    pub(super) target: Authority,
+    pub(super) target: Dialer,
     pub(super) config: MonitorConfig,
     /// `None` for without end.
     pub(super) rounds: Option<u64>,
@@ -69,7 +74,7 @@ impl Args {
     /// # Errors
     /// Which option, or which key of the file, breaks which rule.
     pub(super) fn check(&self) -> Result<Checked, UsageError> {
-        let target = target(&self.target)?;
+        let target = self.tls.dialer("--target", &self.target)?;
         let mut config = self.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let of_file = config.check.len();
         for check in &self.check {
@@ -84,7 +89,13 @@ impl Args {
         if let Some(authority) = &self.authority {
             config.authority.clone_from(authority);
         } else if config.authority.is_empty() {
-            target.as_str().clone_into(&mut config.authority);
+            target.address().authority().as_str().clone_into(&mut config.authority);
+        }
+        if let ("http", host) = split_scheme(&config.authority)
+            && target.address().is_secure()
+        {
+            // As the node sees it, for which the scheme is part of the key.
+            config.authority = format!("https://{host}");
         }
         config.validate().map_err(|error| self.explain(&error, of_file))?;
         let rounds = if self.once { Some(1) } else { self.rounds };
@@ -160,7 +171,7 @@ mod tests {
         let file = file.to_str().unwrap();
         let Checked { target, config, rounds } =
             checked(&["--config", file, "--check", "a=/a?b=c", "--every", "5s"]).unwrap();
-        assert_eq!((target.as_str(), config.authority.as_str(), rounds), ("h:1", "a.example", None));
+        assert_eq!((target.to_string().as_str(), config.authority.as_str(), rounds), ("http://h:1", "a.example", None));
         assert_eq!(config.every, Duration::from_secs(5));
         let paths: Vec<_> = config.check.iter().map(|check| (check.path.as_str(), check.past)).collect();
         assert_eq!(paths, [("/", false), ("/a?b=c", true)]);

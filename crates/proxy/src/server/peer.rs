@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use edge_cache::{
-    policy::split_unquoted,
+    policy::{split_unquoted, steering::hyphened},
     settings::{ForwardedHeader, TrustedProxies},
 };
 use http::{
@@ -99,23 +99,18 @@ pub(super) fn take_off(headers: &mut HeaderMap, is_proxy: bool) {
     }
 }
 
-/// In every spelling that an origin may take for it, as `policy::steering` has it.
+/// In every spelling that an origin may take for it.
 fn tells(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    let is = |known: &[u8]| {
-        let same = |(byte, known): (&u8, &u8)| byte == known || *known == b'-' && !byte.is_ascii_alphanumeric();
-        name.iter().zip(known).all(same)
-    };
-    matches!(name, [b'x' | b'f', ..])
-        && match name.len() {
-            9 => is(b"forwarded") || is(b"x-real-ip"),
-            11 => is(b"x-forwarded"),
-            len => len > 12 && is(b"x-forwarded-"),
+    // Most names are not worth a closer look.
+    matches!(name.as_str().as_bytes(), [b'x' | b'f', ..])
+        && match &*hyphened(name) {
+            "forwarded" | "x-real-ip" | "x-forwarded" => true,
+            name => name.strip_prefix("x-forwarded-").is_some_and(|what| !what.is_empty()),
         }
 }
 
 fn is_plain(name: &HeaderName) -> bool {
-    name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    hyphened(name) == name.as_str()
 }
 
 /// Has the URI say the scheme that the client really used: what it claims counts for nothing, and it is part of the key.

@@ -1,14 +1,14 @@
 //! The certificate that clients and operators see, which can be renewed while it is shown.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt::Display, path::Path, sync::Arc};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use edge_cache::settings::TlsSettings;
+use edge_cache_origin::tls;
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
@@ -80,15 +80,14 @@ fn provider() -> Arc<CryptoProvider> {
 /// The setting whose file cannot be used, and why.
 pub(crate) fn certificate(settings: &TlsSettings) -> anyhow::Result<CertifiedKey> {
     let TlsSettings { cert_file, key_file, .. } = settings;
-    let chain = certificates("tls.cert_file", cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|error| wrong("tls.key_file", key_file, &format!("must be a PEM file with a private key: {error}")))?;
+    let chain = tls::certificates(cert_file).map_err(|error| wrong("tls.cert_file", cert_file, error))?;
+    let key = tls::key(key_file).map_err(|error| wrong("tls.key_file", key_file, error))?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             let rule = format!("must be the key of tls.cert_file = \"{}\"", cert_file.display());
-            wrong("tls.key_file", key_file, &rule)
+            wrong("tls.key_file", key_file, rule)
         }
-        error => wrong("tls.key_file", key_file, &format!("cannot be used: {error}")),
+        error => wrong("tls.key_file", key_file, format_args!("cannot be used: {error}")),
     })
 }
 
@@ -96,26 +95,13 @@ fn of_operators(authorities: &Path) -> anyhow::Result<Arc<dyn ClientCertVerifier
     if authorities.as_os_str().is_empty() {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
-    let unusable = |error: String| wrong("tls.admin_client_ca_file", authorities, &format!("cannot be used: {error}"));
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("tls.admin_client_ca_file", authorities)? {
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-    }
+    let key = "tls.admin_client_ca_file";
+    let roots = tls::authorities(Some(authorities)).map_err(|error| wrong(key, authorities, error))?;
     // Whoever shows none may have a token.
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).allow_unauthenticated();
-    verifier.build().map_err(|error| unusable(error.to_string()))
+    verifier.build().map_err(|error| wrong(key, authorities, format_args!("cannot be used: {error}")))
 }
 
-fn certificates(key: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let certificates: Vec<_> =
-        read.map_err(|error| wrong(key, file, &format!("must be a PEM file with certificates: {error}")))?;
-    if certificates.is_empty() {
-        return Err(wrong(key, file, "must be a PEM file with certificates: there is none in it"));
-    }
-    Ok(certificates)
-}
-
-fn wrong(key: &str, file: &Path, rule: &str) -> anyhow::Error {
+fn wrong(key: &str, file: &Path, rule: impl Display) -> anyhow::Error {
     UsageError(format!("{key} = \"{}\": {rule}", file.display())).into()
 }

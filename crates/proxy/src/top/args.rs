@@ -1,8 +1,9 @@
 //! What the command line of `cache-proxy top` says.
 
-use http::{Uri, uri::Authority};
-
-use crate::exit::UsageError;
+use crate::{
+    dial::{Dialer, TlsArgs},
+    exit::UsageError,
+};
 
 /// More nodes than fit on a screen.
 const NODES_MAX: usize = 64;
@@ -19,9 +20,11 @@ Exit codes: 0 well, 1 no node answered the one snapshot, 64 wrong use.";
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
-    /// The admin listener of a running node; several are summed
+    /// The admin listener of a running node, http:// or https://HOST:PORT; several are summed
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
     pub(crate) admin: Vec<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Print one snapshot as text and end; so it is also where standard output is no terminal
     #[arg(long)]
     pub(crate) once: bool,
@@ -38,28 +41,19 @@ impl Args {
     ///
     /// # Errors
     /// Which URL breaks which rule.
-    pub(super) fn nodes(&self) -> Result<Vec<Authority>, UsageError> {
-        let nodes = self.admin.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn nodes(&self) -> Result<Vec<Dialer>, UsageError> {
+        let nodes = self.admin.iter().map(|url| self.tls.dialer("--admin", url)).collect::<Result<Vec<_>, _>>()?;
         if nodes.len() > NODES_MAX {
             return Err(UsageError(format!("--admin: at most {NODES_MAX} nodes")));
         }
         for (at, node) in nodes.iter().enumerate() {
             // What it counts would be summed twice.
-            if nodes[..at].contains(node) {
+            if nodes[..at].iter().any(|other| other.address() == node.address()) {
                 return Err(UsageError(format!("--admin {}: is named twice", self.admin[at])));
             }
         }
         Ok(nodes)
     }
-}
-
-fn node(url: &str) -> Result<Authority, UsageError> {
-    let wrong = || UsageError(format!("--admin {url}: must be http://HOST:PORT"));
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
-    let usable = |authority: &&Authority| !authority.host().is_empty() && !authority.as_str().contains('@');
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && bare);
-    authority.filter(usable).cloned().ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -82,9 +76,12 @@ mod tests {
 
     #[test]
     fn nodes_are_named_once_each_as_hosts_with_ports() {
-        assert_eq!(nodes(&[]).unwrap(), ["127.0.0.1:9901"]);
-        assert_eq!(nodes(&["--admin", "http://a:1/", "--admin", "http://[::1]:2"]).unwrap(), ["a:1", "[::1]:2"]);
-        for wrong in ["a:1", "https://a", "http://a/x", "http://a?x", "http://me@a", ""] {
+        assert_eq!(nodes(&[]).unwrap(), ["http://127.0.0.1:9901"]);
+        assert_eq!(
+            nodes(&["--admin", "http://a:1/", "--admin", "https://[::1]:2"]).unwrap(),
+            ["http://a:1", "https://[::1]:2"]
+        );
+        for wrong in ["a:1", "http://a/x", "http://a?x", "http://me@a", ""] {
             assert!(nodes(&["--admin", wrong]).unwrap_err().contains("must be http://HOST:PORT"), "{wrong}");
         }
         assert!(nodes(&["--admin", "http://a:1", "--admin", "http://a:1/"]).unwrap_err().contains("twice"));

@@ -9,12 +9,13 @@ mod tests;
 
 use std::time::Duration;
 
-use http::{HeaderValue, uri::Authority};
+use http::HeaderValue;
 use tokio::sync::mpsc;
 
 pub(super) use self::loss::Loss;
 use self::{backoff::Backoff, connection::Connection};
 use super::model::{Hello, History, Now};
+use crate::dial::Dialer;
 
 /// What a node says, and that it does not.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(super) enum Event {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     /// The admin listener.
-    pub(super) node: Authority,
+    pub(super) node: Dialer,
     /// The value of `Authorization`.
     pub(super) token: Option<HeaderValue>,
     pub(super) patience: Patience,

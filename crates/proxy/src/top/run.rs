@@ -74,7 +74,7 @@ struct Feeds {
 
 impl Feeds {
     fn follow(sources: Vec<Source>) -> Self {
-        let nodes = sources.iter().map(|source| Node::new(format!("http://{}", source.node))).collect();
+        let nodes = sources.iter().map(|source| Node::new(source.node.to_string())).collect();
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let mut tasks = JoinSet::new();
         for (number, source) in sources.into_iter().enumerate() {

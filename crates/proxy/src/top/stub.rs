@@ -1,5 +1,7 @@
 //! A node's admin listener that says what a test tells it to.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,6 +10,7 @@ use tokio::{
 };
 
 use super::feed::{Patience, Source};
+use crate::dial::{Dialer, TlsArgs};
 
 pub(super) const COLUMNS: [&str; 29] = [
     "at",
@@ -162,6 +165,11 @@ impl Client {
     }
 }
 
+/// What listens at `address`, in the clear.
+pub(super) fn node(address: SocketAddr) -> Dialer {
+    TlsArgs::default().dialer("--admin", &format!("http://{address}")).unwrap()
+}
+
 /// Listens on a port of its own.
 pub(super) struct Stub {
     clients: mpsc::Receiver<Client>,
@@ -171,7 +179,7 @@ pub(super) struct Stub {
 impl Stub {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let node = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let node = node(listener.local_addr().unwrap());
         let (sender, clients) = mpsc::channel(8);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {

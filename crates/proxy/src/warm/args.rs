@@ -3,9 +3,12 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use edge_cache_warmer::{ALLOWED_HEADERS, Limits, Options, Wanted};
-use http::{HeaderName, HeaderValue, uri::Authority};
+use http::{HeaderName, HeaderValue};
 
-use crate::{client::target, exit::UsageError};
+use crate::{
+    dial::{Dialer, TlsArgs},
+    exit::UsageError,
+};
 
 const AFTER: &str = "\
 Sources can be mixed, and each can be named several times. A URL that is named twice is asked for once.
@@ -39,7 +42,7 @@ pub(crate) struct Args {
     /// How much of it: the N hottest
     #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "What to warm", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(crate) hot_top: u32,
-    /// The admin listener of a running node; the token is read from CACHE_PROXY_ADMIN_TOKEN
+    /// The admin listener of a running node, http:// or https://HOST:PORT; the token is read from CACHE_PROXY_ADMIN_TOKEN
     #[arg(long, value_name = "URL", group = "nodes", requires = "hot_set", help_heading = "What to warm")]
     pub(crate) admin: Option<String>,
     /// The configuration of the nodes: where --hot-set finds Redis, and --direct the origin too
@@ -48,9 +51,11 @@ pub(crate) struct Args {
     /// A header of every request that does not name it itself, as "accept-encoding: gzip": for answers that vary by it
     #[arg(long, value_name = "NAME: VALUE", help_heading = "What to warm")]
     pub(crate) header: Vec<String>,
-    /// A running proxy: http://HOST:PORT; several are warmed one after the other
+    /// A running proxy: http://HOST:PORT or https://HOST:PORT; several, all of one scheme, are warmed one after the other
     #[arg(long, value_name = "URL", required_unless_present = "direct", help_heading = "Where")]
     pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     /// No running proxy: fill the Redis of --config from its origin, in this process; needs --authority
     #[arg(long, conflicts_with = "target", requires_all = ["config", "authority"], help_heading = "Where")]
     pub(crate) direct: bool,
@@ -93,7 +98,9 @@ pub(crate) struct Args {
 /// The same, once it is known to make sense.
 #[derive(Debug)]
 pub(super) struct Checked {
-    pub(super) targets: Vec<Authority>,
+    pub(super) targets: Vec<Dialer>,
+    /// Of every URL, as the cache sees it.
+    pub(super) scheme: &'static str,
     pub(super) authority: Option<String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) options: Options,
@@ -103,7 +110,13 @@ impl Args {
     /// # Errors
     /// Which option breaks which rule.
     pub(super) fn check(&self) -> Result<Checked, UsageError> {
-        let targets = self.target.iter().map(|url| target(url)).collect::<Result<Vec<_>, _>>()?;
+        let targets = self.target.iter().map(|url| self.tls.dialer("--target", url)).collect::<Result<Vec<_>, _>>()?;
+        let secure = targets.first().is_some_and(|target| target.address().is_secure());
+        if let Some(other) = targets.iter().find(|target| target.address().is_secure() != secure) {
+            let rule = "all targets must be http://, or all https://: the scheme is part of the cache's key";
+            return Err(UsageError(format!("--target {other}: {rule}")));
+        }
+        let scheme = if secure { "https" } else { "http" };
         if let Some(authority) = &self.authority {
             let usable = Wanted::path("/").at("http", authority);
             usable.map_err(|error| UsageError(format!("--authority: {error}")))?;
@@ -127,7 +140,7 @@ impl Args {
             ..Limits::default()
         };
         let options = Options { limits, refresh: self.refresh, verify: !self.no_verify };
-        Ok(Checked { targets, authority: self.authority.clone(), headers, options })
+        Ok(Checked { targets, scheme, authority: self.authority.clone(), headers, options })
     }
 }
 

@@ -34,9 +34,10 @@ pub(super) async fn wanted(args: &Args, checked: &Checked) -> anyhow::Result<Vec
     if let Some(url) = &args.database {
         all.extend(sql::wanted(url, &args.sql).await?);
     }
+    let (top, scheme) = (args.hot_top as usize, checked.scheme);
     let hot = match (args.hot_set, &args.admin, &args.config) {
-        (true, Some(admin), _) => hot_set::of_node(admin, args.hot_top as usize).await?,
-        (true, None, Some(config)) => hot_set::of_redis(config, args.hot_top as usize).await?,
+        (true, Some(admin), _) => hot_set::of_node(&args.tls.dialer("--admin", admin)?, top, scheme).await?,
+        (true, None, Some(config)) => hot_set::of_redis(config, top, scheme).await?,
         _ => Vec::new(),
     };
     all.extend(hot);

@@ -56,7 +56,7 @@ async fn checked(
         headers: headers.into_iter().collect(),
     };
     let check = IdentityCheck::new(watch, samples, Vec::new(), origin);
-    let compared = check.check::<Full<Bytes>, _>(&sample).await;
+    let compared = check.check::<Full<Bytes>>(&sample).await;
     (compared, count.load(Ordering::Relaxed))
 }
 
@@ -147,5 +147,5 @@ async fn an_origin_that_does_not_answer_is_given_up() {
     let (version, headers) = (http::Version::HTTP_11, HeaderMap::new());
     let sample = Sample { watch: watch.clone(), route_at: 0, uri, version, headers };
     let check = IdentityCheck::new(watch, samples, Vec::new(), origin);
-    assert_eq!(check.check::<Full<Bytes>, _>(&sample).await, None);
+    assert_eq!(check.check::<Full<Bytes>>(&sample).await, None);
 }

@@ -1,19 +1,15 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Event, Loss, Source,
     sse::{Message, Parser},
 };
-use crate::top::text::Text;
+use crate::{dial, top::text::Text};
 
 const PATH: &str = "/admin/performance/feed";
 /// Of the text of a refusal; more of it would not be read.
@@ -53,20 +49,16 @@ impl Connection {
     }
 
     async fn ask(source: &Source) -> Result<Response<Incoming>, Loss> {
-        let (host, port) = (source.node.host().trim_matches(['[', ']']), source.node.port_u16().unwrap_or(80));
-        let stream = TcpStream::connect((host, port)).await.map_err(Loss::Connect)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Loss::Broken)?;
-        // A broken connection reaches the body that is on it; both ends dropped end the task.
-        tokio::spawn(async move { drop(connection.await) });
+        let stream = source.node.connect().await.map_err(Loss::Connect)?;
         let mut request = Request::get(PATH)
-            .header(header::HOST, source.node.as_str())
+            .header(header::HOST, source.node.address().authority().as_str())
             .header(header::ACCEPT, "text/event-stream")
             .body(Empty::<Bytes>::new())
             .expect("a fixed path and an authority that was parsed make a request");
         if let Some(token) = &source.token {
             request.headers_mut().insert(header::AUTHORIZATION, token.clone());
         }
-        sender.send_request(request).await.map_err(Loss::Broken)
+        dial::ask(stream, request).await.map_err(Loss::Broken)
     }
 
     /// The next event that means something here.

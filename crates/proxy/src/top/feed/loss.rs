@@ -1,14 +1,14 @@
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::{admin::TOKEN_VARIABLE, top::text::Text};
+use crate::{admin::TOKEN_VARIABLE, dial::DialError, top::text::Text};
 
 /// Why a node says nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Loss {
     #[error("no connection")]
-    Connect(#[source] io::Error),
+    Connect(#[source] DialError),
     #[error("no answer within {0:?}")]
     Slow(Duration),
     #[error("the connection broke")]

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
-use crate::top::stub::{Stub, event, hello, history, now};
+use crate::top::stub::{Stub, event, hello, history, node, now};
 
 /// What comes of the stub's node. The feed ends with the handle.
 fn start(source: Source) -> (mpsc::Receiver<(usize, Event)>, AbortOnDropHandle<()>) {
@@ -115,11 +115,11 @@ async fn a_node_that_does_not_answer_or_falls_silent_is_lost() {
 #[tokio::test]
 async fn a_port_without_a_listener_is_a_loss() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let node = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let node = node(listener.local_addr().unwrap());
     drop(listener);
     let (mut events, _feed) = start(Source { node, token: None, patience: Patience::default() });
     let why = lost(&mut events).await;
-    assert!(why.starts_with("no connection: Connection refused"), "{why}");
+    assert!(why.starts_with("no connection: tcp connect error: Connection refused"), "{why}");
 }
 
 #[tokio::test]

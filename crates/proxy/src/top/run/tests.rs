@@ -37,7 +37,7 @@ async fn one_look_sums_what_answers_and_names_what_does_not() {
     );
     assert_eq!(json["nodes"][1]["why"], "403, not from there");
     let missing: Vec<String> = nodes.iter().filter_map(missing).collect();
-    assert_eq!(missing, [format!("http://{}: 403, not from there", closed.source.node)]);
+    assert_eq!(missing, [format!("{}: 403, not from there", closed.source.node)]);
 }
 
 #[tokio::test]
@@ -51,8 +51,8 @@ async fn where_no_node_answers_each_is_named_with_its_reason() {
     let nodes = looked(sources, serve).await;
     let error = describe(&nodes, false, THEME).unwrap_err().to_string();
     let [first, second] = [first, second].map(|stub| stub.source.node);
-    assert!(error.starts_with(&format!("no node answers: http://{first}: 401, a token is needed")), "{error}");
-    assert!(error.contains(&format!("; http://{second}: 404: no feed there")), "{error}");
+    assert!(error.starts_with(&format!("no node answers: {first}: 401, a token is needed")), "{error}");
+    assert!(error.contains(&format!("; {second}: 404: no feed there")), "{error}");
 }
 
 #[tokio::test]
