@@ -16,6 +16,7 @@ mod keeper;
 pub mod key;
 mod keyed;
 mod notes;
+mod outliving;
 mod purger;
 mod shared_body;
 pub mod tier;

@@ -1,6 +1,7 @@
 //! A fill: asks inward, decides whether the answer is stored, and brings it to the leader, the waiters and the store.
 //!
-//! Runs in a task of its own, so that neither the store nor the waiters depend on the leader's client staying.
+//! Begins in its leader's task and goes on in one of its own when the leader has its answer, or leaves: neither the store nor the waiters depend on the
+//! leader's client staying.
 
 pub(super) mod keep;
 mod landing;

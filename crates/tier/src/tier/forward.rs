@@ -23,6 +23,7 @@ use super::{
 use crate::{
     TierBody,
     flight::{Away, Join, Landed, LandedBody, Landing, Waiting},
+    outliving::Outliving,
 };
 
 /// How often a waiter joins a flight whose answer turns out not to be for it, before it asks for itself.
@@ -170,10 +171,10 @@ impl<St: Store> Trip<'_, St> {
         let patience = self.patience();
         let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
         let fill = fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender));
-        self.shared.tasks.spawn(fill.instrument(self.span()));
+        let outward = Outliving::new(fill.instrument(self.span()), &self.shared.tasks).told(receiver);
         let outward = match patience {
-            None => receiver.await,
-            Some(limit) => match timeout(limit, receiver).await {
+            None => outward.await,
+            Some(limit) => match timeout(limit, outward).await {
                 Ok(outward) => outward,
                 Err(_) => {
                     self.note("too slow for a client that can have what is stale; the fill goes on");
@@ -205,7 +206,7 @@ impl<St: Store> Trip<'_, St> {
                 Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
             }
             Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
-            // The fill's task died: the origin panicked, or the runtime is shutting down.
+            // The fill died: the origin panicked, or the runtime is shutting down.
             Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
         }
     }
