@@ -62,7 +62,8 @@ fn main() -> anyhow::Result<()> {
         return counted.record();
     }
     let recorded = Recorded::read()?;
-    let wrong: Vec<_> = Kind::ALL.iter().flat_map(|kind| counted.of(*kind).differs_from(recorded.of(*kind), *kind)).collect();
+    let wrong: Vec<_> =
+        Kind::ALL.iter().flat_map(|kind| counted.of(*kind).differs_from(recorded.of(*kind), *kind)).collect();
     ensure!(
         wrong.is_empty(),
         "{}; `cargo run --release -p edge-cache-guard -- --record` if it is meant to",

@@ -80,9 +80,7 @@ mod tests {
     #[test]
     fn a_twentieth_is_too_much_either_way() {
         let recorded = Cost { allocations: 4.0, instructions: 1000.0 };
-        let differs = |instructions| {
-            Cost { allocations: 4.0, instructions }.differs_from(&recorded, Kind::Hit).len()
-        };
+        let differs = |instructions| Cost { allocations: 4.0, instructions }.differs_from(&recorded, Kind::Hit).len();
         assert_eq!([949.0, 951.0, 1049.0, 1051.0].map(differs), [1, 0, 0, 1]);
     }
 

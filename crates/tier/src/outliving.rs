@@ -1,6 +1,6 @@
 //! Work that begins in the task of whoever needs it, and ends wherever it has to.
 
-use std::{future::poll_fn, panic::AssertUnwindSafe, pin::Pin};
+use std::{future::poll_fn, panic::AssertUnwindSafe};
 
 use futures_util::{FutureExt, future::CatchUnwind};
 use tokio::{runtime::Handle, sync::oneshot};
@@ -8,29 +8,29 @@ use tokio_util::task::{TaskTracker, task_tracker::TrackedFuture};
 
 /// Work that others count on too: polled by whoever waits for what it tells, and once nobody does, in a task of its own. Most of it is over by
 /// then, and a task costs more than all that it would do.
-pub(crate) struct Outliving<F: Future<Output = ()> + Send + 'static> {
-    work: Option<Pin<Box<Work<F>>>>,
+pub(crate) struct Outliving<F: Future<Output = ()> + Send + Unpin + 'static> {
+    work: Option<Work<F>>,
     runtime: Handle,
 }
 
 /// Whoever waits for it must not fall with it, as with a task.
 type Work<F> = TrackedFuture<CatchUnwind<AssertUnwindSafe<F>>>;
 
-impl<F: Future<Output = ()> + Send + 'static> Outliving<F> {
+impl<F: Future<Output = ()> + Send + Unpin + 'static> Outliving<F> {
     /// Work that counts among `tasks`.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
     pub(crate) fn new(work: F, tasks: &TaskTracker) -> Self {
         let work = tasks.track_future(AssertUnwindSafe(work).catch_unwind());
-        Self { work: Some(Box::pin(work)), runtime: Handle::current() }
+        Self { work: Some(work), runtime: Handle::current() }
     }
 
     /// What the work tells in its course, or at its end; an error where it ends, or panics, without a word. What is left of it then goes on, as
     /// it does where nobody waits for this any more.
     pub(crate) async fn told<T>(mut self, mut told: oneshot::Receiver<T>) -> Result<T, oneshot::error::RecvError> {
         poll_fn(|cx| {
-            if self.work.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_ready()) {
+            if self.work.as_mut().is_some_and(|work| work.poll_unpin(cx).is_ready()) {
                 self.work = None;
             }
             told.poll_unpin(cx)
@@ -39,7 +39,7 @@ impl<F: Future<Output = ()> + Send + 'static> Outliving<F> {
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Drop for Outliving<F> {
+impl<F: Future<Output = ()> + Send + Unpin + 'static> Drop for Outliving<F> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.runtime.spawn(work);
@@ -54,14 +54,16 @@ mod tests {
     use super::*;
 
     /// Work that tells `1` after one turn and `2` after another, and who hears of them.
-    fn work(tasks: &TaskTracker) -> (Outliving<impl Future<Output = ()> + use<>>, oneshot::Receiver<u8>, oneshot::Receiver<u8>) {
+    fn work(
+        tasks: &TaskTracker,
+    ) -> (Outliving<impl Future<Output = ()> + use<>>, oneshot::Receiver<u8>, oneshot::Receiver<u8>) {
         let ((first, told), (second, ended)) = (channel(), channel());
-        let work = async move {
+        let work = Box::pin(async move {
             yield_now().await;
             first.send(1).ok();
             yield_now().await;
             second.send(2).ok();
-        };
+        });
         (Outliving::new(work, tasks), told, ended)
     }
 
@@ -87,14 +89,12 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_silence() {
         let (sender, told) = channel::<u8>();
-        let work = Outliving::new(
-            async move {
-                let _told = sender;
-                yield_now().await;
-                panic!("as expected");
-            },
-            &TaskTracker::new(),
-        );
+        let work = Box::pin(async move {
+            let _told = sender;
+            yield_now().await;
+            panic!("as expected");
+        });
+        let work = Outliving::new(work, &TaskTracker::new());
         assert!(work.told(told).await.is_err());
     }
 
