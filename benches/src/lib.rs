@@ -104,7 +104,7 @@ pub fn warmed(len: usize) -> Cached<Handler> {
     warmed_in(&cache, &runtime, len)
 }
 
-/// The handler behind `cache`, which holds the answer already. Only the fill needs the runtime: it has a task of its own.
+/// The handler behind `cache`, which holds the answer already. Only the fill needs the runtime: it may need a task of its own.
 ///
 /// # Panics
 /// As [`warmed`].
