@@ -105,4 +105,17 @@ mod tests {
         drop(work.told(told));
         assert_eq!(runtime.block_on(ended), Ok(2));
     }
+
+    #[test]
+    fn it_ends_with_its_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let tasks = TaskTracker::new();
+        let (_sender, told) = channel::<u8>();
+        let work = runtime.block_on(async { Outliving::new(Box::pin(std::future::pending()), &tasks) });
+        runtime.spawn(work.told(told));
+        runtime.block_on(yield_now());
+        assert_eq!(tasks.len(), 1);
+        drop(runtime);
+        assert!(tasks.is_empty());
+    }
 }
