@@ -55,6 +55,7 @@ pub fn request_for(target: Uri) -> Asked {
 #[derive(Clone, Debug)]
 pub struct Handler {
     body: Bytes,
+    cache_control: HeaderValue,
 }
 
 impl Handler {
@@ -62,7 +63,14 @@ impl Handler {
     #[must_use]
     pub fn new(len: usize) -> Self {
         let row = |id: u32| format!("{{\"id\":{id},\"title\":\"The Long Night {id}\",\"views\":{}}},", id % 37);
-        Self { body: (0..).flat_map(|id| row(id).into_bytes()).take(len).collect() }
+        let body = (0..).flat_map(|id| row(id).into_bytes()).take(len).collect();
+        Self { body, cache_control: HeaderValue::from_static("public, max-age=86400") }
+    }
+
+    /// The same, and nobody may store the answer.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { cache_control: HeaderValue::from_static("private, no-store"), ..self }
     }
 }
 
@@ -79,7 +87,7 @@ impl<B> Service<Request<B>> for Handler {
         let mut response = Response::new(Full::new(self.body.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+        headers.insert(CACHE_CONTROL, self.cache_control.clone());
         headers.insert(ETAG, HeaderValue::from_static("\"5f1c9a0b\""));
         ready(Ok(response))
     }
@@ -96,7 +104,7 @@ pub fn warmed(len: usize) -> Cached<Handler> {
     warmed_in(&cache, &runtime, len)
 }
 
-/// The handler behind `cache`, which holds the answer already. Only the fill needs the runtime: it has a task of its own.
+/// The handler behind `cache`, which holds the answer already. Only the fill needs the runtime: it may need a task of its own.
 ///
 /// # Panics
 /// As [`warmed`].

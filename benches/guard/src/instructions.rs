@@ -1,24 +1,20 @@
 //! Instructions, by callgrind.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 
-use crate::hits::Ready;
+use crate::{exchanges::Ready, kind::Kind};
 
-/// Instructions of one hit, in the mean.
-pub(crate) fn count(profile: Option<PathBuf>) -> anyhow::Result<f64> {
-    let folder = tempfile::tempdir()?;
-    let file = profile.unwrap_or_else(|| folder.path().join("hits.callgrind"));
+/// Instructions of one exchange, in the mean. Callgrind's figures are kept in `folder`.
+pub(crate) fn count(kind: Kind, folder: &Path) -> anyhow::Result<f64> {
+    let file = folder.join(format!("{}.callgrind", kind.as_str()));
     let this = std::env::current_exe()?;
     let said = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*Ready*measured*"])
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(this)
-        .arg("hits")
+        .args(["exchange", kind.as_str()])
         .output()
         .context("cannot run valgrind (Debian: apt-get install valgrind)")?;
     ensure!(said.status.success(), "valgrind failed: {}", String::from_utf8_lossy(&said.stderr));

@@ -1,26 +1,33 @@
-//! What does one hit in memory cost, counted: instructions (callgrind) and allocations, of the whole stack in process with telemetry on, over
-//! 1 000 keys. Compared with what was recorded in `recorded.toml`: more by a twentieth is a failure, and so is less, which is to be recorded.
+//! What does one request cost, counted: instructions (callgrind) and allocations of a hit in memory, of a miss that is stored and of what is passed on,
+//! of the whole stack in process with telemetry and logs on, over 1 000 keys. Compared with what was recorded in `recorded.toml`: more by a twentieth
+//! is a failure, and so is less, which is to be recorded.
 //!
-//! What is counted is `Cached::call` to the end of the body, as an embedding server has it; hyper, and what `cache-proxy` adds for a connection, are not part of it.
+//! What is counted is `Cached::call` to the end of the body, as an embedding server has it, in front of a handler that has its answer ready; hyper, what
+//! `cache-proxy` adds for a connection, and the way to an origin are not part of it.
 //!
 //! `cargo run --release -p edge-cache-guard`, with `--record` to write down what was counted. Instructions depend on the compiler and on the
 //! machine's libc, so they are compared on the platform that CI runs on; it needs `valgrind`.
 
-mod hits;
+mod exchanges;
 mod instructions;
+mod kind;
 mod recorded;
 
 use anyhow::ensure;
 use clap::{Parser, Subcommand};
+use edge_cache::telemetry::{LogFormat, init_logs};
 
-use self::recorded::Counted;
+use self::{
+    kind::Kind,
+    recorded::{Cost, Recorded},
+};
 
 #[derive(Debug, Parser)]
 struct Args {
     /// Writes down what was counted instead of comparing it.
     #[arg(long)]
     record: bool,
-    /// Keeps callgrind's figures in this file, for `callgrind_annotate`.
+    /// Keeps callgrind's figures in this folder, for `callgrind_annotate`.
     #[arg(long)]
     profile: Option<std::path::PathBuf>,
     #[command(subcommand)]
@@ -29,24 +36,34 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Only hits, for callgrind to count.
+    /// Only exchanges of one kind, for callgrind to count.
     #[command(hide = true)]
-    Hits,
+    Exchange { kind: Kind },
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    if let Some(What::Hits) = args.what {
-        hits::Ready::new().measured();
+    // As in `cache-proxy`: whoever listens makes spans cost something.
+    init_logs("info", LogFormat::Text).map_err(anyhow::Error::from_boxed)?;
+    if let Some(What::Exchange { kind }) = args.what {
+        exchanges::Ready::new(kind).measured();
         return Ok(());
     }
-    let counted = Counted { allocations: hits::allocations(), instructions: instructions::count(args.profile)? };
-    println!("a hit: {:.2} allocations, {:.0} instructions", counted.allocations, counted.instructions);
+    let folder = tempfile::tempdir()?;
+    let profile = args.profile.as_deref().unwrap_or(folder.path());
+    let cost = |kind| {
+        let cost =
+            Cost { allocations: exchanges::allocations(kind), instructions: instructions::count(kind, profile)? };
+        println!("a {}: {:.2} allocations, {:.0} instructions", kind.as_str(), cost.allocations, cost.instructions);
+        anyhow::Ok(cost)
+    };
+    let counted = Recorded { hit: cost(Kind::Hit)?, miss: cost(Kind::Miss)?, pass: cost(Kind::Pass)? };
     if args.record {
         return counted.record();
     }
-    let recorded = Counted::recorded()?;
-    let wrong = counted.differs_from(&recorded);
+    let recorded = Recorded::read()?;
+    let wrong: Vec<_> =
+        Kind::ALL.iter().flat_map(|kind| counted.of(*kind).differs_from(recorded.of(*kind), *kind)).collect();
     ensure!(
         wrong.is_empty(),
         "{}; `cargo run --release -p edge-cache-guard -- --record` if it is meant to",

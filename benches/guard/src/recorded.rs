@@ -5,19 +5,30 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
+
 /// More than counts of the same code differ by.
 const TOLERANCE: f64 = 0.05;
 
-/// What one hit costs.
+/// What each kind of exchange costs.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Counted {
+pub(crate) struct Recorded {
+    pub(crate) hit: Cost,
+    pub(crate) miss: Cost,
+    pub(crate) pass: Cost,
+}
+
+/// What one exchange costs.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cost {
     pub(crate) allocations: f64,
     pub(crate) instructions: f64,
 }
 
-impl Counted {
-    pub(crate) fn recorded() -> anyhow::Result<Self> {
+impl Recorded {
+    pub(crate) fn read() -> anyhow::Result<Self> {
         let file = file();
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         toml::from_str(&text).with_context(|| format!("in {}", file.display()))
@@ -25,12 +36,26 @@ impl Counted {
 
     pub(crate) fn record(&self) -> anyhow::Result<()> {
         let file = file();
-        let text = format!("allocations = {:.2}\ninstructions = {:.1}\n", self.allocations, self.instructions);
+        let section = |kind: Kind| {
+            let Cost { allocations, instructions } = self.of(kind);
+            format!("[{}]\nallocations = {allocations:.2}\ninstructions = {instructions:.1}\n", kind.as_str())
+        };
+        let text = Kind::ALL.map(section).join("\n");
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
+    pub(crate) const fn of(&self, kind: Kind) -> &Cost {
+        match kind {
+            Kind::Hit => &self.hit,
+            Kind::Miss => &self.miss,
+            Kind::Pass => &self.pass,
+        }
+    }
+}
+
+impl Cost {
     /// What is not as it was.
-    pub(crate) fn differs_from(&self, recorded: &Self) -> Vec<String> {
+    pub(crate) fn differs_from(&self, recorded: &Self, kind: Kind) -> Vec<String> {
         let counts = [
             ("allocations", self.allocations, recorded.allocations),
             ("instructions", self.instructions, recorded.instructions),
@@ -39,7 +64,7 @@ impl Counted {
         counts
             .iter()
             .filter(|counts| differs(counts))
-            .map(|(what, now, then)| format!("{now:.2} {what}, recorded were {then:.2}"))
+            .map(|(what, now, then)| format!("{}: {now:.2} {what}, recorded were {then:.2}", kind.as_str()))
             .collect()
     }
 }
@@ -54,8 +79,13 @@ mod tests {
 
     #[test]
     fn a_twentieth_is_too_much_either_way() {
-        let recorded = Counted { allocations: 4.0, instructions: 1000.0 };
-        let differs = |instructions| Counted { allocations: 4.0, instructions }.differs_from(&recorded).len();
+        let recorded = Cost { allocations: 4.0, instructions: 1000.0 };
+        let differs = |instructions| Cost { allocations: 4.0, instructions }.differs_from(&recorded, Kind::Hit).len();
         assert_eq!([949.0, 951.0, 1049.0, 1051.0].map(differs), [1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_is_recorded_is_read() {
+        Recorded::read().unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -143,6 +143,8 @@ const HEX: [[u8; 2]; 256] = {
 
 /// Steps kept of one request: more than any takes that is not retried without end.
 const STEPS_MAX: usize = 64;
+/// Steps that most requests take at most.
+const STEPS_MOSTLY: usize = 8;
 
 /// What was decided for a request, when, and why (extension of the request, and of its answer). Clones share it. A plain hit has none: its
 /// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted.
@@ -153,7 +155,36 @@ pub struct Trail(Option<Arc<Shared>>);
 struct Shared {
     id: RequestId,
     began: Instant,
-    steps: Mutex<Vec<Step>>,
+    notes: Mutex<Vec<Note>>,
+}
+
+/// A decision as it was noted.
+struct Note {
+    at: Duration,
+    who: &'static str,
+    words: Words,
+}
+
+/// What was decided, or how to say it: most trails are never read.
+enum Words {
+    Said(Cow<'static, str>),
+    Later(Box<dyn Fn() -> String + Send + Sync>),
+}
+
+impl Note {
+    fn step(&self) -> Step {
+        let what = match &self.words {
+            Words::Said(what) => what.clone(),
+            Words::Later(say) => say().into(),
+        };
+        Step { at: self.at, who: self.who, what }
+    }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.step().fmt(f)
+    }
 }
 
 /// One decision.
@@ -175,7 +206,7 @@ impl Trail {
             return (trail.clone(), false);
         }
         let Some(context) = extensions.get::<TraceContext>() else { return (Self(None), false) };
-        let trail = Self(Some(Arc::new(Shared { id: context.id, began: context.began, steps: Mutex::default() })));
+        let trail = Self(Some(Arc::new(Shared { id: context.id, began: context.began, notes: Mutex::default() })));
         extensions.insert(trail.clone());
         (trail, true)
     }
@@ -188,18 +219,39 @@ impl Trail {
 
     /// Notes a decision of this moment. After 64 of them no more are kept.
     pub fn note(&self, who: &'static str, what: impl Into<Cow<'static, str>>) {
-        let Some(shared) = &self.0 else { return };
-        let mut steps = shared.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        if steps.len() < STEPS_MAX {
-            steps.push(Step { at: shared.began.elapsed(), who, what: what.into() });
+        if let Some(shared) = &self.0 {
+            shared.note(who, Words::Said(what.into()));
+        }
+    }
+
+    /// [`note`](Self::note) for words that cost something: they are made when somebody reads them.
+    pub fn note_later(&self, who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
+        if let Some(shared) = &self.0 {
+            shared.note(who, Words::Later(Box::new(say)));
         }
     }
 
     /// What was noted so far.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let steps = self.0.as_ref().map(|shared| shared.steps.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let steps = self.0.as_ref().map(|shared| shared.notes().iter().map(Note::step).collect());
         steps.unwrap_or_default()
+    }
+}
+
+impl Shared {
+    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, who: &'static str, words: Words) {
+        let mut notes = self.notes();
+        if notes.capacity() == 0 {
+            notes.reserve_exact(STEPS_MOSTLY);
+        }
+        if notes.len() < STEPS_MAX {
+            notes.push(Note { at: self.began.elapsed(), who, words });
+        }
     }
 }
 
@@ -277,5 +329,18 @@ mod tests {
             same.note("memory", "looked");
         }
         assert_eq!(trail.steps().len(), STEPS_MAX);
+    }
+
+    #[test]
+    fn words_for_later_are_said_in_their_place() {
+        let mut extensions = Extensions::new();
+        extensions.insert(context(&[]));
+        let (trail, _) = Trail::of(&mut extensions);
+        let status = 200;
+        trail.note_later("memory", move || format!("was answered {status}"));
+        trail.note("memory", "kept");
+        let words: Vec<_> = trail.steps().into_iter().map(|step| step.what).collect();
+        assert_eq!(words, ["was answered 200", "kept"]);
+        assert!(format!("{trail:?}").contains("was answered 200"));
     }
 }

@@ -42,8 +42,8 @@ impl Permits {
     /// # Errors
     /// [`Overloaded`]: too many wait, or it took too long.
     pub async fn acquire(&self) -> Result<Permit, Overloaded> {
-        let (work, began) = (Work::current(), Instant::now());
-        let permit = self.0.acquire(work.priority as usize, work.until()).await.map(Permit);
+        let began = Instant::now();
+        let permit = self.0.acquire(Work::urgency() as usize, Work::end()).await.map(Permit);
         let waited = began.elapsed();
         match &permit {
             Ok(_) if waited < NO_WAIT => {}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use edge_cache_core::{Deadline, Priority, Trail};
+use edge_cache_core::{Deadline, Priority, RequestId, Trail};
 use tokio::{task_local, time::Instant};
 
 /// How urgent the work is, until when it is of use, and where what is decided for it is noted.
@@ -37,20 +37,35 @@ impl Work {
         WORK.scope(self, future).await
     }
 
-    /// The work that is running.
-    pub(crate) fn current() -> Self {
-        WORK.try_with(Self::clone).unwrap_or_default()
+    /// How urgent the running work is.
+    pub(crate) fn urgency() -> Priority {
+        WORK.try_with(|work| work.priority).unwrap_or_default()
+    }
+
+    /// When the running work is of no use any more.
+    pub(crate) fn end() -> Option<Instant> {
+        WORK.try_with(|work| work.deadline.map(|Deadline(at)| at.into())).ok().flatten()
     }
 
     /// Notes a step of the work that is running, where anybody wants to know.
     pub(crate) fn note<W: Into<Cow<'static, str>>>(who: &'static str, what: impl FnOnce() -> W) {
         // Work that is nobody's, as a health check, has no trail.
-        if let Some(trail) = WORK.try_with(|work| work.trail.clone()).ok().flatten() {
-            trail.note(who, what());
-        }
+        Self::noted(|trail| trail.note(who, what()));
     }
 
-    pub(crate) fn until(&self) -> Option<Instant> {
-        self.deadline.map(|Deadline(at)| at.into())
+    /// The same, with words that are made when somebody reads them.
+    pub(crate) fn note_later(who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
+        Self::noted(|trail| trail.note_later(who, say));
+    }
+
+    fn noted(note: impl FnOnce(&Trail)) {
+        // Where no work is running, there is nothing to note.
+        WORK.try_with(|work| work.trail.as_ref().map(note)).ok();
+    }
+
+    /// The request that the running work is for, for log lines.
+    #[must_use]
+    pub fn request() -> Option<RequestId> {
+        WORK.try_with(|work| work.trail.as_ref().and_then(Trail::id)).ok().flatten()
     }
 }

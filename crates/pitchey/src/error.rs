@@ -1,7 +1,10 @@
 use axum::response::{IntoResponse, Response};
 use edge_cache_core::headers::{CACHE_TAG, CDN_CACHE_CONTROL};
 use edge_cache_core::query::QueryError;
-use edge_cache_origin::database::{ConstraintKind, DbError, Unavailable};
+use edge_cache_origin::{
+    Work,
+    database::{ConstraintKind, DbError, Unavailable},
+};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
@@ -75,6 +78,7 @@ impl From<QueryError> for ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
+        let request = Work::request().map(tracing::field::display);
         match &error {
             DbError::Constraint { kind: ConstraintKind::Unique, .. } => {
                 Self::conflict("already_exists", "there is one already")
@@ -86,13 +90,13 @@ impl From<DbError> for ApiError {
                     Some(Unavailable::BreakerOpen | Unavailable::Overloaded) => {
                         tracing::debug!(error = cause, "the database was not asked");
                     }
-                    _ => tracing::warn!(error = cause, "no answer from the database"),
+                    _ => tracing::warn!(request, error = cause, "no answer from the database"),
                 }
                 let message = "the database does not answer, try again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
             }
             _ => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a statement failed");
+                tracing::error!(request, error = &error as &dyn std::error::Error, "a statement failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "this should not have happened")
             }
         }

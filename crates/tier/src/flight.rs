@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dashmap::{DashMap, Entry as Slot};
 use edge_cache_core::{CacheKey, Entry, Head, Priority, RequestId, marker::Start};
-use tokio::sync::watch;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::shared_body::SharedBody;
 
@@ -14,13 +15,25 @@ pub(crate) struct Flights(Arc<DashMap<CacheKey, Flight>>);
 
 #[derive(Clone, Debug)]
 struct Flight {
-    sender: Sender,
+    tower: Arc<Tower>,
     /// Of whoever leads it.
     priority: Priority,
     led_by: Option<RequestId>,
 }
 
-type Sender = watch::Sender<Landing>;
+/// Where those who wait hear of it. Most flights have nobody who waits, so it is no channel.
+#[derive(Debug)]
+struct Tower {
+    landing: Mutex<Landing>,
+    told: Notify,
+}
+
+impl Tower {
+    fn tell(&self, landing: Landing) {
+        *self.landing.lock() = landing;
+        self.told.notify_waiters();
+    }
+}
 
 /// How a fill came out, for those who wait.
 #[derive(Clone, Debug)]
@@ -79,8 +92,7 @@ pub(crate) enum Join {
 /// A waiter's place.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    flight: Sender,
-    landing: watch::Receiver<Landing>,
+    tower: Arc<Tower>,
     led_by: Option<RequestId>,
 }
 
@@ -91,32 +103,39 @@ impl Waiting {
     }
 
     /// How the flight came out.
-    pub(crate) async fn landed(&mut self) -> Landing {
-        let landing = self.landing.wait_for(|landing| !matches!(landing, Landing::Pending)).await;
-        landing.map_or(Landing::Failed(Away::Yes), |landing| landing.clone())
+    pub(crate) async fn landed(&self) -> Landing {
+        loop {
+            // Before it is looked, so that nothing is missed.
+            let told = self.tower.told.notified();
+            let landing = self.tower.landing.lock().clone();
+            if !matches!(landing, Landing::Pending) {
+                return landing;
+            }
+            told.await;
+        }
     }
 }
 
 impl Flights {
     /// Nobody joins the flight that `waiting` waited for any more: its answer is of no use to those who come now.
     pub(crate) fn forget(&self, key: &CacheKey, waiting: &Waiting) {
-        self.0.remove_if(key, |_, flight| flight.sender.same_channel(&waiting.flight));
+        self.0.remove_if(key, |_, flight| Arc::ptr_eq(&flight.tower, &waiting.tower));
     }
 
     /// Joins the flight of `key`, or starts it. Who has somebody waiting does not wait for one that nobody asked for, which may stand last
     /// in the queue before the origin: he starts another, and who comes after him joins that.
     pub(crate) fn join(&self, key: &CacheKey, priority: Priority, by: Option<RequestId>) -> Join {
-        let (sender, _) = watch::channel(Landing::Pending);
-        let new = Flight { sender: sender.clone(), priority, led_by: by };
+        let tower = Arc::new(Tower { landing: Mutex::new(Landing::Pending), told: Notify::new() });
+        let new = Flight { tower: Arc::clone(&tower), priority, led_by: by };
         match self.0.entry(key.clone()) {
             Slot::Occupied(flight) if flight.get().priority < Priority::Warm || priority >= Priority::Refresh => {
-                let Flight { sender, led_by, .. } = flight.get().clone();
-                return Join::Wait(Waiting { landing: sender.subscribe(), flight: sender, led_by });
+                let Flight { tower, led_by, .. } = flight.get().clone();
+                return Join::Wait(Waiting { tower, led_by });
             }
             Slot::Occupied(mut flight) => drop(flight.insert(new)),
             Slot::Vacant(free) => drop(free.insert(new)),
         }
-        Join::Lead(Lead { flights: self.clone(), key: key.clone(), sender, open: true })
+        Join::Lead(Lead { flights: self.clone(), key: key.clone(), tower, open: true })
     }
 
     /// Starts a flight unless one runs.
@@ -133,21 +152,21 @@ impl Flights {
 pub(crate) struct Lead {
     flights: Flights,
     key: CacheKey,
-    sender: Sender,
+    tower: Arc<Tower>,
     open: bool,
 }
 
 impl Lead {
     /// Tells those who wait. The flight can still be joined until it is [closed](Self::close).
     pub(crate) fn land(&self, landing: Landing) {
-        self.sender.send_replace(landing);
+        self.tower.tell(landing);
     }
 
     /// Ends the flight: who comes later looks in the store, or starts a new one.
     pub(crate) fn close(&mut self) {
         if self.open {
             self.open = false;
-            self.flights.0.remove_if(&self.key, |_, flight| flight.sender.same_channel(&self.sender));
+            self.flights.0.remove_if(&self.key, |_, flight| Arc::ptr_eq(&flight.tower, &self.tower));
         }
     }
 }
@@ -155,13 +174,9 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         self.close();
-        self.sender.send_if_modified(|landing| {
-            let pending = matches!(landing, Landing::Pending);
-            if pending {
-                *landing = Landing::Failed(Away::Yes);
-            }
-            pending
-        });
+        if matches!(*self.tower.landing.lock(), Landing::Pending) {
+            self.tower.tell(Landing::Failed(Away::Yes));
+        }
     }
 }
 
@@ -179,7 +194,7 @@ mod tests {
     async fn one_leads_and_the_rest_wait() {
         let flights = Flights::default();
         let lead = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
+        let Join::Wait(waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
         lead.land(Landing::Alone);
         assert!(matches!(waiter.landed().await, Landing::Alone));
         drop(lead);
@@ -190,7 +205,7 @@ mod tests {
     async fn a_vanished_leader_wakes_everybody() {
         let flights = Flights::default();
         let lead = flights.try_lead(&key(), Priority::Interactive, None).unwrap();
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
+        let Join::Wait(waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("a flight runs") };
         drop(lead);
         assert!(matches!(waiter.landed().await, Landing::Failed(Away::Yes)));
     }
@@ -203,9 +218,7 @@ mod tests {
             assert!(flights.try_lead(&key(), as_little, None).is_none(), "{as_little:?}");
         }
         let lead = flights.try_lead(&key(), Priority::Covered, None).expect("it does not wait");
-        let Join::Wait(mut waiter) = flights.join(&key(), Priority::Interactive, None) else {
-            panic!("one leads for all")
-        };
+        let Join::Wait(waiter) = flights.join(&key(), Priority::Interactive, None) else { panic!("one leads for all") };
         // Whoever was overtaken ends nobody else's flight.
         drop(warm);
         lead.land(Landing::Alone);

@@ -105,8 +105,21 @@ pub struct Refresh {
 }
 
 /// The tiers whose fills a request is part of: a tier that meets its own mark would wait for itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Within(pub(crate) Vec<usize>);
+#[derive(Clone, Debug)]
+pub(crate) struct Within {
+    tier: usize,
+    outer: Option<Arc<Self>>,
+}
+
+impl Within {
+    pub(crate) fn new(tier: usize, outer: Option<Self>) -> Self {
+        Self { tier, outer: outer.map(Arc::new) }
+    }
+
+    pub(crate) fn has(&self, tier: usize) -> bool {
+        self.tier == tier || self.outer.as_ref().is_some_and(|outer| outer.has(tier))
+    }
+}
 
 /// Marks a request from a client whose directives count under the guarded policy. Set by the server, never by the network.
 #[derive(Clone, Copy, Debug)]

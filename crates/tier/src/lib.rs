@@ -2,7 +2,7 @@
 //!
 //! * [`KeyLayer`] builds the cache key once, applies what is declared about the route, and takes tag headers off answers.
 //! * [`InvalidateLayer`] runs unsafe requests to their end and purges what their answers make stale.
-//! * [`TierLayer`] answers from its store, coalesces misses into one fill in a task of its own, and stores what may be stored.
+//! * [`TierLayer`] answers from its store, coalesces misses into one fill that outlives whoever leads it, and stores what may be stored.
 //!
 //! Tiers stack: `Key · Invalidate · Tier<Memory> · Tier<Redis> · origin`. Each works alone, and other layers may stand between them.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -16,6 +16,7 @@ mod keeper;
 pub mod key;
 mod keyed;
 mod notes;
+mod outliving;
 mod purger;
 mod shared_body;
 pub mod tier;

@@ -134,7 +134,7 @@ impl Database {
                 false => None,
             };
             let Some(pause) = pause else { return Err(error) };
-            if Work::current().until().is_some_and(|until| tokio::time::Instant::now() + pause >= until) {
+            if Work::end().is_some_and(|until| tokio::time::Instant::now() + pause >= until) {
                 return Err(error);
             }
             tracing::debug!(error = &error as &dyn std::error::Error, ?pause, "a read is sent again");
@@ -296,7 +296,7 @@ impl Database {
 
     /// How long a statement may take, the deadline of the work that it is for in mind.
     fn limit(&self) -> Duration {
-        let left = Work::current().until().map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
+        let left = Work::end().map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
         left.map_or(self.shared.statement_timeout, |left| left.min(self.shared.statement_timeout))
     }
 

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use hyper_util::client::legacy::Error;
 
 use super::{UpstreamBody, instead::disconnected, said::Said, secure::SecureError};
+use crate::Work;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -50,22 +51,23 @@ impl Failed {
 
     /// The answer in place of the origin's.
     pub(super) fn answer(self, origin: &str) -> Box<Response<UpstreamBody>> {
+        let request = Work::request().map(tracing::field::display);
         Box::new(match self {
             Self::Request(error) => {
                 // Whoever shook hands has said so already, once for many requests.
                 if let Some(secure) = secure(&error) {
-                    tracing::debug!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                    tracing::debug!(origin, request, error = &error as &dyn std::error::Error, "origin gave no answer");
                     if matches!(secure, SecureError::Untrusted(_)) {
                         let text = "the origin cannot prove who it is\n";
                         return Box::new(disconnected(StatusCode::SERVICE_UNAVAILABLE, text));
                     }
                 } else {
-                    tracing::warn!(origin, error = &error as &dyn std::error::Error, "origin gave no answer");
+                    tracing::warn!(origin, request, error = &error as &dyn std::error::Error, "origin gave no answer");
                 }
                 disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
             }
             Self::TooSlow(limit) => {
-                tracing::warn!(origin, limit_ms = limit.as_millis(), "origin is too slow");
+                tracing::warn!(origin, request, limit_ms = limit.as_millis(), "origin is too slow");
                 disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n")
             }
             Self::Late => {

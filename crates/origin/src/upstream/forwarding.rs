@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use edge_cache_core::{TRACEPARENT, TraceContext};
 use edge_cache_policy::{hop, range, split_unquoted};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Scheme};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{self, Entry},
+    uri::Scheme,
+};
 use http_body::Body;
 
 use super::{FromClient, UpstreamBody};
@@ -25,8 +29,35 @@ pub fn has_passed(headers: &HeaderMap, name: &str) -> bool {
         })
 }
 
+/// What this gateway calls itself, as the fields say it that it adds to each request.
+#[derive(Clone, Debug)]
+pub(super) struct Gateway {
+    /// In `CDN-Loop`.
+    name: HeaderValue,
+    /// In `Via`, of what came by HTTP/1.1, as most does.
+    via: HeaderValue,
+}
+
+impl Gateway {
+    /// A gateway of this name, which is a token.
+    pub(super) fn named(name: &str) -> Self {
+        let value = |text: String| HeaderValue::try_from(text).expect("a token makes a header value");
+        Self { name: value(name.to_owned()), via: value(via(Version::HTTP_11, name)) }
+    }
+
+    fn via(&self, version: Version) -> HeaderValue {
+        let name = self.name.to_str().unwrap_or_default();
+        let other = || HeaderValue::try_from(via(version, name)).ok();
+        (version != Version::HTTP_11).then(other).flatten().unwrap_or_else(|| self.via.clone())
+    }
+}
+
+fn via(version: Version, name: &str) -> String {
+    format!("{} {name}", protocol(version))
+}
+
 /// Takes hop-by-hop fields off and adds what tells the origin of this gateway and its client.
-pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
+pub(super) fn forward<B>(req: &mut Request<B>, gateway: &Gateway) {
     let client = req.extensions().get::<FromClient>().and_then(|client| client.address);
     let version = req.version();
     let trace = req.extensions().get::<TraceContext>();
@@ -50,10 +81,10 @@ pub(super) fn forward<B>(req: &mut Request<B>, name: &str) {
     }
     // That of the key: of a request whose answer may be kept, what the client said of it is gone by now.
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
-    append(headers, &header::VIA, &format!("{} {name}", protocol(version)));
-    append(headers, &CDN_LOOP, name);
-    if let Some(address) = client {
-        append(headers, &X_FORWARDED_FOR, &plain(address));
+    append(headers, header::VIA, gateway.via(version));
+    append(headers, CDN_LOOP, gateway.name.clone());
+    if let Some(address) = client.and_then(|address| HeaderValue::try_from(plain(address)).ok()) {
+        append(headers, X_FORWARDED_FOR, address);
     }
 }
 
@@ -104,15 +135,21 @@ const fn protocol(version: Version) -> &'static str {
 }
 
 /// Appends a member to a list field, in the last of its lines.
-fn append(headers: &mut HeaderMap, name: &HeaderName, member: &str) {
-    let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    let mut list = lines.join(&b", "[..]);
+fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderValue) {
+    let mut list = match headers.entry(&name) {
+        // Whoever comes first has nothing to join.
+        Entry::Vacant(free) => {
+            free.insert(member);
+            return;
+        }
+        Entry::Occupied(lines) => lines.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]),
+    };
     if !list.is_empty() {
         list.extend_from_slice(b", ");
     }
     list.extend_from_slice(member.as_bytes());
     if let Ok(list) = HeaderValue::from_bytes(&list) {
-        headers.insert(name.clone(), list);
+        headers.insert(name, list);
     }
 }
 
@@ -186,7 +223,7 @@ mod tests {
             ("te", "trailers, deflate"),
         ]);
         req.extensions_mut().insert(FromClient::new("::ffff:192.0.2.2".parse().ok()));
-        forward(&mut req, "edge");
+        forward(&mut req, &Gateway::named("edge"));
         let header = |name: &str| req.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(header("via"), Some("1.0 a, 1.1 b, 1.1 edge"));
         assert_eq!(header("x-forwarded-for"), Some("192.0.2.1, 192.0.2.2"));
@@ -200,7 +237,7 @@ mod tests {
         let told = |uri: &'static str, lines: &[(&'static str, &'static str)]| {
             let mut req = request(lines);
             *req.uri_mut() = http::Uri::from_static(uri);
-            forward(&mut req, "edge");
+            forward(&mut req, &Gateway::named("edge"));
             req.headers()["x-forwarded-proto"].to_str().unwrap().to_owned()
         };
         assert_eq!(told("https://h/", &[]), "https");

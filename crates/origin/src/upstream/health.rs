@@ -9,7 +9,12 @@ use hyper_util::client::legacy::Client;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
-    UpstreamConfig, UpstreamError, connector::Connector, forwarding, member::Member, outgoing::Outgoing, send::point,
+    UpstreamConfig, UpstreamError,
+    connector::Connector,
+    forwarding::{self, Gateway},
+    member::Member,
+    outgoing::Outgoing,
+    send::point,
 };
 
 /// Checks in a row that must fail before an origin counts as ill.
@@ -21,7 +26,7 @@ pub(super) struct Checks {
     path: PathAndQuery,
     every: Duration,
     wait: Duration,
-    name: String,
+    gateway: Gateway,
 }
 
 impl Checks {
@@ -32,7 +37,7 @@ impl Checks {
         if every.is_zero() {
             return Err(UpstreamError::new("health_interval", "0s", "must be above zero"));
         }
-        Ok(Some(Self { path, every, wait, name: config.name()?.to_owned() }))
+        Ok(Some(Self { path, every, wait, gateway: Gateway::named(config.name()?) }))
     }
 
     /// Checks one origin for ever.
@@ -51,7 +56,7 @@ impl Checks {
             *req.uri_mut() = self.path.clone().into();
             point(&mut req, &member.target);
             // An origin that is a gateway too must see a circle.
-            forwarding::forward(&mut req, &self.name);
+            forwarding::forward(&mut req, &self.gateway);
             *req.version_mut() = Version::HTTP_11;
             // The body is dropped unread: its connection is used for nothing else.
             let well = match timeout(self.wait, client.request(req)).await {

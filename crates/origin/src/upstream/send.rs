@@ -7,10 +7,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{
-        Client, ResponseFuture,
-        connect::{CaptureConnection, capture_connection},
-    },
+    client::legacy::{Client, Error, ResponseFuture},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::{Instant, timeout_at};
@@ -21,7 +18,7 @@ use super::{
     connector::{Connector, Usage},
     failed::Failed,
     instead::not_asked,
-    member::Place,
+    member::{Place, Refused},
     outgoing::Outgoing,
     said::Said,
     secure::Secure,
@@ -72,16 +69,29 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    /// Sends a request once there is leave to, which is held for as long as it is under way; says when it began.
+    pub(super) async fn ask(
+        &self,
+        req: Request<B>,
+        repeatable: bool,
+    ) -> Result<(Answered, Instant), Box<Response<UpstreamBody>>> {
+        let Ok(permit) = self.permits.acquire().await else { return Err(Box::new(not_asked(Refused::Full))) };
+        let began = Instant::now();
+        let mut answered = self.send(req, repeatable, began).await?;
+        answered.place.keep(permit);
+        Ok((answered, began))
+    }
+
     /// Sends a request that began at `began` to an origin; to one more, where the first failed, another can be asked, and the request may
     /// be repeated or was not sent at all.
-    pub(super) async fn send(
+    async fn send(
         &self,
         req: Request<B>,
         repeatable: bool,
         began: Instant,
     ) -> Result<Answered, Box<Response<UpstreamBody>>> {
         let end = began + self.queue_timeout;
-        let until = Work::current().until().map_or(end, |useful| useful.min(end));
+        let until = Work::end().map_or(end, |useful| useful.min(end));
         let turn = self.balance.choose_by(until).await.map_err(|refused| Box::new(not_asked(refused)))?;
         let (first, alone) = (turn.at, self.balance.is_alone());
         let spare = (repeatable || !alone).then(|| Spare::of(&req));
@@ -127,12 +137,11 @@ where
         let (clients, member) = (&self.clients[at], place.member());
         point(&mut req, &member.target);
         pass_interim_on(&mut req);
-        let captured = again.map(|_| capture_connection(&mut req));
         let sent = Instant::now();
         member.sent();
         let mut outcome = self.head(clients.pooled.request(req), began).await;
-        if let (Err(Failed::Request(error)), Some(spare), Some(captured)) = (&outcome, again, captured)
-            && died_idle(&captured, sent)
+        if let (Err(Failed::Request(error)), Some(spare)) = (&outcome, again)
+            && died_idle(error, sent)
         {
             tracing::debug!(error = error as &dyn std::error::Error, "an idle connection had died: sent again");
             let mut req = spare.request(B::default());
@@ -149,19 +158,18 @@ where
         if let Some(said) = said {
             member.did(permit, said);
         }
-        Work::note("origin", || {
-            let (authority, took) = (&member.target.authority, sent.elapsed().as_secs_f64() * 1000.0);
-            match &outcome {
-                Ok(response) => format!("{authority} answered {} after {took:.1} ms", response.status().as_u16()),
-                Err(_) => format!("{authority} gave no answer, after {took:.1} ms"),
-            }
+        let (authority, took) = (member.target.authority.clone(), sent.elapsed().as_secs_f64() * 1000.0);
+        let status = outcome.as_ref().map(|response| response.status().as_u16()).ok();
+        Work::note_later("origin", move || match status {
+            Some(status) => format!("{authority} answered {status} after {took:.1} ms"),
+            None => format!("{authority} gave no answer, after {took:.1} ms"),
         });
         outcome.map(|response| Answered { response, place })
     }
 
     async fn head(&self, sending: ResponseFuture, began: Instant) -> Result<Response<Incoming>, Failed> {
         let limit = self.head_timeout();
-        let (end, useful) = (began + limit, Work::current().until());
+        let (end, useful) = (began + limit, Work::end());
         match timeout_at(useful.map_or(end, |useful| useful.min(end)), sending).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Failed::Request(error)),
@@ -176,8 +184,9 @@ fn is_failing(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
-fn died_idle(captured: &CaptureConnection, sent: Instant) -> bool {
-    let usage = captured.connection_metadata().as_ref().and_then(|connected| {
+fn died_idle(error: &Error, sent: Instant) -> bool {
+    // Of the connection that was used last; none where there was none.
+    let usage = error.connect_info().and_then(|connected| {
         let mut extras = http::Extensions::new();
         connected.get_extras(&mut extras);
         extras.remove::<Usage>()

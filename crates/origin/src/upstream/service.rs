@@ -20,10 +20,9 @@ use tower_service::Service;
 use super::{
     OriginState, UpstreamBody, UpstreamConfig, UpstreamError,
     balance::{Balance, budget},
-    forwarding,
+    forwarding::{self, Gateway},
     health::Checks,
-    instead::{disconnected, instead, not_asked},
-    member::Refused,
+    instead::{disconnected, instead},
     secure::Secure,
     send::{Answered, Clients},
     tunnel,
@@ -45,12 +44,12 @@ pub(super) struct Shared<B> {
     preserve_host: bool,
     response_timeout: Duration,
     total_timeout: Option<Duration>,
-    name: String,
+    gateway: Gateway,
     upgrades: bool,
     tunnels: Arc<Semaphore>,
     tunnel_idle_max: Duration,
     clock: SharedClock,
-    permits: Permits,
+    pub(super) permits: Permits,
     pub(super) queue_timeout: Duration,
     /// Ended with this.
     _checks: JoinSet<()>,
@@ -112,7 +111,7 @@ where
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
             total_timeout: (!config.total_timeout.is_zero()).then_some(config.total_timeout),
-            name: name.to_owned(),
+            gateway: Gateway::named(name),
             upgrades: config.upgrades,
             tunnels: Arc::new(Semaphore::new(config.tunnels_max)),
             tunnel_idle_max: config.tunnel_idle_max,
@@ -147,21 +146,14 @@ where
             return self.switch(req, wish).await;
         }
         self.shared.prepare(&mut req);
-        let work = Work::of(req.extensions());
-        let Ok(permit) = work.clone().run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
-        let began = Instant::now();
         // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
         let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
-        let answered = work.run(self.shared.send(req, repeatable, began)).await;
-        let answered = answered.map(|mut answered| {
-            answered.place.keep(permit);
-            answered
-        });
+        let answered = Work::of(req.extensions()).run(self.shared.ask(req, repeatable)).await;
         match answered {
-            Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok((answered, _)) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 disconnected(StatusCode::BAD_GATEWAY, "the origin switched protocols unasked\n")
             }
-            Ok(answered) => self.shared.inward(answered, began),
+            Ok((answered, began)) => self.shared.inward(answered, began),
             Err(response) => *response,
         }
     }
@@ -180,15 +172,11 @@ where
         let client = upgrade::on(&mut req);
         self.shared.prepare(&mut req);
         wishes(req.headers_mut(), &wish);
-        let work = Work::of(req.extensions());
-        let Ok(permit) = work.clone().run(self.shared.permits.acquire()).await else { return not_asked(Refused::Full) };
-        let began = Instant::now();
-        let mut answered = match work.run(self.shared.send(req, false, began)).await {
+        // A tunnel has a limit of its own: it gives its permit back here, with its place.
+        let (mut answered, began) = match Work::of(req.extensions()).run(self.shared.ask(req, false)).await {
             Ok(answered) => answered,
             Err(response) => return *response,
         };
-        // A tunnel has a limit of its own: it gives its permit back here, with its place.
-        answered.place.keep(permit);
         if answered.response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.shared.inward(answered, began);
         }
@@ -227,7 +215,7 @@ impl<B: Body> Shared<B> {
             // That of the origin is added where it is sent.
             req.headers_mut().remove(header::HOST);
         }
-        forwarding::forward(req, &self.name);
+        forwarding::forward(req, &self.gateway);
         forwarding::frame(req);
         *req.version_mut() = Version::HTTP_11;
     }

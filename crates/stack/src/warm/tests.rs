@@ -46,7 +46,8 @@ fn calls(calls: &AtomicUsize) -> usize {
 async fn what_would_end_before_the_next_round_is_asked_for_in_this_one() {
     let (cache, app, counted) = app(WarmSettings::default());
     let warmer = tokio::spawn(cache.warmer(app.clone()).unwrap().run::<Body, _>());
-    for target in ["/minutes", "/hour", "/minutes", "/hour"] {
+    // Often enough that a count is left when it has been halved twice: the second time in the same instant as a round.
+    for target in ["/minutes", "/hour"].repeat(4) {
         ask(&app, target).await;
     }
     assert_eq!(calls(&counted), 2);
@@ -56,7 +57,7 @@ async fn what_would_end_before_the_next_round_is_asked_for_in_this_one() {
     tokio::time::sleep(3 * EVERY).await;
     assert_eq!(calls(&counted), 6, "one in each round");
     let hits = cache.hot().unwrap().top(10).iter().map(|hot| hot.hits).max();
-    assert!(hits <= Some(2), "what nobody asked for makes nothing hot: {hits:?}");
+    assert_eq!(hits, Some(1), "what nobody asked for makes nothing hot");
     warmer.abort();
 }
 

@@ -1,6 +1,7 @@
 //! A fill: asks inward, decides whether the answer is stored, and brings it to the leader, the waiters and the store.
 //!
-//! Runs in a task of its own, so that neither the store nor the waiters depend on the leader's client staying.
+//! Begins in its leader's task and goes on in one of its own when the leader has its answer, or leaves: neither the store nor the waiters depend on the
+//! leader's client staying.
 
 pub(super) mod keep;
 mod landing;
@@ -46,7 +47,7 @@ pub(super) struct Fill<St, S, B> {
     pub(super) req: Request<B>,
     pub(super) keyed: Keyed,
     /// The request's headers as `Vary` compares them.
-    pub(super) selecting: HeaderMap,
+    pub(super) selecting: Arc<HeaderMap>,
     /// The key looked up: a variant's where the index was known.
     pub(super) key: CacheKey,
     /// The key under which those meet who want the same of it.
@@ -101,9 +102,8 @@ where
     // The fence comes before anything inward is called.
     let mut start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
-    let mut within = req.extensions_mut().remove::<Within>().unwrap_or_default();
-    within.0.push(shared.id());
-    req.extensions_mut().insert(within);
+    let outer = req.extensions_mut().remove::<Within>();
+    req.extensions_mut().insert(Within::new(shared.id(), outer));
     let priority = req.extensions().get::<Priority>().copied().unwrap_or_default();
     let is_background = priority >= Priority::Refresh;
     let mut pad = Pad {
@@ -160,15 +160,16 @@ where
     if let (Purpose::Rest(part), Some((inner, req))) = (&purpose, again)
         && parts::is_useless(part, &response, pad.shared.clock.now())
     {
-        // Another question, not the same one twice: the first was for a part only.
+        // Another question, not the same one twice: the first was for a part only. Rare, so its room is no part of every fill.
         purpose = Purpose::Whole;
-        response = match Oneshot::new(inner, req).await {
+        response = match Box::pin(Oneshot::new(inner, req)).await {
             Ok(response) => response,
             Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
         };
     }
     let received = pad.shared.clock.now();
-    pad.note(format!("was answered {}", response.status().as_u16()));
+    let status = response.status().as_u16();
+    pad.note_later(move || format!("was answered {status}"));
     let (mut parts, body) = response.into_parts();
     let mut handoff = parts.extensions.remove::<Handoff>();
     let outcome = parts.extensions.get::<Outcome>().copied();
@@ -201,7 +202,7 @@ where
     if let (StatusCode::NOT_MODIFIED, true, Some(held)) = (parts.status, validating, &held) {
         parts.headers = conditional::freshen(&held.head().headers, &parts.headers);
         parts.status = held.head().status;
-        return pad.validated(held, &parts, handoff, &exchange, said).await;
+        return Box::pin(pad.validated(held, &parts, handoff, &exchange, said)).await;
     }
     let head = match handoff {
         Some(handoff) => Ok(handoff.head),
@@ -297,7 +298,7 @@ struct Pad<St, RB, E> {
     keyed: Keyed,
     key: CacheKey,
     flight_key: CacheKey,
-    selecting: HeaderMap,
+    selecting: Arc<HeaderMap>,
     lead: Option<Lead>,
     trail: Trail,
     start: Start,
@@ -314,5 +315,9 @@ struct Pad<St, RB, E> {
 impl<St: Store, RB, E> Pad<St, RB, E> {
     fn note(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
         self.trail.note(self.shared.store.name().as_str(), what);
+    }
+
+    fn note_later(&self, say: impl Fn() -> String + Send + Sync + 'static) {
+        self.trail.note_later(self.shared.store.name().as_str(), say);
     }
 }

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     TierBody,
     flight::{Away, Join, Landed, LandedBody, Landing, Waiting},
+    outliving::Outliving,
 };
 
 /// How often a waiter joins a flight whose answer turns out not to be for it, before it asks for itself.
@@ -38,8 +39,10 @@ impl<St: Store> Trip<'_, St> {
         priority: Priority,
     ) -> Fill<St, S, B> {
         // An outer tier, or whoever warms the cache, may have less need of it than this one sees.
-        let priority = req.extensions().get::<Priority>().copied().unwrap_or_default().max(priority);
-        req.extensions_mut().insert(priority);
+        let said = req.extensions().get::<Priority>().copied().unwrap_or_default();
+        if said < priority {
+            req.extensions_mut().insert(priority);
+        }
         Fill {
             flight_key: self.flight_key(&purpose),
             purpose,
@@ -47,7 +50,7 @@ impl<St: Store> Trip<'_, St> {
             inner,
             req,
             keyed: if self.is_one_too_many() { self.keyed.not_stored() } else { self.keyed.clone() },
-            selecting: self.ask.headers.clone(),
+            selecting: Arc::clone(self.selecting),
             key: self.lookup.key.clone(),
             held: self.lookup.entry.clone(),
             lead,
@@ -61,10 +64,10 @@ impl<St: Store> Trip<'_, St> {
         !self.keyed.brings() && self.lookup.entry.is_none()
     }
 
-    /// What log lines from within a fill say of it.
+    /// What log lines from within a fill say of it, for whoever asks to see it: it would cost each fill a twentieth.
     fn span(&self) -> tracing::Span {
         let Some(request) = self.trail.id() else { return tracing::Span::none() };
-        tracing::info_span!(target: "edge_cache::fill", "fill", tier = self.shared.store.name().as_str(), %request)
+        tracing::debug_span!(target: "edge_cache::fill", "fill", tier = self.shared.store.name().as_str(), %request)
     }
 
     /// Asks for what is stored anew, unless that is being done or would be in vain; tells whether it is asked for.
@@ -169,11 +172,12 @@ impl<St: Store> Trip<'_, St> {
         let (sender, receiver) = oneshot::channel();
         let patience = self.patience();
         let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
-        let fill = fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender));
-        self.shared.tasks.spawn(fill.instrument(self.span()));
+        // Boxed before anything else is made of it: it is large, and moves.
+        let fill = Box::pin(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
+        let outward = Outliving::new(fill.instrument(self.span()), &self.shared.tasks).told(receiver);
         let outward = match patience {
-            None => receiver.await,
-            Some(limit) => match timeout(limit, receiver).await {
+            None => outward.await,
+            Some(limit) => match timeout(limit, outward).await {
                 Ok(outward) => outward,
                 Err(_) => {
                     self.note("too slow for a client that can have what is stale; the fill goes on");
@@ -205,7 +209,7 @@ impl<St: Store> Trip<'_, St> {
                 Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
             }
             Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
-            // The fill's task died: the origin panicked, or the runtime is shutting down.
+            // The fill died: the origin panicked, or the runtime is shutting down.
             Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
         }
     }
@@ -251,7 +255,7 @@ impl<St: Store> Trip<'_, St> {
         fits.then(|| respond::hit(self.shared.store.name(), &key, &entry, &self.ask, now, None))
     }
 
-    async fn wait<RB>(&mut self, mut flight: Waiting, purpose: &Purpose) -> Waited<RB> {
+    async fn wait<RB>(&mut self, flight: Waiting, purpose: &Purpose) -> Waited<RB> {
         match flight.led_by() {
             Some(id) => self.note(format!("waits for the fill that request {id} leads")),
             None => self.note("waits for the fill of another request"),

@@ -15,9 +15,9 @@ pin_project! {
     /// Future of [`Tier`](super::Tier).
     #[project = Proj]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, RB, E> {
+    pub struct ResponseFuture<F, O, RB, E> {
         #[pin]
-        kind: Kind<F, RB, E>,
+        kind: Kind<F, O, RB, E>,
     }
 }
 
@@ -25,15 +25,16 @@ type Boxed<RB, E> = Pin<Box<dyn Future<Output = Result<Response<TierBody<RB>>, E
 
 pin_project! {
     #[project = KindProj]
-    enum Kind<F, RB, E> {
+    enum Kind<F, O, RB, E> {
         Ready { response: Option<Response<TierBody<RB>>> },
         Off { #[pin] inner: F },
-        Bypass { #[pin] inner: F, tier: TierName, fwd: Fwd, why: Bypass, trail: Option<Trail> },
+        Past { #[pin] inner: O },
+        Bypass { #[pin] inner: O, tier: TierName, fwd: Fwd, why: Bypass, trail: Option<Trail> },
         Slow { boxed: Boxed<RB, E> },
     }
 }
 
-impl<F, RB, E> ResponseFuture<F, RB, E> {
+impl<F, O, RB, E> ResponseFuture<F, O, RB, E> {
     pub(super) const fn ready(response: Response<TierBody<RB>>) -> Self {
         Self { kind: Kind::Ready { response: Some(response) } }
     }
@@ -42,7 +43,11 @@ impl<F, RB, E> ResponseFuture<F, RB, E> {
         Self { kind: Kind::Off { inner } }
     }
 
-    pub(super) const fn bypass(inner: F, tier: TierName, (fwd, why): (Fwd, Bypass), trail: Option<Trail>) -> Self {
+    pub(super) const fn past(inner: O) -> Self {
+        Self { kind: Kind::Past { inner } }
+    }
+
+    pub(super) const fn bypass(inner: O, tier: TierName, (fwd, why): (Fwd, Bypass), trail: Option<Trail>) -> Self {
         Self { kind: Kind::Bypass { inner, tier, fwd, why, trail } }
     }
 
@@ -51,9 +56,10 @@ impl<F, RB, E> ResponseFuture<F, RB, E> {
     }
 }
 
-impl<F, RB, E> Future for ResponseFuture<F, RB, E>
+impl<F, O, RB, E> Future for ResponseFuture<F, O, RB, E>
 where
     F: Future<Output = Result<Response<RB>, E>>,
+    O: Future<Output = Result<Response<RB>, E>>,
 {
     type Output = Result<Response<TierBody<RB>>, E>;
 
@@ -63,6 +69,7 @@ where
                 Poll::Ready(Ok(response.take().expect("a future is not polled after it is ready")))
             }
             KindProj::Off { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
+            KindProj::Past { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
             KindProj::Bypass { inner, tier, fwd, why, trail } => {
                 let mut response = ready!(inner.poll(cx))?;
                 let detail = (*fwd == Fwd::Bypass).then_some(why.as_str());
@@ -80,7 +87,7 @@ where
     }
 }
 
-impl<F, RB, E> std::fmt::Debug for ResponseFuture<F, RB, E> {
+impl<F, O, RB, E> std::fmt::Debug for ResponseFuture<F, O, RB, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -39,20 +39,18 @@ where
 {
     type Response = Response<TierBody<RB>>;
     type Error = S::Error; // a tier's own failures are misses
-    type Future = ResponseFuture<Oneshot<S, Request<B>>, RB, S::Error>;
+    type Future = ResponseFuture<S::Future, Oneshot<S, Request<B>>, RB, S::Error>;
 
-    /// Always ready: the inner service is driven ready inside a fill, so that a full pool does not stall hits.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Poll::Ready(Ok(()))
+    /// Always ready: the inner service is driven ready inside a fill, so that a full pool does not stall hits. A tier that is off is not there.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        if self.shared.is_none() { self.inner.poll_ready(cx) } else { Poll::Ready(Ok(())) }
     }
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
-        let Some(shared) = &self.shared else {
-            return ResponseFuture::off(Oneshot::new(self.inner.clone(), req));
-        };
-        if req.extensions().get::<Within>().is_some_and(|within| within.0.contains(&shared.id())) {
+        let Some(shared) = &self.shared else { return ResponseFuture::off(self.inner.call(req)) };
+        if req.extensions().get::<Within>().is_some_and(|within| within.has(shared.id())) {
             // One cache layered inside itself: the outer one is filling.
-            return ResponseFuture::off(Oneshot::new(self.inner.clone(), req));
+            return ResponseFuture::past(Oneshot::new(self.inner.clone(), req));
         }
         let Some(keyed) = req.extensions().get::<Keyed>().cloned() else {
             let why = req.extensions().get::<Bypassed>().map_or(Bypass::NoKey, |bypassed| bypassed.0);

@@ -12,7 +12,7 @@ use edge_cache_policy::{
     range::{self, Asked},
     request::{Reuse, is_immutable, reuse},
 };
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -36,6 +36,8 @@ pub(super) struct Trip<'a, St> {
     pub(super) shared: &'a Arc<Shared<St>>,
     pub(super) keyed: &'a Keyed,
     pub(super) ask: Ask<'a>,
+    /// The request's headers as `Vary` compares them.
+    pub(super) selecting: &'a Arc<HeaderMap>,
     pub(super) lookup: Lookup,
     /// An outer tier holds what is fresh until then, and wants what is fresh for longer.
     pub(super) beyond: Option<Timestamp>,
@@ -94,11 +96,11 @@ where
     let mut lookup = shared.look_up(keyed.key(), first, req.headers()).await;
     lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
     let conditions = Conditions::take(req.headers_mut());
-    let headers = req.headers().clone();
+    let headers = Arc::new(req.headers().clone());
     let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
     let refresh = beyond.is_some();
     let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
-    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, lookup, beyond, due, trail };
+    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, selecting: &headers, lookup, beyond, due, trail };
 
     match trip.stored_answer() {
         Some(Answer::Final(response)) => {

@@ -258,5 +258,5 @@ impl Link {
 }
 
 fn deadline() -> Option<Instant> {
-    Work::current().until()
+    Work::end()
 }

@@ -1,6 +1,10 @@
 //! A body that is passed on while it is stored.
 
-use std::{pin::pin, sync::Arc, task::Poll};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use bytes::{Bytes, BytesMut};
 use edge_cache_core::{Entry, Head, NoStore, Store};
@@ -30,9 +34,21 @@ pub(super) enum Shape {
     },
 }
 
+/// A body that is not all there yet.
+struct Begun {
+    /// What comes before it.
+    first: Bytes,
+    /// What was read of it.
+    reading: Reading,
+    /// Of the whole.
+    len_expected: Option<u64>,
+    /// It completes a part.
+    completes: bool,
+}
+
 impl<St: Store, RB, E> Pad<St, RB, E> {
     /// Reads the body once for everybody, and stores it if it ends well and is not too large.
-    pub(super) async fn stream(mut self, head: Arc<Head>, body: RB, said: Inner, shape: Shape)
+    pub(super) async fn stream(self, head: Arc<Head>, body: RB, said: Inner, shape: Shape)
     where
         RB: Body<Data = Bytes>,
     {
@@ -43,7 +59,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             Shape::Rest { first, rest_len } => (first, Some(rest_len)),
         };
         let first_len = first.len() as u64;
-        let shared_body = SharedBody::new(body.size_hint().exact().map(|len| first_len.saturating_add(len)));
+        let len_expected = body.size_hint().exact().map(|len| first_len.saturating_add(len));
         let max = self.shared.store.body_bytes_max().saturating_sub(first_len);
         let mut reading = Reading { max, said: announced, ..Reading::default() };
 
@@ -69,6 +85,17 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             let entry = Entry::new(head, bytes, self.start);
             return self.whole(entry, said).await;
         }
+        // Boxed: what is there already needs no room for it.
+        Box::pin(self.pass_on(head, body, said, Begun { first, reading, len_expected, completes })).await;
+    }
+
+    /// Passes a body on as it comes.
+    async fn pass_on<B>(mut self, head: Arc<Head>, mut body: Pin<&mut B>, said: Inner, begun: Begun)
+    where
+        B: Body<Data = Bytes>,
+    {
+        let Begun { first, mut reading, len_expected, completes } = begun;
+        let shared_body = SharedBody::new(len_expected);
         if !first.is_empty() {
             shared_body.push(first);
         }

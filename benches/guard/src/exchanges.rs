@@ -1,0 +1,81 @@
+//! Requests and answers without a server.
+
+use std::hint::black_box;
+
+use allocation_counter::measure;
+use edge_cache::{Cached, EdgeCache};
+use edge_cache_benches::{Asked, Handler, answer, exchange, request_for};
+use http::HeaderMap;
+use tokio::runtime::{Builder, Runtime};
+use tower::Layer;
+
+use crate::kind::Kind;
+
+const KEYS: usize = 1000;
+
+/// Rounds before anything is counted. What the threads keep at hand of hits fills up slowly.
+const fn rounds(kind: Kind) -> usize {
+    match kind {
+        Kind::Hit => 40,
+        Kind::Miss | Kind::Pass => 3,
+    }
+}
+
+/// A cache in front of a handler that has its answer ready, and the requests that are counted.
+pub(crate) struct Ready {
+    cached: Cached<Handler>,
+    asked: Vec<Asked>,
+    runtime: Runtime,
+}
+
+impl Ready {
+    /// # Panics
+    /// When what is to be counted does not come of the requests.
+    pub(crate) fn new(kind: Kind) -> Self {
+        let runtime = Builder::new_current_thread().enable_time().build().expect("threads are to be had");
+        let handler = Handler::new(1024);
+        let handler = if kind == Kind::Pass { handler.private() } else { handler };
+        let mut cached = EdgeCache::builder().build().expect("the defaults are valid").layer().layer(handler);
+        // Each round of misses is for keys of its own.
+        let of_round = |round| requests(if kind == Kind::Miss { round } else { 0 });
+        let within = runtime.enter();
+        for round in 0..rounds(kind) {
+            for asked in of_round(round) {
+                let said = answer(&mut cached, asked);
+                assert!(round == 0 || says(said.headers(), kind), "{:?} is no {}", said.headers(), kind.as_str());
+            }
+        }
+        drop(within);
+        Self { cached, asked: of_round(rounds(kind)), runtime }
+    }
+
+    /// One exchange for each key. Not inlined: callgrind knows by its name what to count.
+    #[inline(never)]
+    pub(crate) fn measured(&mut self) {
+        let _within = self.runtime.enter();
+        for asked in self.asked.drain(..) {
+            black_box(exchange(&mut self.cached, asked));
+        }
+    }
+
+    /// The exchanges that [`measured`](Self::measured) makes.
+    pub(crate) const fn len() -> usize {
+        KEYS
+    }
+}
+
+fn requests(round: usize) -> Vec<Asked> {
+    let target = |key| format!("/api/pitches/{key}?limit=10").parse().expect("a target");
+    (round * KEYS..(round + 1) * KEYS).map(|key| request_for(target(key))).collect()
+}
+
+fn says(headers: &HeaderMap, kind: Kind) -> bool {
+    let said = headers.get_all("cache-status").iter().next_back();
+    said.is_some_and(|said| said.as_bytes().starts_with(kind.says().as_bytes()))
+}
+
+/// Allocations of one exchange, in the mean.
+pub(crate) fn allocations(kind: Kind) -> f64 {
+    let mut ready = Ready::new(kind);
+    measure(|| ready.measured()).count_total as f64 / KEYS as f64
+}
