@@ -4,7 +4,7 @@
 //!
 //! `cargo bench -p edge-cache-benches --bench hit_rate`
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use edge_cache::core::{
@@ -90,11 +90,11 @@ fn main() -> ExitCode {
 /// The answers to all that a trace asks for. The bodies share their bytes, as only their length counts.
 fn entries() -> Vec<Entry> {
     let rng = SeededRng::new(SEED);
-    let head = Arc::new(head(3600, 0));
+    let head = head(3600, 0);
     let body = Bytes::from(vec![b'x'; BODY_MAX as usize]);
     let entry = |_| {
         let len = BODY_MIN * (BODY_MAX / BODY_MIN).powf(rng.unit());
-        Entry::new(Arc::clone(&head), body.slice(..len as usize), Start::promoted(Fence::default()))
+        Entry::new(head.clone(), body.slice(..len as usize), Start::promoted(Fence::default()))
     };
     (0..KEYS + SCANNED).map(entry).collect()
 }

@@ -128,7 +128,7 @@ pub fn entry(service: &mut Cached<Handler>) -> Entry {
     asked.extensions_mut().insert(OwnRequest);
     let hit = answer(service, asked);
     assert!(is_memory_hit(hit.headers()), "{:?}", hit.headers());
-    hit.extensions().get::<Handoff>().and_then(|handoff| handoff.entry.clone()).expect("a hit hands its entry up")
+    hit.extensions().get::<Handoff>().and_then(|handoff| handoff.entry().cloned()).expect("a hit hands its entry up")
 }
 
 /// Whether an answer came from memory.

@@ -30,7 +30,7 @@ fn entry(kind: Kind, status: StatusCode, headers: &HeaderMap, tags: &[&str], bod
         tags: TagSet::from_hashes(tags.iter().map(|tag| TagHash::user(tag)).collect()),
         fill_millis: 12,
     };
-    Entry::new(head.into(), body, Start::promoted(fence))
+    Entry::new(head, body, Start::promoted(fence))
 }
 
 fn frames() -> [(&'static str, Bytes); 6] {

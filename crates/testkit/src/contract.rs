@@ -1,6 +1,6 @@
 //! What every store promises, as one test: a store's crate runs it over its own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache_core::{
@@ -46,7 +46,7 @@ pub fn entry(kind: Kind, body: Bytes) -> Entry {
         tags: TagSet::from_hashes(vec![TagHash::user("a"), TagHash::user("b"), TagHash::all()]),
         fill_millis: 12,
     };
-    Entry::new(Arc::new(head), body, Start::promoted(fence))
+    Entry::new(head, body, Start::promoted(fence))
 }
 
 /// Bytes that do not compress, the same for the same `seed`.

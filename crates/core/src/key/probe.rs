@@ -2,7 +2,6 @@
 
 use std::hash::{Hash, Hasher};
 
-use bytes::Bytes;
 use equivalent::Equivalent;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -76,8 +75,8 @@ impl KeyProbe {
     /// The same, to be kept.
     #[must_use]
     pub fn to_key(&self) -> CacheKey {
-        let fields = Bytes::copy_from_slice(self.fields.as_slice());
-        CacheKey { digest: self.digest, base_len: u32::try_from(fields.len()).unwrap_or(u32::MAX), fields }
+        let fields = self.fields.as_slice();
+        CacheKey::hashed(self.digest, fields, fields.len())
     }
 
     /// The xxh3 digest of the fields.
@@ -96,7 +95,7 @@ impl Hash for KeyProbe {
 
 impl Equivalent<CacheKey> for KeyProbe {
     fn equivalent(&self, key: &CacheKey) -> bool {
-        self.digest == key.digest && *self.fields.as_slice() == key.fields[..]
+        self.digest == key.digest() && self.fields.as_slice() == key.fields()
     }
 }
 

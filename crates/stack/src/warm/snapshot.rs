@@ -281,7 +281,7 @@ mod tests {
             fill_millis: 3,
         };
         let key = CacheKey::new(&KeyParts { scheme: "http", authority: "h", tenant: "", path, query: "" });
-        Kept { key, entry: Entry::new(head.into(), Bytes::from(body.to_owned()), Start::promoted(fence)), hits: 5 }
+        Kept { key, entry: Entry::new(head, Bytes::from(body.to_owned()), Start::promoted(fence)), hits: 5 }
     }
 
     fn all() -> Contents {

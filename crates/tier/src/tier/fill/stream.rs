@@ -66,7 +66,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             if !first.is_empty() {
                 bytes = [first, bytes].concat().into();
             }
-            let entry = Entry::new(head, bytes, self.start);
+            let entry = Entry::new(Arc::unwrap_or_clone(head), bytes, self.start);
             return self.whole(entry, said).await;
         }
         if !first.is_empty() {
@@ -75,8 +75,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
         let variant = self.variant(&head);
         let landed = Landed {
-            head: Arc::clone(&head),
-            body: LandedBody::Growing(Arc::clone(&shared_body)),
+            body: LandedBody::Growing(Arc::clone(&head), Arc::clone(&shared_body)),
             variant: variant.clone(),
             stored: true,
             start: self.start,
@@ -128,7 +127,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         if stored {
             let mut all = BytesMut::from(&shared_body.bytes()[..]);
             reading.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
-            let mut keep = Box::pin(self.keep(Entry::new(head, all.freeze(), self.start), variant));
+            let mut keep =
+                Box::pin(self.keep(Entry::new(Arc::unwrap_or_clone(head), all.freeze(), self.start), variant));
             if keep.as_mut().now_or_never().is_none() {
                 pending = Some(keep);
             }
