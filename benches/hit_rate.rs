@@ -46,7 +46,8 @@ fn main() -> ExitCode {
     }
     let entries = entries();
     let draws: Vec<Vec<CacheKey>> = (0..DRAWS).map(keys).collect();
-    let weights: Vec<u64> = entries.iter().zip(&draws[0]).map(|(entry, key)| entry.weight_bytes(key) as u64).collect();
+    let weights: Vec<u64> =
+        entries.iter().zip(&draws[0]).map(|(entry, key)| entry.weight_bytes(key.weight_bytes()) as u64).collect();
     let all: u64 = weights[..KEYS].iter().sum();
     println!(
         "hits of {REQUESTS} requests in percent; {KEYS} keys of {:.0} MiB, and as much as {SCANNED} that a scan asks once:",
@@ -157,7 +158,8 @@ fn memory_store(keys: &[CacheKey], entries: &[Entry], capacity_bytes: u64) -> im
 
 /// As whoever takes moka from its manual would have it: no expiry, its own hasher.
 fn plain_moka(keys: &[CacheKey], entries: &[Entry], capacity_bytes: u64) -> impl FnMut(usize) -> bool {
-    let weigh = |key: &CacheKey, entry: &Entry| u32::try_from(entry.weight_bytes(key)).unwrap_or(u32::MAX);
+    let weigh =
+        |key: &CacheKey, entry: &Entry| u32::try_from(entry.weight_bytes(key.weight_bytes())).unwrap_or(u32::MAX);
     let cache = Cache::builder().max_capacity(capacity_bytes).weigher(weigh).build();
     let mut asked = 0_usize;
     move |at| {

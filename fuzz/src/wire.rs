@@ -64,7 +64,7 @@ pub(crate) fn holds(key: &CacheKey, entry: &Entry, bytes: usize) {
         let (again_key, again) = decode_keyed(&again, BODY_BYTES_MAX.max(body.len() as u64)).expect("it is ours");
         assert!(again_key == *key && same(&again, entry), "encoded again, {compress_bytes_min}");
     }
-    assert!(entry.weight_bytes(key) >= body.len() + key.weight_bytes());
+    assert!(entry.weight_bytes(key.weight_bytes()) >= body.len() + key.weight_bytes());
 }
 
 /// Instants from outside may be anything: nothing overflows.

@@ -77,12 +77,12 @@ impl Entry {
         Arc::as_ptr(&self.0).addr() / size_of::<Inner>()
     }
 
-    /// Bytes that `key` and this entry occupy together, with what a map needs to hold them.
+    /// Bytes that this entry and a key of [so many](CacheKey::weight_bytes) occupy together, with what a map needs to hold them.
     #[must_use]
-    pub fn weight_bytes(&self, key: &CacheKey) -> usize {
+    pub fn weight_bytes(&self, key_bytes: usize) -> usize {
         /// moka's own cost of an entry: measured as resident bytes over 1 000 000 small entries, rounded up.
         const MAP_OVERHEAD: usize = 256;
-        MAP_OVERHEAD + size_of::<Inner>() + key.weight_bytes() + self.0.head.referred_bytes() + self.0.body.len()
+        MAP_OVERHEAD + size_of::<Inner>() + key_bytes + self.0.head.referred_bytes() + self.0.body.len()
     }
 }
 

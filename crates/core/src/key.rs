@@ -125,7 +125,7 @@ impl CacheKey {
     }
 
     fn from_block(fields: &[u8], base_len: usize) -> Self {
-        Self::hashed(xxh3_128(fields), fields, base_len)
+        Self::hashed(Self::digest_of(fields), fields, base_len)
     }
 
     fn hashed(digest: u128, fields: &[u8], base_len: usize) -> Self {
@@ -136,6 +136,12 @@ impl CacheKey {
         rest.put_slice(&length(&fields[..base_len]));
         rest.put_slice(fields);
         Self(block)
+    }
+
+    /// The digest of the key that has these fields.
+    #[must_use]
+    pub fn digest_of(fields: &[u8]) -> u128 {
+        xxh3_128(fields)
     }
 
     /// The xxh3 digest of the fields: what tiers index by.
@@ -167,10 +173,10 @@ impl CacheKey {
         KeyParts { scheme: next(), authority: next(), tenant: next(), path: next(), query: next() }
     }
 
-    /// Bytes this key occupies beside its handle.
+    /// Bytes of its fields.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.0.len()
+        self.fields().len()
     }
 }
 
