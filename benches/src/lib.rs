@@ -2,7 +2,7 @@
 //!
 //! Each benchmark answers one question: `hit`, what a memory hit costs beside the bare handler, alone and where nodes share purges; `purge`, what a purge
 //! costs that covers much, and when other nodes have it; `wire`, what it costs to bring an
-//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator; `hit_rate`, which share of requests the
+//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator; `memory`, what an entry takes; `hit_rate`, which share of requests the
 //! memory tier answers; `redis_hit`, what a hit in Redis costs beside a bare `GET`.
 
 pub mod reference;
