@@ -4,7 +4,7 @@
 //!
 //! `cargo bench -p edge-cache-benches --bench hit_rate`
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use edge_cache::core::{
@@ -46,7 +46,8 @@ fn main() -> ExitCode {
     }
     let entries = entries();
     let draws: Vec<Vec<CacheKey>> = (0..DRAWS).map(keys).collect();
-    let weights: Vec<u64> = entries.iter().zip(&draws[0]).map(|(entry, key)| entry.weight_bytes(key) as u64).collect();
+    let weights: Vec<u64> =
+        entries.iter().zip(&draws[0]).map(|(entry, key)| entry.weight_bytes(key.weight_bytes()) as u64).collect();
     let all: u64 = weights[..KEYS].iter().sum();
     println!(
         "hits of {REQUESTS} requests in percent; {KEYS} keys of {:.0} MiB, and as much as {SCANNED} that a scan asks once:",
@@ -90,11 +91,11 @@ fn main() -> ExitCode {
 /// The answers to all that a trace asks for. The bodies share their bytes, as only their length counts.
 fn entries() -> Vec<Entry> {
     let rng = SeededRng::new(SEED);
-    let head = Arc::new(head(3600, 0));
+    let head = head(3600, 0);
     let body = Bytes::from(vec![b'x'; BODY_MAX as usize]);
     let entry = |_| {
         let len = BODY_MIN * (BODY_MAX / BODY_MIN).powf(rng.unit());
-        Entry::new(Arc::clone(&head), body.slice(..len as usize), Start::promoted(Fence::default()))
+        Entry::new(head.clone(), body.slice(..len as usize), Start::promoted(Fence::default()))
     };
     (0..KEYS + SCANNED).map(entry).collect()
 }
@@ -157,7 +158,8 @@ fn memory_store(keys: &[CacheKey], entries: &[Entry], capacity_bytes: u64) -> im
 
 /// As whoever takes moka from its manual would have it: no expiry, its own hasher.
 fn plain_moka(keys: &[CacheKey], entries: &[Entry], capacity_bytes: u64) -> impl FnMut(usize) -> bool {
-    let weigh = |key: &CacheKey, entry: &Entry| u32::try_from(entry.weight_bytes(key)).unwrap_or(u32::MAX);
+    let weigh =
+        |key: &CacheKey, entry: &Entry| u32::try_from(entry.weight_bytes(key.weight_bytes())).unwrap_or(u32::MAX);
     let cache = Cache::builder().max_capacity(capacity_bytes).weigher(weigh).build();
     let mut asked = 0_usize;
     move |at| {

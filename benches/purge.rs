@@ -49,7 +49,7 @@ fn entry(markers: &Markers, tags: &TagSet) -> Entry {
         tags: tags.clone(),
         fill_millis: 0,
     };
-    Entry::new(Arc::new(head), Bytes::from_static(b"body"), start)
+    Entry::new(head, Bytes::from_static(b"body"), start)
 }
 
 fn key(n: usize) -> CacheKey {

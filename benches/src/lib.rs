@@ -2,7 +2,7 @@
 //!
 //! Each benchmark answers one question: `hit`, what a memory hit costs beside the bare handler, alone and where nodes share purges; `purge`, what a purge
 //! costs that covers much, and when other nodes have it; `wire`, what it costs to bring an
-//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator; `hit_rate`, which share of requests the
+//! entry into its stored form and back; `allocations`, how often a memory hit asks the allocator; `memory`, what an entry takes; `hit_rate`, which share of requests the
 //! memory tier answers; `redis_hit`, what a hit in Redis costs beside a bare `GET`.
 
 pub mod reference;
@@ -136,7 +136,7 @@ pub fn entry(service: &mut Cached<Handler>) -> Entry {
     asked.extensions_mut().insert(OwnRequest);
     let hit = answer(service, asked);
     assert!(is_memory_hit(hit.headers()), "{:?}", hit.headers());
-    hit.extensions().get::<Handoff>().and_then(|handoff| handoff.entry.clone()).expect("a hit hands its entry up")
+    hit.extensions().get::<Handoff>().and_then(|handoff| handoff.entry().cloned()).expect("a hit hands its entry up")
 }
 
 /// Whether an answer came from memory.

@@ -21,7 +21,7 @@ pub fn check(data: &[u8]) {
     sign_all(&mut all);
     let all = Bytes::from(all);
     let Some((entries, written)) = reread_snapshot(&all, ROOM) else { return };
-    let weight: usize = entries.iter().map(|(key, entry)| entry.weight_bytes(key)).sum();
+    let weight: usize = entries.iter().map(|(key, entry)| entry.weight_bytes(key.weight_bytes())).sum();
     assert!(weight as u64 <= ROOM, "{weight} bytes");
     for (key, entry) in &entries {
         holds(key, entry, all.len());

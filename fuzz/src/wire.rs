@@ -53,7 +53,7 @@ pub(crate) fn holds(key: &CacheKey, entry: &Entry, bytes: usize) {
     assert!(body.len() as u64 <= BODY_BYTES_MAX || body.len() <= bytes, "bounded by the limit or by what came");
     let parts = key.parts();
     assert!(key.base().parts() == parts && key.selecting().count() <= bytes);
-    assert_eq!(CacheKey::from_fields(key.fields().clone()).as_ref(), Some(key));
+    assert_eq!(CacheKey::from_fields(key.fields()).as_ref(), Some(key));
     let headers = head.headers.unpack();
     for (name, value) in &headers {
         assert!(value.len() + name.as_str().len() <= bytes);
@@ -64,7 +64,7 @@ pub(crate) fn holds(key: &CacheKey, entry: &Entry, bytes: usize) {
         let (again_key, again) = decode_keyed(&again, BODY_BYTES_MAX.max(body.len() as u64)).expect("it is ours");
         assert!(again_key == *key && same(&again, entry), "encoded again, {compress_bytes_min}");
     }
-    assert!(entry.weight_bytes(key) >= body.len() + key.weight_bytes());
+    assert!(entry.weight_bytes(key.weight_bytes()) >= body.len() + key.weight_bytes());
 }
 
 /// Instants from outside may be anything: nothing overflows.

@@ -23,6 +23,7 @@ mod key;
 pub mod marker;
 mod mode;
 mod outcome;
+mod packed;
 pub mod query;
 mod rng;
 pub mod route;
@@ -36,13 +37,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub use self::{
     clock::{Clock, SharedClock, SystemClock, Timestamp, monotonic_millis},
-    entry::{Entry, Handoff},
+    entry::{Entry, EntryMark, Handoff, Source},
     event::{Events, NoEvents, PurgeNote, PurgedBy, SharedEvents},
     freshness::{Freshness, Judgement},
-    head::{Head, HeadError, Kind, PackedHeaders},
+    head::{Head, Kind},
     key::{CacheKey, KeyParts, KeyProbe},
     mode::Mode,
     outcome::{AskedBehind, Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
+    packed::{HeadError, PackedHeaders},
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},

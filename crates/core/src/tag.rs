@@ -1,6 +1,6 @@
 //! Tags: the names under which entries are purged.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -91,7 +91,7 @@ impl fmt::Debug for TagHash {
 
 /// The tags of one entry: the ones the origin named and the ones its key implies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TagSet(Arc<[TagHash]>);
+pub struct TagSet(Box<[TagHash]>);
 
 impl TagSet {
     /// Most tags that an origin may name on one answer: enough for a list of 100 rows; the rest are dropped by the caller,

@@ -11,12 +11,12 @@ use std::{
 use edge_cache_core::{CacheKey, Entry, KeyProbe, Store, StoreError, TierName};
 use moka::{Expiry, notification::RemovalCause, sync::Cache};
 
-use crate::MemoryConfig;
+use crate::{MemoryConfig, key::KeptKey};
 
 /// The memory tier's store. Cheap to clone; clones share the entries.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    entries: Cache<CacheKey, Kept, BuildHasherDefault<DigestHasher>>,
+    entries: Cache<KeptKey, Kept, BuildHasherDefault<DigestHasher>>,
     evictions: Arc<Evictions>,
     capacity_bytes: u64,
     body_bytes_max: u64,
@@ -54,7 +54,9 @@ impl MemoryStore {
         let counts = Arc::clone(&evictions);
         let entries = Cache::builder()
             .max_capacity(config.capacity_bytes)
-            .weigher(|key: &CacheKey, kept: &Kept| u32::try_from(kept.entry.weight_bytes(key)).unwrap_or(u32::MAX))
+            .weigher(|key: &KeptKey, Kept { entry, .. }| {
+                u32::try_from(entry.weight_bytes(key.weight_bytes())).unwrap_or(u32::MAX)
+            })
             .expire_after(KeepFor)
             .eviction_listener(move |_, _, cause| {
                 let count = match cause {
@@ -106,7 +108,7 @@ impl MemoryStore {
 
     /// Everything that is held now, in no order.
     pub fn all(&self) -> impl Iterator<Item = (CacheKey, Entry)> {
-        self.entries.iter().map(|(key, kept)| (CacheKey::clone(&key), kept.entry))
+        self.entries.iter().map(|(key, kept)| (key.key(), kept.entry))
     }
 
     /// Housekeeping: drops what expired and what is over the budget. moka does it on access; without traffic somebody must call.
@@ -136,7 +138,7 @@ impl Store for MemoryStore {
     }
 
     fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put {
-        self.entries.insert(key, Kept { entry, keep: keep.max(Duration::from_millis(1)) });
+        self.entries.insert(KeptKey::new(&key), Kept { entry, keep: keep.max(Duration::from_millis(1)) });
         ready(Ok(()))
     }
 
@@ -149,12 +151,12 @@ impl Store for MemoryStore {
 /// Bounds memory only: freshness is the entry's own, on the stack's clock.
 struct KeepFor;
 
-impl Expiry<CacheKey, Kept> for KeepFor {
-    fn expire_after_create(&self, _: &CacheKey, kept: &Kept, _: Instant) -> Option<Duration> {
+impl Expiry<KeptKey, Kept> for KeepFor {
+    fn expire_after_create(&self, _: &KeptKey, kept: &Kept, _: Instant) -> Option<Duration> {
         Some(kept.keep)
     }
 
-    fn expire_after_update(&self, _: &CacheKey, kept: &Kept, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(&self, _: &KeptKey, kept: &Kept, _: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(kept.keep)
     }
 }
@@ -173,7 +175,7 @@ impl Hasher for DigestHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Not reached by `CacheKey`; correct all the same.
+        // Not reached by keys; correct all the same.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }

@@ -45,7 +45,7 @@ impl Leases {
         let token = format!("{:016x}", rand::random::<u64>());
         let args = [
             token.clone(),
-            format!("{:032x}", fence.incarnation),
+            format!("{:032x}", { fence.incarnation }),
             fence.seq.to_string(),
             millis(LASTS),
             u8::from(takes_over).to_string(),

@@ -174,7 +174,7 @@ impl Warming {
         let Some(board) = &self.0.board else { return Some(Vec::new()) };
         match board.top(self.0.settings.top, self.0.clock.now()).await {
             Ok(found) => {
-                let keys = found.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(fields.into()));
+                let keys = found.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(&fields));
                 Some(keys.filter(|key| self.is_ours(key)).collect())
             }
             Err(error) => {

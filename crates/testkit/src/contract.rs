@@ -1,6 +1,6 @@
 //! What every store promises, as one test: a store's crate runs it over its own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache_core::{
@@ -60,7 +60,7 @@ pub fn entry_of(
         tags: TagSet::from_hashes(tags),
         fill_millis: 12,
     };
-    Entry::new(Arc::new(head), body, Start::promoted(fence))
+    Entry::new(head, body, Start::promoted(fence))
 }
 
 /// Bytes that do not compress, the same for the same `seed`.

@@ -62,7 +62,6 @@ pub(crate) enum Away {
 /// An answer for everybody.
 #[derive(Debug)]
 pub(crate) struct Landed {
-    pub(crate) head: Arc<Head>,
     pub(crate) body: LandedBody,
     /// The key it is stored under, and the names that select it, where the answer carries `Vary`.
     pub(crate) variant: Option<crate::variants::Variant>,
@@ -77,8 +76,17 @@ pub(crate) struct Landed {
 pub(crate) enum LandedBody {
     /// All there.
     Whole(Entry),
-    /// Still coming.
-    Growing(Arc<SharedBody>),
+    /// Still coming, behind this head.
+    Growing(Arc<Head>, Arc<SharedBody>),
+}
+
+impl Landed {
+    pub(crate) fn head(&self) -> &Head {
+        match &self.body {
+            LandedBody::Whole(entry) => entry.head(),
+            LandedBody::Growing(head, _) => head,
+        }
+    }
 }
 
 /// A place in a flight.

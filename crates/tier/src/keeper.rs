@@ -128,7 +128,7 @@ impl<St: Store> Keep for Arc<Shared<St>> {
             let all = older.followed_by(newer)?;
             let mut head = Head::clone(held.head());
             head.freshness.error_until = head.freshness.last_use().max(entry.head().freshness.last_use());
-            Some(Entry::new(Arc::new(head), all.encode(), *held.start()))
+            Some(Entry::new(head, all.encode(), held.start()))
         }
         .boxed()
     }
@@ -139,7 +139,7 @@ impl<St: Store> Keep for Arc<Shared<St>> {
             Standing::Alone if !self.markers.knows(&entry.head().fence) => {
                 let alone_since = alone_since?;
                 let head = Head { fence: alone_since.fence, ..Head::clone(entry.head()) };
-                Entry::new(Arc::new(head), entry.body().clone(), *alone_since)
+                Entry::new(head, entry.body().clone(), *alone_since)
             }
             _ => self.markers.admit(entry)?,
         };

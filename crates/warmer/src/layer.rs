@@ -107,11 +107,11 @@ impl<F: Future<Output = Result<Response<B>, E>>, B, E> Future for ResponseFuture
         let this = self.project();
         let response = ready!(this.inner.poll(cx))?;
         if let Some(hot) = this.hot.take()
-            && let Some(Handoff { key, head, .. }) = response.extensions().get::<Handoff>()
-            && head.kind == Kind::Response
-            && head.status.is_success()
+            && let Some(handoff) = response.extensions().get::<Handoff>()
+            && handoff.head().kind == Kind::Response
+            && handoff.head().status.is_success()
         {
-            hot.record(key, head);
+            hot.record(&handoff.key, handoff.head());
         }
         Poll::Ready(Ok(response))
     }

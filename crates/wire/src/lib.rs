@@ -62,20 +62,21 @@ pub enum WireError {
 /// Encodes an entry; bodies of at least `compress_bytes_min` bytes are compressed where their type gains by it (0 for never).
 #[must_use]
 pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
-    let (head, body) = (&**entry.head(), entry.body());
+    let (head, body) = (entry.head(), entry.body());
     let wanted = compress_bytes_min > 0 && body.len() as u64 >= compress_bytes_min && is_compressible(head);
     let compressed = wanted.then(|| compress(body)).flatten().filter(|small| small.len() < body.len());
     let sent = compressed.as_deref().unwrap_or(body);
 
     let tags = head.tags.as_slice();
-    let headers = head.headers.as_bytes();
+    let headers_len = head.headers.block_len();
     let mut out =
-        BytesMut::with_capacity(PREAMBLE + 128 + key.fields().len() + 8 * tags.len() + headers.len() + sent.len());
+        BytesMut::with_capacity(PREAMBLE + 128 + key.fields().len() + 8 * tags.len() + headers_len + sent.len());
     out.put_slice(&MAGIC);
     out.put_u8(if head.kind == Kind::Partial { VERSION_PART } else { VERSION });
     out.put_u8(if compressed.is_some() { COMPRESSED } else { 0 });
     out.put_u64_le(0);
-    put_block(&mut out, key.fields());
+    put_length(&mut out, key.fields().len());
+    out.put_slice(key.fields());
     out.put_u8(match head.kind {
         Kind::Response => 0,
         Kind::VariantIndex => 1,
@@ -93,7 +94,8 @@ pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
     out.put_u32_le(head.fill_millis);
     out.put_u16_le(u16::try_from(tags.len()).expect("the policy caps tags far below 65 536"));
     tags.iter().for_each(|tag| out.put_u64_le(tag.bits()));
-    put_block(&mut out, headers);
+    put_length(&mut out, headers_len);
+    head.headers.put_block(&mut out);
     out.put_u32_le(u32::try_from(body.len()).expect("a tier caps bodies far below 4 GiB"));
     out.put_slice(sent);
     let checksum = xxh3_64(&out[PREAMBLE..]);
@@ -120,7 +122,7 @@ pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Opti
 /// As [`decode`].
 pub fn decode_keyed(frame: &Bytes, body_bytes_max: u64) -> Result<(CacheKey, Entry), WireError> {
     let frame = Frame::open(frame)?;
-    let key = CacheKey::from_fields(frame.fields.clone()).ok_or(WireError::Field("key"))?;
+    let key = CacheKey::from_fields(&frame.fields).ok_or(WireError::Field("key"))?;
     Ok((key, frame.entry(body_bytes_max)?))
 }
 
@@ -166,7 +168,7 @@ impl Frame {
             return Err(WireError::Field("body"));
         }
         let start = Start::promoted(head.fence);
-        Ok(Entry::new(head.into(), body, start))
+        Ok(Entry::new(head, body, start))
     }
 }
 
@@ -192,14 +194,13 @@ fn take_head(rest: &mut Bytes, version: u8) -> Result<Head, WireError> {
     let tags = (0..rest.get_u16_le())
         .map(|_| rest.try_get_u64_le().map(TagHash::from_bits).map_err(|_| WireError::Field("tags")))
         .collect::<Result<_, _>>()?;
-    let headers = PackedHeaders::from_bytes(take_block(rest, "headers")?).map_err(|_| WireError::Field("headers"))?;
+    let headers = PackedHeaders::from_block(&take_block(rest, "headers")?).map_err(|_| WireError::Field("headers"))?;
     let freshness = Freshness { born, stored, fresh_until, revalidate_until, error_until, stale_allowed };
     Ok(Head { kind, status, headers, freshness, fence, tags: TagSet::from_hashes(tags), fill_millis })
 }
 
-fn put_block(out: &mut BytesMut, block: &[u8]) {
-    out.put_u32_le(u32::try_from(block.len()).expect("keys and header blocks are far below 4 GiB"));
-    out.put_slice(block);
+fn put_length(out: &mut BytesMut, len: usize) {
+    out.put_u32_le(u32::try_from(len).expect("keys and header blocks are far below 4 GiB"));
 }
 
 fn take_block(rest: &mut Bytes, field: &'static str) -> Result<Bytes, WireError> {

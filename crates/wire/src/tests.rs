@@ -30,7 +30,7 @@ fn entry(body: Bytes) -> Entry {
         tags: TagSet::from_hashes(vec![TagHash::user("a"), TagHash::all()]),
         fill_millis: 12,
     };
-    Entry::new(head.into(), body, Start::promoted(fence))
+    Entry::new(head, body, Start::promoted(fence))
 }
 
 fn same(a: &Entry, b: &Entry) -> bool {
@@ -62,7 +62,7 @@ const GOLDEN_V2: &str = "45430200604f2c0e774b4ce51e00000001040000006874747001000
 fn version_2_decodes() {
     let whole = entry(Bytes::from_static(b"{}"));
     let head = Head { kind: Kind::Partial, ..Head::clone(whole.head()) };
-    let want = Entry::new(head.into(), whole.body().clone(), *whole.start());
+    let want = Entry::new(head, whole.body().clone(), whole.start());
     assert_eq!(hex(&encode(&key("/"), &want, 0)), GOLDEN_V2);
     assert!(same(&decode(&unhex(GOLDEN_V2), &key("/"), 1 << 20).unwrap().unwrap(), &want));
     let mut as_version_1 = unhex(GOLDEN_V2).to_vec();

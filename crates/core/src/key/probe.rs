@@ -2,9 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use bytes::Bytes;
 use equivalent::Equivalent;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::{CacheKey, KeyParts, SCHEMA, length};
 
@@ -70,14 +68,20 @@ impl KeyProbe {
     #[must_use]
     pub fn new(parts: &KeyParts<'_>) -> Self {
         let fields = Fields::new(parts);
-        Self { digest: xxh3_128(fields.as_slice()), fields }
+        Self { digest: CacheKey::digest_of(fields.as_slice()), fields }
     }
 
     /// The same, to be kept.
     #[must_use]
     pub fn to_key(&self) -> CacheKey {
-        let fields = Bytes::copy_from_slice(self.fields.as_slice());
-        CacheKey { digest: self.digest, base_len: u32::try_from(fields.len()).unwrap_or(u32::MAX), fields }
+        let fields = self.fields.as_slice();
+        CacheKey::hashed(self.digest, fields, fields.len())
+    }
+
+    /// The length-prefixed fields: as [`CacheKey::fields`] of the same parts.
+    #[must_use]
+    pub fn fields(&self) -> &[u8] {
+        self.fields.as_slice()
     }
 
     /// The xxh3 digest of the fields.
@@ -96,7 +100,7 @@ impl Hash for KeyProbe {
 
 impl Equivalent<CacheKey> for KeyProbe {
     fn equivalent(&self, key: &CacheKey) -> bool {
-        self.digest == key.digest && *self.fields.as_slice() == key.fields[..]
+        self.digest == key.digest() && self.fields() == key.fields()
     }
 }
 

@@ -304,7 +304,7 @@ impl Markers {
             order.raise_seq(fence.seq);
         }
         let start = Start { fence, local: 0, era: order.era, read_at: None };
-        (known && self.is_in_step(lease)).then(|| Entry::new(Arc::clone(head), copy.body().clone(), start))
+        (known && self.is_in_step(lease)).then(|| Entry::new(head.clone(), copy.body().clone(), start))
     }
 
     fn is_in_step(&self, lease: u64) -> bool {
@@ -336,13 +336,13 @@ impl Markers {
         let verdict = if entry.checked() == generation {
             pending
         } else {
-            let marked = self.marked(&head.fence, start, tags);
+            let marked = self.marked(&head.fence, &start, tags);
             if marked == Verdict::Live {
                 entry.set_checked(generation);
             }
             pending.max(marked)
         };
-        self.unless_cut_off(verdict, start, lease)
+        self.unless_cut_off(verdict, &start, lease)
     }
 
     /// [`judge`](Self::judge) for an answer that is no entry yet.

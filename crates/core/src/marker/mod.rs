@@ -53,7 +53,9 @@ impl PurgeKind {
 }
 
 /// A place in the order of purges, valid within one incarnation of the order.
+// Packed, because every entry has one: a `u128` would be followed by eight bytes of nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(packed(8))]
 pub struct Fence {
     /// The order that `seq` belongs to; 0 while the node does not know it.
     pub incarnation: u128,
@@ -85,11 +87,34 @@ impl Start {
         (self.fence, self.local, self.era) == (other.fence, other.local, other.era)
     }
 
+    pub(crate) fn since(self) -> Since {
+        let Self { fence: _, local, era, read_at } = self;
+        Since { local, era, read_at: read_at.unwrap_or(Since::NOT_READ) }
+    }
+
     /// The start of an entry found in another tier: its own fence, never this node's of today. Until a node
     /// [admits](Markers::admit) it, only the order that it names tells whether it can be judged.
     #[must_use]
     pub const fn promoted(fence: Fence) -> Self {
         Self { fence, local: 0, era: Self::UNKNOWN, read_at: None }
+    }
+}
+
+/// A [`Start`] without its fence, as an entry has it beside a head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    local: u64,
+    era: u64,
+    /// [`NOT_READ`](Self::NOT_READ) for none.
+    read_at: u64,
+}
+
+impl Since {
+    const NOT_READ: u64 = u64::MAX;
+
+    pub(crate) fn at(self, fence: Fence) -> Start {
+        let Self { local, era, read_at } = self;
+        Start { fence, local, era, read_at: (read_at != Self::NOT_READ).then_some(read_at) }
     }
 }
 

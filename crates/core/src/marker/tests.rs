@@ -1,4 +1,4 @@
-use std::{sync::Arc, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -26,7 +26,7 @@ fn entry(start: Start, tags: &[&str]) -> Entry {
         tags: tags_of(tags),
         fill_millis: 0,
     };
-    Entry::new(Arc::new(head), Bytes::new(), start)
+    Entry::new(head, Bytes::new(), start)
 }
 
 fn tags_of(tags: &[&str]) -> TagSet {
@@ -122,9 +122,9 @@ fn too_many_waiting_purges_become_one_of_everything() {
     let markers = following();
     let old = entry(markers.start(), &["untouched"]);
     let everything = Entry::new(
-        Arc::new(Head { tags: TagSet::from_hashes(vec![TagHash::all()]), ..Head::clone(old.head()) }),
+        Head { tags: TagSet::from_hashes(vec![TagHash::all()]), ..Head::clone(old.head()) },
         Bytes::new(),
-        *old.start(),
+        old.start(),
     );
     markers.defer(PurgeKind::Hard, &[TagHash::user("hard")]);
     for n in 0..1024 {
@@ -199,7 +199,7 @@ fn forgotten_markers_kill_what_is_as_old_as_they() {
     let floor = News { floor: 101, ..news(5, 100, 140, &[]) };
     markers.apply(&floor, &markers.position());
     assert_eq!(markers.judge(&entry(markers.start(), &["a"])), Verdict::Live);
-    assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::Gone);
+    assert_eq!(markers.judge_parts(&held.head().fence, &held.start(), &[]), Verdict::Gone);
 }
 
 /// A node whose lease is over.
@@ -240,7 +240,7 @@ fn a_node_that_is_cut_off_serves_only_what_it_read_a_moment_ago() {
     let markers = cut_off();
     let held = entry(markers.start(), &["a"]);
     assert_eq!(markers.judge(&held), Verdict::CutOff);
-    assert_eq!(markers.judge_parts(&held.head().fence, held.start(), &[]), Verdict::CutOff);
+    assert_eq!(markers.judge_parts(&held.head().fence, &held.start(), &[]), Verdict::CutOff);
     markers.defer(PurgeKind::Hard, &[TagHash::user("a")]);
     assert_eq!(markers.judge(&held), Verdict::Gone, "what it knows to be purged is gone all the same");
 }

@@ -36,7 +36,7 @@ fn filled(start: Start, tags: &[&str], body: Bytes) -> Entry {
     let like = contract::entry(Kind::Response, Bytes::new());
     let tags = TagSet::from_hashes(tags.iter().map(|tag| TagHash::user(tag)).collect());
     let head = Head { fence: start.fence, tags, ..Head::clone(like.head()) };
-    Entry::new(Arc::new(head), body, start)
+    Entry::new(head, body, start)
 }
 
 async fn purge(order: &DiskOrder, kind: PurgeKind, tags: &[&str], guard: Option<&Guard>) -> Published {

@@ -94,7 +94,7 @@ async fn another_version_is_begun_anew() {
     };
     std::fs::write(dir.path().join("edge-cache-disk.version"), "99\n").unwrap();
     let (store, order) = open(dir.path());
-    assert_ne!(order.markers().position().fence.incarnation, before);
+    assert_ne!({ order.markers().position().fence.incarnation }, before);
     assert!(store.get(&key("/a")).await.unwrap().is_none());
 }
 

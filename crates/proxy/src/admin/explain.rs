@@ -118,7 +118,7 @@ fn entry(located: &Located, held: &Held) -> Value {
         "stale_if_error_for_seconds": seconds(freshness.error_until),
         "may_be_stale": freshness.stale_allowed,
         "purges": held.verdict,
-        "fence": { "incarnation": format!("{:032x}", held.fence.incarnation), "seq": held.fence.seq },
+        "fence": { "incarnation": format!("{:032x}", { held.fence.incarnation }), "seq": held.fence.seq },
         "tags": held.tags.iter().map(|tag| named(located, *tag)).collect::<Vec<_>>(),
         "origin_took_ms": held.fill_millis,
     })

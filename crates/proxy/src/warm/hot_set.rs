@@ -22,7 +22,7 @@ pub(super) async fn of_redis(config: &Path, top: usize, scheme: &str) -> anyhow:
     let (url, tenant) = (settings.redis.url_redacted(), settings.cache.tenant.clone());
     let board = RedisStore::new(settings.redis)?.hot_board();
     let hot = board.top(top, SystemClock.now()).await.with_context(|| format!("no hot set from {url}"))?;
-    let keys = hot.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(fields.into()));
+    let keys = hot.into_iter().filter_map(|(fields, _)| CacheKey::from_fields(&fields));
     Ok(keys
         .filter(|key| key.parts().tenant == tenant)
         .filter_map(|key| wanted(&Replay::of_key(&key)?, scheme))

@@ -51,7 +51,7 @@ fn entry(start: Start, tag: &str) -> Entry {
         tags: TagSet::from_hashes(vec![TagHash::user(tag), TagHash::all()]),
         fill_millis: 0,
     };
-    Entry::new(Arc::new(head), Bytes::from_static(b"body"), start)
+    Entry::new(head, Bytes::from_static(b"body"), start)
 }
 
 async fn purge((markers, backplane): &(Arc<Markers>, RedisBackplane), kind: PurgeKind, tag: &str) -> bool {

@@ -235,7 +235,7 @@ fn entries(all: &Bytes, room: u64) -> Option<Contents> {
         }
         // Out of the one large block, which a single entry would else keep alive.
         let (key, entry) = decode_keyed(&Bytes::copy_from_slice(&frame), room).ok()?;
-        left = left.saturating_sub(entry.weight_bytes(&key) as u64);
+        left = left.saturating_sub(entry.weight_bytes(key.weight_bytes()) as u64);
         if left > 0 {
             kept.push(Kept { key, entry, hits });
         }
@@ -281,7 +281,7 @@ mod tests {
             fill_millis: 3,
         };
         let key = CacheKey::new(&KeyParts { scheme: "http", authority: "h", tenant: "", path, query: "" });
-        Kept { key, entry: Entry::new(head.into(), Bytes::from(body.to_owned()), Start::promoted(fence)), hits: 5 }
+        Kept { key, entry: Entry::new(head, Bytes::from(body.to_owned()), Start::promoted(fence)), hits: 5 }
     }
 
     fn all() -> Contents {
@@ -364,7 +364,7 @@ mod tests {
         let large = || kept("/b", &"long ".repeat(1_000));
         let contents = || Contents { is_alone: true, kept: vec![kept("/a", "body"), large(), large(), kept("/c", "")] };
         let all = written(contents(), MAX).0.freeze();
-        let weight = |kept: &Kept| kept.entry.weight_bytes(&kept.key) as u64;
+        let weight = |kept: &Kept| kept.entry.weight_bytes(kept.key.weight_bytes()) as u64;
         let room: u64 = contents().kept[..2].iter().map(weight).sum::<u64>() + 1;
         assert!((all.len() as u64) < room, "compressed, all of it is smaller than two of its entries are");
         let paths = |contents: &Contents| -> Vec<_> {

@@ -94,7 +94,7 @@ impl Record {
         };
         let is_stored = matches!(outcome.served, Served::Hit | Served::Stale | Served::Coalesced);
         let saves = is_stored && extensions.get::<AskedBehind>().is_none();
-        let head = extensions.get::<Handoff>().map(|handoff| &handoff.head);
+        let head = extensions.get::<Handoff>().map(Handoff::head);
         // Whole seconds, as `Age` has it.
         let age = outcome.tier.and(head).map(|head| Duration::from_secs(head.freshness.age(self.at).as_secs()));
         let cost = head.map_or(Duration::ZERO, |head| Duration::from_millis(head.fill_millis.into()));

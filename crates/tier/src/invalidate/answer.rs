@@ -136,10 +136,9 @@ impl Post {
             Vary::Fields(names) => Some(Variant::of(names, self.keyed.key(), &self.headers)),
             Vary::None | Vary::Star => None,
         };
-        let head = Arc::new(Head { fence: start.fence, ..Head::clone(head) });
+        let entry = Entry::new(Head { fence: start.fence, ..Head::clone(head) }, body, start);
         for keeper in keepers {
-            let entry = Entry::new(Arc::clone(&head), body.clone(), start);
-            keeper.0.keep(self.keyed.key().clone(), entry, variant.clone()).await;
+            keeper.0.keep(self.keyed.key().clone(), entry.clone(), variant.clone()).await;
         }
     }
 }

@@ -171,12 +171,12 @@ where
     let status = response.status().as_u16();
     pad.note_later(move || format!("was answered {status}"));
     let (mut parts, body) = response.into_parts();
-    let mut handoff = parts.extensions.remove::<Handoff>();
+    let handoff = parts.extensions.remove::<Handoff>();
     let outcome = parts.extensions.get::<Outcome>().copied();
     let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
     let mut said = Inner { status: own_members(&parts.headers), outcome, withheld };
 
-    if let Some(Handoff { entry: Some(entry), .. }) = &handoff {
+    if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
         // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
         if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
             let entry = entry.clone();
@@ -184,7 +184,6 @@ where
             return pad.whole(entry, said).await;
         }
         // A part, where more is wanted: its head tells which, its body comes with the answer.
-        handoff = handoff.map(|handoff| Handoff { entry: None, ..handoff });
     }
     if let Some(handoff) = &handoff {
         // The inner tier's fill may have begun before this one.
@@ -205,7 +204,7 @@ where
         return Box::pin(pad.validated(held, &parts, handoff, &exchange, said)).await;
     }
     let head = match handoff {
-        Some(handoff) => Ok(handoff.head),
+        Some(handoff) => Ok(handoff.into_head()),
         None => exchange.head(parts.status, &parts.headers, None).map(|(head, withheld)| {
             said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
             head
@@ -286,8 +285,8 @@ fn shape<St, RB, E>(
         Purpose::Rest(part) => {
             let (completed, rest_len) = parts::completed(&part, &head).ok_or(NoStore::Part)?;
             // As old as its older part.
-            pad.start = *part.start();
-            Ok((completed, Shape::Rest { first: part.body().clone(), rest_len }))
+            pad.start = part.start();
+            Ok((Arc::new(completed), Shape::Rest { first: part.body().clone(), rest_len }))
         }
     }
 }

@@ -280,7 +280,7 @@ impl<St: Store> Trip<'_, St> {
 
     /// A waiter treats a flight's answer as a hit: of its own variant, not purged meanwhile, and good enough for its directives.
     fn shared_with_us<RB>(&mut self, landed: &Landed, flight: &Waiting, purpose: &Purpose) -> Waited<RB> {
-        let (head, now) = (&landed.head, self.now());
+        let (head, now) = (landed.head(), self.now());
         if let Some(variant) = &landed.variant {
             let ours = variant.index.select(self.keyed.key(), self.ask.headers);
             if ours != variant.key {
@@ -291,7 +291,9 @@ impl<St: Store> Trip<'_, St> {
         }
         let verdict = match &landed.body {
             LandedBody::Whole(entry) => self.shared.markers.judge(entry),
-            LandedBody::Growing(_) => self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice()),
+            LandedBody::Growing(..) => {
+                self.shared.markers.judge_parts(&head.fence, &landed.start, head.tags.as_slice())
+            }
         };
         if verdict != Verdict::Live {
             self.shared.flights.forget(&self.flight_key(purpose), flight);

@@ -1,12 +1,8 @@
 //! Heads of plain hits: those that a thread served last are kept as header maps, because to unpack one costs more than to look the entry up.
 
-use std::{
-    cell::RefCell,
-    sync::{Arc, Weak},
-};
+use std::{cell::RefCell, sync::Arc};
 
-use bytes::Bytes;
-use edge_cache_core::{Head, PackedHeaders, headers::CACHE_STATUS};
+use edge_cache_core::{Entry, EntryMark, headers::CACHE_STATUS};
 use edge_cache_policy::groups;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -30,9 +26,9 @@ pub struct Stamps {
     pub id: Option<HeaderValue>,
 }
 
-/// The headers of `head`, stamped. `style` is told from others by its place in memory.
-pub(super) fn stamped(head: &Arc<Head>, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
-    LAST.with_borrow_mut(|last| last.stamped(head, style, stamps))
+/// The headers of `entry`, stamped. `style` is told from others by its place in memory.
+pub(super) fn stamped(entry: &Entry, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
+    LAST.with_borrow_mut(|last| last.stamped(entry, style, stamps))
 }
 
 /// Puts the stamps on headers that were shaped for one request.
@@ -68,8 +64,7 @@ struct Last {
 
 /// A head with room for the stamps.
 struct Kept {
-    // So that no other head can have its place in memory. What the head refers to is not held: that may be a whole entry as Redis gave it.
-    head: Weak<Head>,
+    mark: EntryMark,
     style: Arc<Style>,
     headers: HeaderMap,
     /// Values between one stamp and the next, in their order, and which stamp that is.
@@ -77,22 +72,21 @@ struct Kept {
 }
 
 impl Last {
-    fn stamped(&mut self, head: &Arc<Head>, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
-        // Places in memory are multiples of its size at least.
-        let set = Arc::as_ptr(head).addr() / size_of::<Head>() % SETS;
-        let is_it =
-            |kept: &&Kept| std::ptr::eq(kept.head.as_ptr(), &raw const **head) && Arc::ptr_eq(&kept.style, style);
+    fn stamped(&mut self, entry: &Entry, style: &Arc<Style>, stamps: Stamps) -> HeaderMap {
+        let set = entry.place() % SETS;
+        let is_it = |kept: &&Kept| kept.mark.is_of(entry) && Arc::ptr_eq(&kept.style, style);
         if let Some(kept) = self.sets.get(set).and_then(|set| set.iter().flatten().find(is_it)) {
             return kept.stamped(stamps);
         }
         self.missed = self.missed.wrapping_add(1);
-        let too_long = head.headers.as_bytes().len() > PACKED_BYTES_MAX;
+        let headers = &entry.head().headers;
+        let too_long = headers.weight_bytes() > PACKED_BYTES_MAX;
         if !self.missed.is_multiple_of(KEPT_SHARE) || too_long {
-            let mut headers = head.headers.unpack();
+            let mut headers = headers.unpack();
             stamp(&mut headers, style, stamps);
             return headers;
         }
-        let kept = Kept::new(head, style);
+        let kept = Kept::new(entry, style);
         if kept.headers.len() > FIELDS_MAX {
             return kept.stamped(stamps);
         }
@@ -100,7 +94,7 @@ impl Last {
             self.sets.resize_with(SETS, Default::default);
         }
         let ways = &mut self.sets[set];
-        let is_free = |way: &Option<Kept>| way.as_ref().is_none_or(|kept| kept.head.strong_count() == 0);
+        let is_free = |way: &Option<Kept>| way.as_ref().is_none_or(|kept| kept.mark.is_gone());
         let free = ways.iter().position(is_free);
         let at = free.unwrap_or((self.missed / KEPT_SHARE) as usize % WAYS);
         ways[at].insert(kept).stamped(stamps)
@@ -108,13 +102,11 @@ impl Last {
 }
 
 impl Kept {
-    fn new(head: &Arc<Head>, style: &Arc<Style>) -> Self {
+    fn new(entry: &Entry, style: &Arc<Style>) -> Self {
         // Found again by where they lie: so each lies in one place.
         static EMPTY: [&str; 3] = ["age", "cache-status", "id"];
         let empty = |at: usize| HeaderValue::from_static(EMPTY[at]);
-        // A copy of its own: threads that served the same head would otherwise count references to one.
-        let own = PackedHeaders::from_bytes(Bytes::copy_from_slice(head.headers.as_bytes()));
-        let mut headers = own.as_ref().unwrap_or(&head.headers).unpack();
+        let mut headers = entry.head().headers.unpack();
         let id = style.id_header.is_some().then(|| empty(2));
         stamp(&mut headers, style, Stamps { age: empty(0), cache_status: empty(1), id });
         let place = |empty: &str| {
@@ -129,7 +121,7 @@ impl Kept {
             next = at.saturating_add(1);
             *at = skip;
         }
-        Self { head: Arc::downgrade(head), style: Arc::clone(style), headers, places }
+        Self { mark: entry.mark(), style: Arc::clone(style), headers, places }
     }
 
     fn stamped(&self, stamps: Stamps) -> HeaderMap {
@@ -148,6 +140,11 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use edge_cache_core::{
+        Head, PackedHeaders,
+        marker::{Fence, Start},
+    };
     use edge_cache_testkit::head;
 
     use super::*;
@@ -157,13 +154,14 @@ mod tests {
         Stamps { age: value("7"), cache_status: value("edge-memory; hit; ttl=1"), id: Some(value("0a")) }
     }
 
-    fn stored(lines: &[(&'static str, &'static str)]) -> Arc<Head> {
+    fn stored(lines: &[(&'static str, &'static str)]) -> Entry {
         let lines = lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut headers = HeaderMap::new();
         lines.for_each(|(name, value)| {
             headers.append(name, value);
         });
-        Arc::new(Head { headers: PackedHeaders::pack(&headers), ..head(60, 1) })
+        let head = Head { headers: PackedHeaders::pack(&headers), ..head(60, 1) };
+        Entry::new(head, Bytes::new(), Start::promoted(Fence::default()))
     }
 
     fn style(expose_tags: bool, id_header: Option<&'static str>) -> Arc<Style> {
@@ -181,16 +179,16 @@ mod tests {
             ("x-odd", ""),
         ];
         for (expose_tags, id) in [(true, None), (false, Some("x-edge-cache-id")), (true, Some("link"))] {
-            let (head, style) = (stored(&lines), style(expose_tags, id));
-            let mut expected = head.headers.unpack();
+            let (entry, style) = (stored(&lines), style(expose_tags, id));
+            let mut expected = entry.head().headers.unpack();
             let id = |stamps: Stamps| Stamps { id: stamps.id.filter(|_| id.is_some()), ..stamps };
             stamp(&mut expected, &style, id(stamps()));
             for _ in 0..3 * KEPT_SHARE {
-                assert_eq!(stamped(&head, &style, id(stamps())), expected);
+                assert_eq!(stamped(&entry, &style, id(stamps())), expected);
             }
             LAST.with_borrow(|last| {
                 let mut kept = last.sets.iter().flatten().flatten();
-                assert!(kept.any(|kept| kept.head.ptr_eq(&Arc::downgrade(&head))), "it was kept at last");
+                assert!(kept.any(|kept| kept.mark.is_of(&entry)), "it was kept at last");
             });
         }
     }
@@ -203,25 +201,25 @@ mod tests {
         let many = stored(&names.iter().map(|name| (*name, "y")).collect::<Vec<_>>());
         let all: Vec<_> = (0..3 * SETS * WAYS).map(|_| stored(&[("x", "y")])).collect();
         for _ in 0..2 * KEPT_SHARE {
-            for head in all.iter().chain([&long, &many]) {
-                assert!(stamped(head, &style, Stamps { id: None, ..stamps() }).contains_key("age"));
+            for entry in all.iter().chain([&long, &many]) {
+                assert!(stamped(entry, &style, Stamps { id: None, ..stamps() }).contains_key("age"));
             }
         }
         LAST.with_borrow(|last| {
             let kept = || last.sets.iter().flatten().flatten();
             assert!(last.sets.len() == SETS && kept().count() > SETS);
-            assert!(!kept().any(|kept| kept.headers.len() > FIELDS_MAX || kept.head.ptr_eq(&Arc::downgrade(&long))));
+            assert!(!kept().any(|kept| kept.headers.len() > FIELDS_MAX || kept.mark.is_of(&long)));
         });
     }
 
     #[test]
     fn what_a_head_refers_to_goes_with_its_entry() {
-        let (head, style) = (stored(&[("x", "y")]), style(false, None));
+        let (entry, style) = (stored(&[("x", "y")]), style(false, None));
         for _ in 0..2 * KEPT_SHARE {
-            stamped(&head, &style, Stamps { id: None, ..stamps() });
+            stamped(&entry, &style, Stamps { id: None, ..stamps() });
         }
-        let held = Arc::downgrade(&head);
-        drop(head);
-        assert!(held.upgrade().is_none());
+        let mark = entry.mark();
+        drop(entry);
+        assert!(mark.is_gone());
     }
 }

@@ -1,7 +1,5 @@
 //! Stored parts of representations: which bytes they hold, and how they come together (RFC 9111 §3.3, §3.4).
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
 use edge_cache_core::{Entry, Head, Kind, PackedHeaders, TagSet, Timestamp};
 use edge_cache_policy::range::{self, Held};
@@ -41,7 +39,7 @@ pub(super) fn received(entry: &Entry) -> Option<Entry> {
     describe(&mut headers, &held);
     let (kind, status) = if held.is_whole() { WHOLE } else { PART };
     let head = Head { kind, status, headers: PackedHeaders::pack(&headers), ..Head::clone(head) };
-    Some(Entry::new(Arc::new(head), entry.body().clone(), *entry.start()))
+    Some(Entry::new(head, entry.body().clone(), entry.start()))
 }
 
 /// Says in `headers` which bytes are held.
@@ -76,7 +74,7 @@ pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Opt
     describe(&mut headers, &joined);
     let (kind, status) = if joined.is_whole() { WHOLE } else { PART };
     let head = together(old, new.head(), kind, status, &headers);
-    (head.tags.as_slice().len() <= TagSet::GATHERED_MAX).then(|| Entry::new(head, bytes.freeze(), *old.start()))
+    (head.tags.as_slice().len() <= TagSet::GATHERED_MAX).then(|| Entry::new(head, bytes.freeze(), old.start()))
 }
 
 /// Whether two parts may be put together: by an equal strong validator (RFC 9110 §15.3.7.3).
@@ -90,15 +88,15 @@ fn is_older(old: &Entry, new: &Head) -> bool {
     old.head().fence.seq <= new.fence.seq
 }
 
-fn together(old: &Entry, new: &Head, kind: Kind, status: StatusCode, headers: &HeaderMap) -> Arc<Head> {
-    Arc::new(Head {
+fn together(old: &Entry, new: &Head, kind: Kind, status: StatusCode, headers: &HeaderMap) -> Head {
+    Head {
         kind,
         status,
         headers: PackedHeaders::pack(headers),
         fence: old.head().fence,
         tags: new.tags.union(&old.head().tags),
         ..Head::clone(new)
-    })
+    }
 }
 
 /// Whether an answer to the question for the rest of `held` is of no use: a part that does not complete it.
@@ -123,7 +121,7 @@ fn completes(old: &Entry, answer: &HeaderMap, now: Timestamp) -> bool {
 }
 
 /// The head of the whole that `old` and the part of `rest` make, and the length of the part.
-pub(super) fn completed(old: &Entry, rest: &Head) -> Option<(Arc<Head>, u64)> {
+pub(super) fn completed(old: &Entry, rest: &Head) -> Option<(Head, u64)> {
     let part = Held::announced(rest.headers.get(&header::CONTENT_RANGE)?)?;
     let joined = held(old)?.join(&part).filter(|_| is_older(old, rest))?;
     let mut headers = rest.headers.unpack();

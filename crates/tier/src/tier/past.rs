@@ -66,10 +66,11 @@ impl<St: Store> Trip<'_, St> {
             Ok(response) => return Ok(self.through(response, "head")),
             Err(error) => return self.stale(Away::Yes).ok_or(error),
         };
-        let handed_up = response.extensions_mut().remove::<Handoff>().and_then(|handoff| handoff.entry);
+        let handed_up = response.extensions_mut().remove::<Handoff>();
+        let handed_up = handed_up.as_ref().and_then(Handoff::entry);
         if let Some(entry) = handed_up.filter(|entry| entry.head().kind == Kind::Response) {
             // An inner tier answered from an entry: it moves up as it is.
-            self.keep(entry).await;
+            self.keep(entry.clone()).await;
             return Ok(self.through(response, "head"));
         }
         let held = self.lookup.entry.as_ref().map(|(entry, _)| entry).filter(|entry| {
@@ -98,7 +99,7 @@ impl<St: Store> Trip<'_, St> {
         let confirmed = conditional::confirms(response.headers(), &held.head().headers);
         *response.headers_mut() = conditional::freshen(&held.head().headers, response.headers());
         // Without a validator that both name nothing says that the origin still means this body: what purged it since counts on.
-        let start = if confirmed { start } else { *held.start() };
+        let start = if confirmed { start } else { held.start() };
         let exchange = Exchange {
             keyed: self.keyed,
             start,
@@ -111,7 +112,7 @@ impl<St: Store> Trip<'_, St> {
         let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
         let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
         if let (Ok((head, _)), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
-            self.keep(Entry::new(head, held.body().clone(), start)).await;
+            self.keep(Entry::new(Arc::unwrap_or_clone(head), held.body().clone(), start)).await;
         }
     }
 

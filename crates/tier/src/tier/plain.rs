@@ -85,7 +85,7 @@ impl<St: Store> TierLayer<St> {
             true => {
                 let mut response = Response::new(entry.body().clone());
                 *response.status_mut() = entry.head().status;
-                *response.headers_mut() = heads::stamped(entry.head(), style, stamps);
+                *response.headers_mut() = heads::stamped(&entry, style, stamps);
                 response
             }
             false => {

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use edge_cache_core::{
-    CacheKey, Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, TierName, Timestamp,
+    CacheKey, Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, Source, TierName, Timestamp,
     marker::Start,
 };
 use edge_cache_policy::{
@@ -44,7 +44,7 @@ pub(super) fn hit<RB>(
     let ttl = freshness.ttl_secs(now);
     cache_status::append(response.headers_mut(), tier, Member::Hit { ttl, detail });
     let served = if now < freshness.fresh_until { Served::Hit } else { Served::Stale };
-    finish(response, (served, Some(tier)), key, entry.head(), *entry.start(), Some(entry))
+    finish(response, (served, Some(tier)), key, Source::Entry(entry.clone()), entry.start())
 }
 
 /// A stale entry in place of an origin that failed or is too slow: declared by `fwd=stale` (RFC 9211 §2.2).
@@ -67,7 +67,7 @@ pub(super) fn stale<RB>(
         detail: Some(detail),
     };
     cache_status::append(response.headers_mut(), tier, member);
-    finish(response, (Served::Stale, Some(tier)), key, entry.head(), *entry.start(), Some(entry))
+    finish(response, (Served::Stale, Some(tier)), key, Source::Entry(entry.clone()), entry.start())
 }
 
 /// How a fill's answer is to be labelled.
@@ -98,11 +98,11 @@ pub(super) fn landed<RB>(
     how: Filled,
     reader: Option<Reader>,
 ) -> Option<Response<TierBody<RB>>> {
-    let head = &landed.head;
+    let head = landed.head();
     let inner = how.inner.unwrap_or_default();
     let mut response = match &landed.body {
         LandedBody::Whole(entry) => whole(entry, ask, now).map(TierBody::full),
-        LandedBody::Growing(body) => {
+        LandedBody::Growing(_, body) => {
             let headers = head.headers.unpack();
             let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers, now) {
                 not_modified(headers).map(TierBody::full)
@@ -115,7 +115,7 @@ pub(super) fn landed<RB>(
             response
         }
     };
-    let cut = matches!(landed.body, LandedBody::Growing(_)) && response.status() != head.status;
+    let cut = matches!(landed.body, LandedBody::Growing(..)) && response.status() != head.status;
     let inner_hit =
         matches!(inner.outcome, Some(Outcome { served: Served::Hit | Served::Stale | Served::Coalesced, .. }));
     let Freshness { born, stored, .. } = head.freshness;
@@ -144,19 +144,19 @@ pub(super) fn landed<RB>(
         Some(Outcome { served: served @ (Served::Hit | Served::Stale | Served::Coalesced), tier }) => (served, tier),
         _ => (Served::Miss, None),
     };
-    let entry = match &landed.body {
-        LandedBody::Whole(entry) => Some(entry),
-        LandedBody::Growing(_) => None,
-    };
     if !landed.stored || (cut && response.status() != StatusCode::PARTIAL_CONTENT) {
         // Not for an outer tier to keep under this head: it plans by what the answer itself says.
         response.extensions_mut().insert(Outcome { served, tier: from });
         return Some(response);
     }
     // A range that was cut from the whole is handed up as the part it is, with the tags, the instants and the fence of the whole.
-    let cut_head = cut.then(|| part_head(head, response.headers()));
+    let source = match &landed.body {
+        LandedBody::Whole(entry) => Source::Entry(entry.clone()),
+        LandedBody::Growing(head, _) if cut => Source::Fill(part_head(head, response.headers())),
+        LandedBody::Growing(head, _) => Source::Fill(Arc::clone(head)),
+    };
     let key = landed.variant.as_ref().map_or(base, |variant| &variant.key);
-    let mut response = finish(response, (served, from), key, cut_head.as_ref().unwrap_or(head), landed.start, entry);
+    let mut response = finish(response, (served, from), key, source, landed.start);
     if let Some(handoff) = response.extensions_mut().get_mut::<Handoff>() {
         handoff.withheld = inner.withheld;
     }
@@ -193,11 +193,10 @@ fn finish<RB>(
     mut response: Response<TierBody<RB>>,
     (served, tier): (Served, Option<TierName>),
     key: &CacheKey,
-    head: &Arc<Head>,
+    from: Source,
     start: Start,
-    entry: Option<&Entry>,
 ) -> Response<TierBody<RB>> {
-    let handoff = Handoff { key: key.clone(), head: Arc::clone(head), start, entry: entry.cloned(), withheld: None };
+    let handoff = Handoff { key: key.clone(), from, start, withheld: None };
     response.extensions_mut().insert(Outcome { served, tier });
     response.extensions_mut().insert(handoff);
     response

@@ -292,7 +292,7 @@ impl Store for Way {
                 LeftOut::FenceOfCopy => {
                     let fence = this.markers.start().fence;
                     let head = Head { fence, ..Head::clone(entry.head()) };
-                    Entry::new(Arc::new(head), entry.body().clone(), edge_cache_core::marker::Start::promoted(fence))
+                    Entry::new(head, entry.body().clone(), edge_cache_core::marker::Start::promoted(fence))
                 }
                 _ => entry,
             }))

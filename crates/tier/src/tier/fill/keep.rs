@@ -48,14 +48,14 @@ pub(crate) async fn keep<St: Store>(shared: Arc<Shared<St>>, base: CacheKey, ent
     let language = head.headers.get(&header::CONTENT_LANGUAGE).and_then(vary::content_language);
     let changed = index.note(&key, language.zip(accept_language));
     let mut index_head = Head { kind: Kind::VariantIndex, headers: PackedHeaders::default(), ..Head::clone(head) };
-    let start = *entry.start();
+    let start = entry.start();
     failed(shared.store.put(key, entry, keep_for).await);
     // The index outlives its variants: it is written anew with each new one, and kept as long as the longest-lived.
     let until = known.as_ref().map_or(shared.clock.now(), |known| known.head().freshness.last_use());
     if changed || until < index_head.freshness.last_use() {
         let keep_for = keep_for.max(until.since(shared.clock.now()) + grace.max(away));
         index_head.freshness.error_until = index_head.freshness.last_use().max(until);
-        let entry = Entry::new(Arc::new(index_head), index.encode(), start);
+        let entry = Entry::new(index_head, index.encode(), start);
         failed(shared.store.put(base, entry, keep_for).await);
     }
 }

@@ -39,7 +39,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let landed = Arc::new(landed);
         // An answer that must be validated before each use is its leader's alone (RFC 9111 §5.2.2.4). One that an inner tier held is
         // stale by leave of its own.
-        let Freshness { stored, fresh_until, .. } = landed.head.freshness;
+        let Freshness { stored, fresh_until, .. } = landed.head().freshness;
         if let Some(lead) = &self.lead {
             lead.land(match fresh_until > stored || self.held_further_in {
                 true => Landing::Shared(Arc::clone(&landed)),
@@ -86,7 +86,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         mut said: Inner,
     ) {
         let head = match handoff {
-            Some(handoff) => Ok(handoff.head),
+            Some(handoff) => Ok(handoff.into_head()),
             None => exchange.head(parts.status, &parts.headers, Some(held)).map(|(head, withheld)| {
                 said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
                 head
@@ -95,7 +95,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         self.note("it has not changed");
         let start = self.start;
         match head {
-            Ok(head) => self.whole(Entry::new(head, held.body().clone(), start), said).await,
+            Ok(head) => self.whole(Entry::new(Arc::unwrap_or_clone(head), held.body().clone(), start), said).await,
             Err(why) => self.revalidated_only(held, &parts.headers, said, why).await,
         }
     }
@@ -106,12 +106,11 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let mut headers = headers.clone();
         remove_own_members(&mut headers);
         let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(held.head()) };
-        let entry = Entry::new(Arc::new(head), held.body().clone(), self.start);
+        let entry = Entry::new(head, held.body().clone(), self.start);
         if let Some(lead) = self.lead.take() {
             lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });
         }
-        let head = Arc::clone(entry.head());
-        let landed = Landed { head, body: LandedBody::Whole(entry), variant: None, stored: false, start: self.start };
+        let landed = Landed { body: LandedBody::Whole(entry), variant: None, stored: false, start: self.start };
         self.tell(Outward::Landed(Arc::new(landed), said, None));
         if !is_of_request(why) {
             drop(self.shared.store.remove(&self.key).await);
@@ -124,9 +123,9 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let mut keep = pin!(self.keep(entry.clone(), variant.clone()));
         // A store that answers at once has the entry before anyone hears of it: the next request is a hit.
         let pending = keep.as_mut().now_or_never().is_none();
-        let (head, start) = (Arc::clone(entry.head()), *entry.start());
+        let start = entry.start();
         let stored = entry.body().len() as u64 <= self.shared.store.body_bytes_max();
-        let landed = self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored, start });
+        let landed = self.land(Landed { body: LandedBody::Whole(entry), variant, stored, start });
         if pending {
             // Until it is stored, who comes joins this flight.
             self.tell(Outward::Landed(landed, said, None));
@@ -142,8 +141,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     /// Lands an entry that another process has stored meanwhile: there is nothing to store.
     pub(super) fn found(mut self, entry: Entry) {
         self.held_further_in = true;
-        let (head, start, variant) = (Arc::clone(entry.head()), *entry.start(), self.variant(entry.head()));
-        let landed = self.land(Landed { head, body: LandedBody::Whole(entry), variant, stored: true, start });
+        let (start, variant) = (entry.start(), self.variant(entry.head()));
+        let landed = self.land(Landed { body: LandedBody::Whole(entry), variant, stored: true, start });
         drop(self.lead.take());
         let found = Outcome { served: Served::Coalesced, tier: None };
         self.tell(Outward::Landed(landed, Inner { outcome: Some(found), ..Inner::default() }, None));

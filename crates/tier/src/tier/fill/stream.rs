@@ -82,7 +82,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             if !first.is_empty() {
                 bytes = [first, bytes].concat().into();
             }
-            let entry = Entry::new(head, bytes, self.start);
+            let entry = Entry::new(Arc::unwrap_or_clone(head), bytes, self.start);
             return self.whole(entry, said).await;
         }
         // Boxed: what is there already needs no room for it.
@@ -102,8 +102,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
         let variant = self.variant(&head);
         let landed = Landed {
-            head: Arc::clone(&head),
-            body: LandedBody::Growing(Arc::clone(&shared_body)),
+            body: LandedBody::Growing(Arc::clone(&head), Arc::clone(&shared_body)),
             variant: variant.clone(),
             stored: true,
             start: self.start,
@@ -155,7 +154,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         if stored {
             let mut all = BytesMut::from(&shared_body.bytes()[..]);
             reading.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
-            let mut keep = Box::pin(self.keep(Entry::new(head, all.freeze(), self.start), variant));
+            let mut keep =
+                Box::pin(self.keep(Entry::new(Arc::unwrap_or_clone(head), all.freeze(), self.start), variant));
             if keep.as_mut().now_or_never().is_none() {
                 pending = Some(keep);
             }

@@ -1,0 +1,87 @@
+//! Names that answers have, by numbers: one byte in the memory of each entry, where they would be the greater part of its head.
+//!
+//! No number leaves the process, so the list may change at any time.
+
+use http::{HeaderName, header};
+
+use crate::headers;
+
+/// In place of a number: the name follows.
+pub(super) const SPELT: u8 = 0;
+
+/// Roughly by how common they are: they are looked for one after the other.
+static NAMES: [HeaderName; 48] = [
+    header::CONTENT_TYPE,
+    header::CACHE_CONTROL,
+    header::DATE,
+    header::CONTENT_LENGTH,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::VARY,
+    header::CONTENT_ENCODING,
+    header::SERVER,
+    header::EXPIRES,
+    header::ACCEPT_RANGES,
+    header::X_CONTENT_TYPE_OPTIONS,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::CONTENT_LANGUAGE,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::CONTENT_SECURITY_POLICY,
+    header::X_FRAME_OPTIONS,
+    header::REFERRER_POLICY,
+    header::X_XSS_PROTECTION,
+    header::LINK,
+    header::VIA,
+    header::AGE,
+    header::LOCATION,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
+    header::PRAGMA,
+    header::RETRY_AFTER,
+    header::ALT_SVC,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+    HeaderName::from_static("cross-origin-resource-policy"),
+    HeaderName::from_static("cross-origin-opener-policy"),
+    HeaderName::from_static("cross-origin-embedder-policy"),
+    HeaderName::from_static("permissions-policy"),
+    HeaderName::from_static("server-timing"),
+    HeaderName::from_static("timing-allow-origin"),
+    HeaderName::from_static("x-powered-by"),
+    HeaderName::from_static("x-request-id"),
+    headers::CACHE_STATUS,
+    headers::CACHE_TAG,
+    headers::SURROGATE_KEY,
+    headers::CACHE_GROUPS,
+    headers::CDN_CACHE_CONTROL,
+];
+
+/// The number of `name`, if it has one.
+pub(super) fn number(name: &HeaderName) -> Option<u8> {
+    let at = NAMES.iter().position(|known| known == name)?;
+    u8::try_from(at + 1).ok()
+}
+
+/// The name with this number; `None` for [`SPELT`].
+pub(super) fn named(number: u8) -> Option<&'static HeaderName> {
+    NAMES.get(usize::from(number).checked_sub(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_has_one_number() {
+        for (at, name) in NAMES.iter().enumerate() {
+            let number = number(name).unwrap();
+            assert!(number != SPELT && usize::from(number) == at + 1 && named(number) == Some(name), "{name}");
+        }
+        assert_eq!((number(&header::COOKIE), named(SPELT)), (None, None));
+    }
+}

@@ -1,0 +1,87 @@
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header;
+
+use super::*;
+
+fn headers() -> HeaderMap {
+    let mut map = HeaderMap::new();
+    map.append("content-type", HeaderValue::from_static("application/json"));
+    map.append("link", HeaderValue::from_static("<a>"));
+    map.append("link", HeaderValue::from_static("<b>"));
+    map.append("x-odd", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+    map.append("x-empty", HeaderValue::from_static(""));
+    map
+}
+
+fn block(packed: &PackedHeaders) -> Bytes {
+    let mut block = BytesMut::new();
+    packed.put_block(&mut block);
+    block.freeze()
+}
+
+#[test]
+fn packing_keeps_every_line_and_byte() {
+    let packed = PackedHeaders::pack(&headers());
+    assert_eq!(packed.unpack(), headers());
+    assert_eq!(packed.get(&header::LINK), Some(&b"<a>"[..]));
+    assert_eq!(packed.get(&HeaderName::from_static("x-odd")), Some(&b"caf\xe9"[..]));
+    assert_eq!(packed.get(&header::ETAG), None);
+    assert_eq!(
+        (PackedHeaders::default().unpack(), PackedHeaders::default().get(&header::ETAG)),
+        (HeaderMap::new(), None)
+    );
+}
+
+#[test]
+fn texts_of_any_length_come_back() {
+    for len in [0, 1, 253, 254, 255, 256, 70_000] {
+        let mut map = HeaderMap::new();
+        map.append(header::ETAG, HeaderValue::try_from("e".repeat(len)).unwrap());
+        map.append(HeaderName::try_from("x".repeat(len.clamp(1, 60_000))).unwrap(), HeaderValue::from_static("y"));
+        let packed = PackedHeaders::pack(&map);
+        assert_eq!(packed.unpack(), map, "{len}");
+        assert_eq!(PackedHeaders::from_block(&block(&packed)), Ok(packed), "{len}");
+    }
+}
+
+#[test]
+fn a_block_spells_every_name() {
+    let packed = PackedHeaders::pack(&headers());
+    let block = block(&packed);
+    // Written out: other nodes read this layout.
+    let mut want = b"\x0c\0\x10\0\0\0content-typeapplication/json".to_vec();
+    want.extend_from_slice(b"\x04\0\x03\0\0\0link<a>\x04\0\x03\0\0\0link<b>");
+    want.extend_from_slice(b"\x05\0\x04\0\0\0x-oddcaf\xe9\x07\0\0\0\0\0x-empty");
+    assert_eq!((&block[..], packed.block_len()), (&want[..], want.len()));
+    assert_eq!(PackedHeaders::from_block(&block), Ok(packed));
+}
+
+#[test]
+fn a_damaged_block_is_an_error_and_never_a_panic() {
+    let block = block(&PackedHeaders::pack(&headers()));
+    for cut in 1..block.len() {
+        if let Ok(packed) = PackedHeaders::from_block(&block.slice(..cut)) {
+            assert!(packed.unpack().len() < headers().len(), "a cut at a header's end");
+        }
+    }
+    let from_static = |block| PackedHeaders::from_block(&Bytes::from_static(block));
+    assert!(from_static(b"\x01\0\x01\0\0\0 x").is_err(), "a space is no name");
+    assert!(from_static(b"\x01\0\xff\xff\xff\xffxy").is_err());
+}
+
+#[test]
+fn a_block_of_more_lines_than_a_map_takes_is_an_error() {
+    const LINES_MAX: usize = 16_384;
+    let read = |lines: usize| {
+        let mut block = BytesMut::new();
+        for n in 0..lines {
+            let name = format!("x-{n}");
+            block.put_u16_le(u16::try_from(name.len()).unwrap());
+            block.put_u32_le(0);
+            block.put_slice(name.as_bytes());
+        }
+        PackedHeaders::from_block(&block.freeze())
+    };
+    assert_eq!(read(LINES_MAX).unwrap().unpack().len(), LINES_MAX);
+    assert!(read(LINES_MAX + 1).is_err() && read(40_000).is_err());
+}
