@@ -21,13 +21,13 @@ impl Ready {
     pub(crate) fn new() -> Self {
         let mut cached = warmed(1024);
         let runtime = Builder::new_current_thread().build().expect("threads are to be had");
-        requests().into_iter().for_each(|asked| runtime.block_on(fill(&mut cached, asked)));
+        requests(KEYS).into_iter().for_each(|asked| runtime.block_on(fill(&mut cached, asked)));
         for _ in 0..ROUNDS {
-            for asked in requests() {
+            for asked in requests(KEYS) {
                 assert!(is_memory_hit(answer(&mut cached, asked).headers()), "everything was stored");
             }
         }
-        Self { cached, asked: requests() }
+        Self { cached, asked: requests(KEYS) }
     }
 
     /// One hit for each key. Not inlined: callgrind knows by its name what to count.
@@ -44,9 +44,10 @@ impl Ready {
     }
 }
 
-fn requests() -> Vec<Asked> {
+/// One for each key.
+pub(crate) fn requests(keys: usize) -> Vec<Asked> {
     let target = |key| format!("/api/pitches/{key}?limit=10").parse().expect("a target");
-    (0..KEYS).map(|key| request_for(target(key))).collect()
+    (0..keys).map(|key| request_for(target(key))).collect()
 }
 
 /// Allocations of one hit, in the mean.

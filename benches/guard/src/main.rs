@@ -1,11 +1,14 @@
 //! What does one hit in memory cost, counted: instructions (callgrind) and allocations, of the whole stack in process with telemetry on, over
 //! 1 000 keys. Compared with what was recorded in `recorded.toml`: more by a twentieth is a failure, and so is less, which is to be recorded.
 //!
-//! What is counted is `Cached::call` to the end of the body, as an embedding server has it; hyper, and what `cache-proxy` adds for a connection, are not part of it.
+//! Beside it, what an entry asks of the allocator for as long as it is kept.
+//!
+//! What is counted of a hit is `Cached::call` to the end of the body, as an embedding server has it; hyper, and what `cache-proxy` adds for a connection, are not part of it.
 //!
 //! `cargo run --release -p edge-cache-guard`, with `--record` to write down what was counted. Instructions depend on the compiler and on the
 //! machine's libc, so they are compared on the platform that CI runs on; it needs `valgrind`.
 
+mod entries;
 mod hits;
 mod instructions;
 mod recorded;
@@ -40,8 +43,13 @@ fn main() -> anyhow::Result<()> {
         hits::Ready::new().measured();
         return Ok(());
     }
-    let counted = Counted { allocations: hits::allocations(), instructions: instructions::count(args.profile)? };
-    println!("a hit: {:.2} allocations, {:.0} instructions", counted.allocations, counted.instructions);
+    let counted = Counted {
+        allocations: hits::allocations(),
+        instructions: instructions::count(args.profile)?,
+        entry_bytes: entries::bytes(),
+    };
+    let Counted { allocations, instructions, entry_bytes } = counted;
+    println!("a hit: {allocations:.2} allocations, {instructions:.0} instructions; an entry: {entry_bytes:.0} bytes");
     if args.record {
         return counted.record();
     }

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 /// More than counts of the same code differ by.
 const TOLERANCE: f64 = 0.05;
 
-/// What one hit costs.
-#[derive(Debug, Serialize, Deserialize)]
+/// What one hit costs, and one entry.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Counted {
     pub(crate) allocations: f64,
     pub(crate) instructions: f64,
+    /// Bytes of one entry.
+    pub(crate) entry_bytes: f64,
 }
 
 impl Counted {
@@ -25,7 +27,10 @@ impl Counted {
 
     pub(crate) fn record(&self) -> anyhow::Result<()> {
         let file = file();
-        let text = format!("allocations = {:.2}\ninstructions = {:.1}\n", self.allocations, self.instructions);
+        let text = format!(
+            "allocations = {:.2}\ninstructions = {:.1}\nentry_bytes = {:.1}\n",
+            self.allocations, self.instructions, self.entry_bytes
+        );
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
@@ -34,6 +39,7 @@ impl Counted {
         let counts = [
             ("allocations", self.allocations, recorded.allocations),
             ("instructions", self.instructions, recorded.instructions),
+            ("bytes of an entry", self.entry_bytes, recorded.entry_bytes),
         ];
         let differs = |(_, now, then): &(&str, f64, f64)| (now - then).abs() > then * TOLERANCE;
         counts
@@ -54,8 +60,8 @@ mod tests {
 
     #[test]
     fn a_twentieth_is_too_much_either_way() {
-        let recorded = Counted { allocations: 4.0, instructions: 1000.0 };
-        let differs = |instructions| Counted { allocations: 4.0, instructions }.differs_from(&recorded).len();
+        let recorded = Counted { allocations: 4.0, instructions: 1000.0, entry_bytes: 1.0 };
+        let differs = |instructions| Counted { instructions, ..recorded }.differs_from(&recorded).len();
         assert_eq!([949.0, 951.0, 1049.0, 1051.0].map(differs), [1, 0, 0, 1]);
     }
 }
