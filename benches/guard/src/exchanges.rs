@@ -1,6 +1,6 @@
 //! Requests and answers without a server.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 use allocation_counter::measure;
 use edge_cache::{Cached, EdgeCache};
@@ -33,11 +33,12 @@ impl Ready {
     /// When what is to be counted does not come of the requests.
     pub(crate) fn new(kind: Kind) -> Self {
         let runtime = Builder::new_current_thread().enable_time().build().expect("threads are to be had");
-        let handler = Handler::new(1024);
-        let handler = if kind == Kind::Pass { handler.private() } else { handler };
-        let mut cached = EdgeCache::builder().build().expect("the defaults are valid").layer().layer(handler);
+        let mut cached = cached(kind == Kind::Pass);
         // Each round of misses is for keys of its own.
-        let of_round = |round| requests(if kind == Kind::Miss { round } else { 0 });
+        let of_round = |round| {
+            let first = if kind == Kind::Miss { round * KEYS } else { 0 };
+            requests(first..first + KEYS)
+        };
         let within = runtime.enter();
         for round in 0..rounds(kind) {
             for asked in of_round(round) {
@@ -64,9 +65,17 @@ impl Ready {
     }
 }
 
-fn requests(round: usize) -> Vec<Asked> {
+/// The cache, in front of answers of 1 KiB that may be stored, or not.
+pub(crate) fn cached(is_private: bool) -> Cached<Handler> {
+    let handler = Handler::new(1024);
+    let handler = if is_private { handler.private() } else { handler };
+    EdgeCache::builder().build().expect("the defaults are valid").layer().layer(handler)
+}
+
+/// One for each key.
+pub(crate) fn requests(keys: Range<usize>) -> Vec<Asked> {
     let target = |key| format!("/api/pitches/{key}?limit=10").parse().expect("a target");
-    (round * KEYS..(round + 1) * KEYS).map(|key| request_for(target(key))).collect()
+    keys.map(|key| request_for(target(key))).collect()
 }
 
 fn says(headers: &HeaderMap, kind: Kind) -> bool {

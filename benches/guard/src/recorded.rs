@@ -10,13 +10,14 @@ use crate::kind::Kind;
 /// More than counts of the same code differ by.
 const TOLERANCE: f64 = 0.05;
 
-/// What each kind of exchange costs.
+/// What each kind of exchange costs, and what is kept of it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recorded {
     pub(crate) hit: Cost,
     pub(crate) miss: Cost,
     pub(crate) pass: Cost,
+    pub(crate) entry: Kept,
 }
 
 /// What one exchange costs.
@@ -25,6 +26,13 @@ pub(crate) struct Recorded {
 pub(crate) struct Cost {
     pub(crate) allocations: f64,
     pub(crate) instructions: f64,
+}
+
+/// What one entry takes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    pub(crate) bytes: f64,
 }
 
 impl Recorded {
@@ -40,32 +48,34 @@ impl Recorded {
             let Cost { allocations, instructions } = self.of(kind);
             format!("[{}]\nallocations = {allocations:.2}\ninstructions = {instructions:.1}\n", kind.as_str())
         };
-        let text = Kind::ALL.map(section).join("\n");
+        let entry = format!("[entry]\nbytes = {:.1}\n", self.entry.bytes);
+        let text = [Kind::ALL.map(section).join("\n"), entry].join("\n");
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    pub(crate) const fn of(&self, kind: Kind) -> &Cost {
+    /// What is not as it was.
+    pub(crate) fn differs_from(&self, recorded: &Self) -> Vec<String> {
+        let of_kind = |kind: Kind| {
+            let (now, then) = (self.of(kind), recorded.of(kind));
+            [
+                (kind.as_str(), "allocations", now.allocations, then.allocations),
+                (kind.as_str(), "instructions", now.instructions, then.instructions),
+            ]
+        };
+        let entry = ("entry", "bytes", self.entry.bytes, recorded.entry.bytes);
+        let counts = Kind::ALL.into_iter().flat_map(of_kind).chain([entry]);
+        counts
+            .filter(|(_, _, now, then)| (now - then).abs() > then * TOLERANCE)
+            .map(|(of, what, now, then)| format!("{of}: {now:.2} {what}, recorded were {then:.2}"))
+            .collect()
+    }
+
+    const fn of(&self, kind: Kind) -> &Cost {
         match kind {
             Kind::Hit => &self.hit,
             Kind::Miss => &self.miss,
             Kind::Pass => &self.pass,
         }
-    }
-}
-
-impl Cost {
-    /// What is not as it was.
-    pub(crate) fn differs_from(&self, recorded: &Self, kind: Kind) -> Vec<String> {
-        let counts = [
-            ("allocations", self.allocations, recorded.allocations),
-            ("instructions", self.instructions, recorded.instructions),
-        ];
-        let differs = |(_, now, then): &(&str, f64, f64)| (now - then).abs() > then * TOLERANCE;
-        counts
-            .iter()
-            .filter(|counts| differs(counts))
-            .map(|(what, now, then)| format!("{}: {now:.2} {what}, recorded were {then:.2}", kind.as_str()))
-            .collect()
     }
 }
 
@@ -77,11 +87,18 @@ fn file() -> PathBuf {
 mod tests {
     use super::*;
 
+    fn counted(instructions: f64, bytes: f64) -> Recorded {
+        let cost = |instructions| Cost { allocations: 4.0, instructions };
+        Recorded { hit: cost(1.0), miss: cost(instructions), pass: cost(1.0), entry: Kept { bytes } }
+    }
+
     #[test]
     fn a_twentieth_is_too_much_either_way() {
-        let recorded = Cost { allocations: 4.0, instructions: 1000.0 };
-        let differs = |instructions| Cost { allocations: 4.0, instructions }.differs_from(&recorded, Kind::Hit).len();
+        let differs = |now| counted(now, 1.0).differs_from(&counted(1000.0, 1.0)).len();
         assert_eq!([949.0, 951.0, 1049.0, 1051.0].map(differs), [1, 0, 0, 1]);
+        let both = counted(1.0, 2.0).differs_from(&counted(1000.0, 1.0));
+        assert_eq!(both[0], "miss: 1.00 instructions, recorded were 1000.00");
+        assert_eq!(both[1], "entry: 2.00 bytes, recorded were 1.00");
     }
 
     #[test]

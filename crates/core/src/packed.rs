@@ -13,8 +13,8 @@ pub use self::block::HeadError;
 /// Headers as one block of bytes, the form in which entries hold them.
 ///
 /// A `HeaderMap` costs 1.85 × its payload at 1 KiB and may pin the buffer it was read from; this block is copied once, and costs two bytes
-/// a header, less than the names that it need not spell. Layout, repeated: the number of the [name](names), or 0 and the name; the value.
-/// Before each text comes its length: one byte, or [`LONG`] and four bytes.
+/// a header, less than the names that it need not spell. Layout, repeated: the number of the name, or 0 and the name; the value.
+/// Before each text comes its length: one byte, or 255 and four bytes.
 ///
 /// It is for this process only: what leaves it is [another block](Self::put_block), in which every name is spelt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -55,7 +55,7 @@ impl PurgeKind {
 /// A place in the order of purges, valid within one incarnation of the order.
 // Packed, because every entry has one: a `u128` would be followed by eight bytes of nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Fence {
     /// The order that `seq` belongs to; 0 while the node does not know it.
     pub incarnation: u128,
