@@ -23,7 +23,7 @@
 //! let config = DiskConfig { path: folder.path().to_owned(), ..DiskConfig::default() };
 //! let (store, order) = edge_cache_disk::open(config, Arc::new(SystemClock))?;
 //! assert_eq!(store.entries(), 0);
-//! assert_ne!(order.markers().position().fence.incarnation, 0);
+//! assert_ne!({ order.markers().position().fence.incarnation }, 0);
 //! # Ok(())
 //! # }
 //! ```

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use edge_cache::core::{Clock, SystemClock};
 use parking_lot::Mutex;
 use tokio::{
-    sync::watch,
+    sync::broadcast,
     time::{MissedTickBehavior, interval},
 };
 
@@ -27,6 +27,8 @@ use self::{history::History, row::Row};
 
 /// Between two rows of the feed.
 const STEP: Duration = Duration::from_secs(1);
+/// Rows that a reader of the feed may be late by without missing one.
+const LATE_MAX: usize = 16;
 
 /// What is measured of the process, second by second. Clones share it. Somebody must [run](Self::run) it.
 #[derive(Clone)]
@@ -35,13 +37,13 @@ pub(crate) struct Performance(Arc<Inner>);
 struct Inner {
     sources: Sources,
     history: Mutex<History>,
-    /// The last row, as it is sent; written only while somebody listens.
-    now: watch::Sender<Arc<str>>,
+    /// The last rows, as they are sent; written only while somebody listens.
+    now: broadcast::Sender<Arc<str>>,
 }
 
 impl Performance {
     pub(crate) fn new(sources: Sources) -> Self {
-        let (now, _) = watch::channel(Arc::from(""));
+        let (now, _) = broadcast::channel(LATE_MAX);
         Self(Arc::new(Inner { sources, history: Mutex::default(), now }))
     }
 
@@ -65,7 +67,8 @@ impl Performance {
         self.0.history.lock().push(row, before, now);
         if self.0.now.receiver_count() > 0 {
             let text = self.now(&row, now);
-            self.0.now.send_replace(text.into());
+            // Whoever listened may have left meanwhile.
+            self.0.now.send(text.into()).ok();
         }
     }
 

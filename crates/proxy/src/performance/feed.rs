@@ -9,7 +9,7 @@ use axum::response::{
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast::error::RecvError};
 
 use super::{Performance, process};
 
@@ -45,9 +45,15 @@ impl Feed {
         let history = self.performance.0.history.lock().json();
         let first = stream::iter([event("hello", hello.to_string()), event("history", history)]);
         let live = stream::unfold((now, place), |(mut now, place)| async move {
-            now.changed().await.ok()?;
-            let text = now.borrow_and_update().to_string();
-            Some((event("now", text), (now, place)))
+            let text = loop {
+                match now.recv().await {
+                    Ok(text) => break text,
+                    // It goes on with the oldest row that is left.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            };
+            Some((event("now", text.to_string()), (now, place)))
         });
         let events = first.chain(live).map(Ok::<_, Infallible>);
         Sse::new(events).keep_alive(KeepAlive::default()).into_response()
