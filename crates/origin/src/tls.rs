@@ -8,7 +8,8 @@
 //! // Trusts one authority, and shows who asks.
 //! let client = tls::client(tls::authorities(Some(Path::new("ca.pem")))?);
 //! let config = client.with_client_auth_cert(tls::certificates(Path::new("cert.pem"))?, tls::key(Path::new("key.pem"))?)?;
-//! # Ok::<_, Box<dyn std::error::Error>>(config)
+//! # drop(config);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::{io, path::Path, sync::Arc};
