@@ -25,6 +25,14 @@ pub struct Handler {
     asked: Arc<AtomicU64>,
 }
 
+impl Handler {
+    /// How often this handler and its clones were asked.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+}
+
 impl<B> Service<Request<B>> for Handler {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
@@ -61,15 +69,14 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let handler = Handler::default();
-    let asked = handler.asked.clone();
-    let cached = layer.layer(handler);
+    let cached = layer.layer(handler.clone());
     serving::serve(1, move || {
-        let (cached, asked) = (cached.clone(), asked.clone());
+        let (cached, handler) = (cached.clone(), handler.clone());
         service_fn(move |request: Request<Incoming>| {
-            let (cached, asked) = (cached.clone(), asked.clone());
+            let (cached, handler) = (cached.clone(), handler.clone());
             async move {
                 if request.uri().path() == "/count" {
-                    let count = plain(StatusCode::OK, asked.load(Relaxed).to_string());
+                    let count = plain(StatusCode::OK, handler.asked().to_string());
                     return Ok::<_, Infallible>(count.map(Either::Left));
                 }
                 let answer = cached.oneshot(request).await.map(|answer| answer.map(Either::Right));

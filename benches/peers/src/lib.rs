@@ -1,9 +1,7 @@
 //! What the programs of this comparison share.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod content;
+pub mod crates;
 pub mod layered;
 pub mod report;
 pub mod serving;

@@ -16,6 +16,9 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Passes every request on to an origin.
 #[derive(Debug, Parser)]
 struct Args {

@@ -6,6 +6,9 @@ use clap::Parser;
 use edge_cache_peers::{content, serving};
 use hyper::service::service_fn;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A bare hyper server that answers everything with one constant.
 #[derive(Debug, Parser)]
 struct Args {

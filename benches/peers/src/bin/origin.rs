@@ -22,6 +22,9 @@ use http::{
 use http_body_util::{Either, Full};
 use hyper::service::service_fn;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// `/item/N?bytes=` may be stored, `/private/N?bytes=` may not, `/big?bytes=[&store=no]` streams and takes ranges,
 /// `/count` tells how many requests came for these.
 #[derive(Debug, Parser)]

@@ -21,6 +21,9 @@ use clap::Parser;
 
 use crate::{args::Args, bench::Bench};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let json = args.json.clone();

@@ -21,6 +21,9 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::{args::Command, connections::Connections, target::Target};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     match args::Args::parse().command {
         Command::Closed(args) => {
