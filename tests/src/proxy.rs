@@ -187,6 +187,15 @@ fn is_foreign(name: &OsString) -> bool {
     name.to_str().is_none_or(|name| name.starts_with("CACHE_PROXY") || name == "RUST_LOG" || name == "DATABASE_URL")
 }
 
+/// Processor time of a server, to the nanosecond.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuTime {
+    /// Of all its threads.
+    pub all: Duration,
+    /// Of those that answer requests.
+    pub serving: Duration,
+}
+
 impl Proxy {
     /// The address that it printed after `start`.
     ///
@@ -314,18 +323,24 @@ impl Proxy {
         kib << 10
     }
 
-    /// Processor time that its threads have used, to the nanosecond; those that have ended are not counted.
+    /// Processor time that its threads have used; those that have ended are not counted.
     ///
     /// # Panics
     /// When the system does not tell.
     #[must_use]
-    pub fn cpu_time(&self) -> Duration {
+    pub fn cpu_time(&self) -> CpuTime {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
         let of = |thread: std::io::Result<std::fs::DirEntry>| {
-            let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
+            let path = thread.ok()?.path();
+            let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+            let nanos = text.split_whitespace().next()?.parse().ok()?;
+            let serves = std::fs::read_to_string(path.join("comm")).ok()?.starts_with("serve-");
+            Some((Duration::from_nanos(nanos), serves))
         };
-        Duration::from_nanos(threads.filter_map(of).sum())
+        threads.filter_map(of).fold(CpuTime::default(), |all, (time, serves)| CpuTime {
+            all: all.all + time,
+            serving: all.serving + if serves { time } else { Duration::ZERO },
+        })
     }
 
     /// Sends SIGTERM.

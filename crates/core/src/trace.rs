@@ -85,16 +85,6 @@ impl TraceContext {
     }
 }
 
-impl TraceContext {
-    /// The trace's number in words.
-    #[must_use]
-    pub fn trace_digits(&self) -> [u8; 32] {
-        let mut digits = [0; 32];
-        put_hex(&mut digits, &self.trace.to_be_bytes());
-        digits
-    }
-}
-
 /// Several of them are none (W3C Trace Context §4.2).
 fn single(headers: &HeaderMap) -> Option<&[u8]> {
     // Most requests have none, and a look at their few names costs less than a search.

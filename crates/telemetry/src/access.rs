@@ -1,6 +1,7 @@
 //! The access log: a line for each answered request.
 
 mod format;
+mod line;
 mod put;
 mod writer;
 
@@ -17,13 +18,20 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use self::format::AccessFormat;
-use self::{format::Clock, writer::Writer};
-use crate::{finished::Finished, shard::Sharded};
+pub(crate) use self::line::Noted;
+use self::{
+    line::{End, Line},
+    writer::Writer,
+};
+use crate::{
+    finished::Finished,
+    shard::{Lane, Sharded},
+};
 
 /// Bytes of a thread's lines that wait to be written at most; what comes beyond is dropped and counted.
 const WAITING_MAX: usize = 4 << 20;
-/// From this many on they are written at once: to write costs as much as many lines do, and more than this would push what hits need out of the core's cache.
-const ENOUGH: usize = 128 << 10;
+/// From this many on they are written at once: each write wakes two threads, and more than this would push what hits need out of the core's cache.
+const ENOUGH: usize = 64 << 10;
 /// Longest time that a line waits.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -33,18 +41,11 @@ pub struct AccessLog(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    format: AccessFormat,
-    waiting: Sharded<Mutex<Waiting>>,
+    /// Each thread's [lines](Line), as they wait.
+    waiting: Sharded<Mutex<Vec<u8>>>,
     enough: Notify,
     dropped: AtomicU64,
     writer: Mutex<Writer>,
-}
-
-/// The lines of one thread.
-#[derive(Debug, Default)]
-struct Waiting {
-    lines: Vec<u8>,
-    clock: Clock,
 }
 
 impl AccessLog {
@@ -53,9 +54,9 @@ impl AccessLog {
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(path: &Path, format: AccessFormat) -> std::io::Result<Self> {
-        let writer = Mutex::new(Writer::open(path)?);
+        let writer = Mutex::new(Writer::open(path, format)?);
         let (waiting, enough, dropped) = (Sharded::new(Mutex::default), Notify::new(), AtomicU64::new(0));
-        Ok(Self(Arc::new(Shared { format, waiting, enough, dropped, writer })))
+        Ok(Self(Arc::new(Shared { waiting, enough, dropped, writer })))
     }
 
     /// Lines that were lost because they were written too slowly.
@@ -64,16 +65,27 @@ impl AccessLog {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
+    /// What is to be written of a request, but for how it ends: what is told in time is in the core's cache, and need not be kept for it.
+    pub(crate) fn note(request: &Finished<'_>) -> Noted {
+        Line::of(request).note()
+    }
+
     pub(crate) fn write(&self, request: &Finished<'_>) {
-        let mut waiting = self.0.waiting.mine().lock();
-        if waiting.lines.len() >= WAITING_MAX {
+        self.ended(&Self::note(request), request.took, request.body_bytes);
+    }
+
+    /// Writes what was noted of a request that has ended.
+    pub(crate) fn ended(&self, noted: &Noted, took: Duration, body_bytes: u64) {
+        let mut waiting = self.0.waiting.at(Lane::mine()).lock();
+        let before = waiting.len();
+        if before >= WAITING_MAX {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let Waiting { lines, clock } = &mut *waiting;
-        let before = lines.len();
-        self.0.format.line(lines, clock, request);
-        if before < ENOUGH && lines.len() >= ENOUGH {
+        noted.ended(End { took, body_bytes }, &mut waiting);
+        let is_enough = before < ENOUGH && waiting.len() >= ENOUGH;
+        drop(waiting);
+        if is_enough {
             self.0.enough.notify_one();
         }
     }
@@ -88,7 +100,7 @@ impl AccessLog {
 
     /// Writes what waits now.
     pub async fn flush(&self) {
-        if self.0.waiting.all().all(|waiting| waiting.lock().lines.is_empty()) {
+        if self.0.waiting.all().all(|waiting| waiting.lock().is_empty()) {
             return;
         }
         let shared = Arc::clone(&self.0);
@@ -98,16 +110,9 @@ impl AccessLog {
             let mut writer = shared.writer.lock();
             let mut lines = std::mem::take(&mut writer.spare);
             for waiting in shared.waiting.all() {
-                std::mem::swap(&mut waiting.lock().lines, &mut lines);
-                if let Err(error) = writer.write(&lines) {
-                    let lost = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-                    shared.dropped.fetch_add(lost, Ordering::Relaxed);
-                    if !std::mem::replace(&mut writer.fails, true) {
-                        tracing::warn!(%error, "the access log cannot be written: lines are lost until it can");
-                    }
-                } else if std::mem::take(&mut writer.fails) {
-                    tracing::info!("the access log is written again");
-                }
+                std::mem::swap(&mut *waiting.lock(), &mut lines);
+                let lost = writer.write(&lines);
+                shared.dropped.fetch_add(lost, Ordering::Relaxed);
                 // Its memory serves the next one.
                 lines.clear();
             }

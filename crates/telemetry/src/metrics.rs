@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -23,7 +20,7 @@ use crate::{
     readings::{Reading, Readings, unit},
     recent::Recent,
     routes::{Counted, RouteIndex, RouteMetrics, RouteSnapshot, RouteTable, Routes},
-    shard::Sharded,
+    shard::{Lane, Sharded},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,14 +71,13 @@ struct Inner {
     recent_purges: Recent<SeenPurge>,
     abandoned: Sharded<AtomicU64>,
     /// What each thread saw come, less what it saw end.
-    in_flight: Sharded<AtomicI64>,
+    in_flight: Sharded<AtomicU64>,
 }
 
 impl Inner {
     fn in_flight(&self) -> u64 {
         // One thread may see the end of what another saw come, in between: never less than none.
-        let all: i64 = self.in_flight.all().map(|count| count.load(Ordering::Relaxed)).sum();
-        u64::try_from(all).unwrap_or(0)
+        u64::try_from(self.in_flight.sum().cast_signed()).unwrap_or(0)
     }
 }
 
@@ -124,7 +120,7 @@ impl Metrics {
             purged_tags: Counter::default(),
             recent_purges: Recent::new(PURGES_KEPT),
             abandoned: Sharded::new(AtomicU64::default),
-            in_flight: Sharded::new(AtomicI64::default),
+            in_flight: Sharded::new(AtomicU64::default),
         };
         let mut root = Registry::default();
         let ours = root.sub_registry_with_prefix("edge_cache");
@@ -149,9 +145,7 @@ impl Metrics {
         let in_flight = move || inner.upgrade().map_or(f64::NAN, |inner| inner.in_flight() as f64);
         this.read_at_scrape(Reading::gauge(&catalogue::REQUESTS_IN_FLIGHT, in_flight));
         let inner = Arc::downgrade(&this.0);
-        let abandoned = move || {
-            inner.upgrade().map_or(0, |inner| inner.abandoned.all().map(|count| count.load(Ordering::Relaxed)).sum())
-        };
+        let abandoned = move || inner.upgrade().map_or(0, |inner| inner.abandoned.sum());
         this.read_at_scrape(Reading::counter(&catalogue::REQUESTS_ABANDONED, abandoned));
         this
     }
@@ -213,17 +207,21 @@ impl Metrics {
 
     /// A request has come.
     pub(crate) fn begins(&self) {
-        self.0.in_flight.mine().fetch_add(1, Ordering::Relaxed);
+        self.0.in_flight.add(Lane::mine(), 1);
     }
 
     /// Its client did not wait for the head of its answer.
     pub(crate) fn abandoned(&self) {
-        self.0.abandoned.mine().fetch_add(1, Ordering::Relaxed);
+        self.0.abandoned.add(Lane::mine(), 1);
     }
 
     /// It has its answer, or its client has left.
     pub(crate) fn ends(&self) {
-        self.0.in_flight.mine().fetch_sub(1, Ordering::Relaxed);
+        self.ends_on(Lane::mine());
+    }
+
+    fn ends_on(&self, lane: Lane) {
+        self.0.in_flight.add(lane, 1_u64.wrapping_neg());
     }
 
     pub(crate) fn route(&self, name: &str) -> RouteIndex {
@@ -244,8 +242,11 @@ impl Metrics {
         self.0.routes.of(self.route(name))
     }
 
-    pub(crate) fn count_of(&self, route: &RouteMetrics, seen: &Counted) {
-        self.0.routes.count_of(route, seen);
+    /// A plain hit has its answer.
+    pub(crate) fn hit_ends(&self, route: &RouteMetrics, seen: &Counted) {
+        let lane = Lane::mine();
+        self.ends_on(lane);
+        self.0.routes.count_of(lane, route, seen);
     }
 }
 

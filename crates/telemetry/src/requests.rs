@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::{
     finished::Finished,
-    shard::{Sharded, shards},
+    shard::{Lane, Sharded, shards},
 };
 
 /// Bytes kept of a URL, and of a `Cache-Status`; the rest is cut off.
@@ -117,12 +117,12 @@ impl Requests {
 
     pub(crate) fn push(&self, request: &Finished<'_>) {
         let is_plain_hit = request.trail.is_none() && request.outcome.served == Served::Hit;
-        if is_plain_hit { self.0.hits.mine().push(request) } else { self.0.told.push(request) }
+        if is_plain_hit { self.0.hits.at(Lane::mine()).push(request) } else { self.0.told.push(request) }
     }
 
     /// Whether a plain hit that came at `at` would be kept.
     pub(crate) fn has_room_for_hit(&self, at: Timestamp) -> bool {
-        self.0.hits.mine().has_room(at)
+        self.0.hits.at(Lane::mine()).has_room(at)
     }
 
     /// The last `n` requests, the newest first.

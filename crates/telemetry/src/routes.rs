@@ -23,7 +23,7 @@ use crate::{
     catalogue::{self, Definition},
     histogram::{AGE, Distribution, Histogram, LATENCY},
     readings::unit,
-    shard::Sharded,
+    shard::{Lane, Sharded},
 };
 
 /// Whose bytes were served: the tiers, and the origin at the end.
@@ -83,17 +83,14 @@ impl Counters {
         Self { cells: Served::ALL.map(cell), saved_calls: AtomicU64::new(0), saved_micros: AtomicU64::new(0) }
     }
 
-    fn count(&self, seen: &Counted) {
+    fn count(&self, lane: Lane, seen: &Counted) {
         let cell = &self.cells[seen.served as usize];
-        cell.by_source[source(seen.tier)].fetch_add(1, Relaxed);
-        cell.duration.observe(seen.took);
-        cell.body_bytes.fetch_add(seen.body_bytes, Relaxed);
+        lane.add(&cell.by_source[source(seen.tier)], 1);
+        cell.duration.observe(lane, seen.took);
+        lane.add(&cell.body_bytes, seen.body_bytes);
         if seen.saves {
-            self.saved_calls.fetch_add(1, Relaxed);
-            let micros = u64::try_from(seen.cost.as_micros()).unwrap_or(u64::MAX);
-            if micros > 0 {
-                self.saved_micros.fetch_add(micros, Relaxed);
-            }
+            lane.add(&self.saved_calls, 1);
+            lane.add(&self.saved_micros, u64::try_from(seen.cost.as_micros()).unwrap_or(u64::MAX));
         }
     }
 
@@ -320,13 +317,13 @@ impl RouteTable {
     }
 
     pub(crate) fn count(&self, route: RouteIndex, seen: &Counted) {
-        self.count_of(&self.known.load().routes[route.0], seen);
+        self.count_of(Lane::mine(), &self.known.load().routes[route.0], seen);
     }
 
-    pub(crate) fn count_of(&self, route: &RouteMetrics, seen: &Counted) {
-        route.counters.mine().count(seen);
-        if let (Some(age), Some(histogram)) = (seen.age, self.ages.mine().get(source(seen.tier))) {
-            histogram.observe(age);
+    pub(crate) fn count_of(&self, lane: Lane, route: &RouteMetrics, seen: &Counted) {
+        route.counters.at(lane).count(lane, seen);
+        if let (Some(age), Some(histogram)) = (seen.age, self.ages.at(lane).get(source(seen.tier))) {
+            histogram.observe(lane, age);
         }
     }
 

@@ -81,10 +81,15 @@ impl Watch {
     }
 
     pub(crate) fn finished(&self, request: &Finished<'_>) {
-        self.requests.push(request);
+        self.told(request);
         if let Some(access) = &self.access {
             access.write(request);
         }
+    }
+
+    /// [`finished`](Self::finished), where the access log knows of it already.
+    pub(crate) fn told(&self, request: &Finished<'_>) {
+        self.requests.push(request);
         if let Some(spans) = self.spans.as_ref().filter(|_| request.is_kept) {
             spans.finished(request);
         }

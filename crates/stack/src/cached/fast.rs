@@ -9,7 +9,7 @@ use edge_cache_tier::{AtOnce, Decided, Keying, Style, TierLayer};
 use edge_cache_warmer::HotSet;
 use http::{HeaderMap, Response, header, request::Parts};
 
-use super::{Arrival, HitBody, said};
+use super::{Arrival, HitBody, said::Said};
 
 /// What answers plain hits. Clones share a count of references.
 #[derive(Clone, Debug)]
@@ -58,9 +58,9 @@ impl Fast {
         let stamps = |head: &Head, asked: &HeaderMap, now| {
             let context = hits.as_ref().map(|hits| hits.context(asked, arrival.at));
             let id = context.filter(|_| style.id_header.is_some()).map(|context| context.id);
-            let stamps = said::stamps(head, now, id);
-            told = context.map(|context| (context, now, stamps.cache_status.clone()));
-            stamps
+            let said = Said::of(head, now, id);
+            told = context.map(|context| (context, now, said));
+            said.stamps()
         };
         let (response, entry, variant) = match memory.at_once(&decision, parts, arrival.at, style, stamps) {
             AtOnce::Plain(response, entry, variant) => (response, entry, variant),
@@ -83,16 +83,15 @@ impl Fast {
                 None => hot.record_by(decision.probe().digest(), || decision.probe().to_key(), head),
             }
         }
-        let status = response.status();
-        let record = hits.as_ref().zip(told).map(|(hits, (context, now, cache_status))| {
+        let record = hits.as_ref().zip(told).map(|(hits, (context, now, said))| {
             let hit = Hit {
                 client: arrival.client,
                 route: decision.route(),
                 freshness: &head.freshness,
                 fill_millis: head.fill_millis,
                 now,
-                status,
-                cache_status,
+                status: response.status(),
+                cache_status: said.cache_status(),
             };
             hits.begin(context, hit, parts)
         });

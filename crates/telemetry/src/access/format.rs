@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use edge_cache_core::{TierName, Timestamp};
-use http::HeaderValue;
 
-use super::put;
-use crate::finished::{Agent, Finished, protocol};
+use super::{
+    line::{End, Line},
+    put,
+};
+use crate::finished::protocol;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +28,10 @@ pub(super) struct Clock {
 }
 
 impl AccessFormat {
-    pub(super) fn line(self, out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
+    pub(super) fn line(self, out: &mut Vec<u8>, clock: &mut Clock, line: &(Line<'_>, End)) {
         match self {
-            Self::Combined => combined(out, clock, request),
-            Self::Json => json(out, clock, request),
+            Self::Combined => combined(out, clock, line),
+            Self::Json => json(out, clock, line),
         }
         out.push(b'\n');
     }
@@ -52,121 +54,118 @@ fn date(second: u64) -> String {
     format!("{}/{}/{}:{} +0000", &date[5..7], &date[8..11], &date[12..16], &date[17..25])
 }
 
-fn combined(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
-    match request.client {
+fn combined(out: &mut Vec<u8>, clock: &mut Clock, (said, end): &(Line<'_>, End)) {
+    match said.client {
         Some(client) => put::address(out, client),
         None => out.push(b'-'),
     }
     out.extend_from_slice(b" - - [");
-    out.extend_from_slice(clock.in_words(request.at, date));
+    out.extend_from_slice(clock.in_words(said.at, date));
     out.extend_from_slice(b"] \"");
-    put::escaped(out, request.method.as_str().as_bytes());
+    put::escaped(out, said.method);
     out.push(b' ');
-    put::escaped(out, target(request).as_bytes());
+    put::escaped(out, said.target);
     out.push(b' ');
-    out.extend_from_slice(protocol(request.version).as_bytes());
+    out.extend_from_slice(protocol(said.version).as_bytes());
     out.extend_from_slice(b"\" ");
-    out.extend_from_slice(request.status.as_str().as_bytes());
+    out.extend_from_slice(said.status.as_str().as_bytes());
     out.push(b' ');
-    put::number(out, request.body_bytes);
-    let Agent { referer, user_agent } = request.agent;
-    for said in [referer, user_agent] {
+    put::number(out, end.body_bytes);
+    for field in [said.referer, said.user_agent] {
         out.extend_from_slice(b" \"");
-        match said {
-            Some(said) => put::escaped(out, said.as_bytes()),
+        match field {
+            Some(field) => put::escaped(out, field),
             None => out.push(b'-'),
         }
         out.push(b'"');
     }
     out.push(b' ');
-    out.extend_from_slice(request.outcome.served.as_str().as_bytes());
+    out.extend_from_slice(said.outcome.served.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(source(request).as_bytes());
+    out.extend_from_slice(source(said).as_bytes());
     out.push(b' ');
-    put::seconds(out, request.took);
+    put::seconds(out, end.took);
     out.extend_from_slice(b" \"");
-    put::escaped(out, request.cache_status.as_bytes());
+    put::escaped(out, said.cache_status);
     out.extend_from_slice(b"\" ");
-    out.extend_from_slice(&request.context.id.digits());
+    out.extend_from_slice(&said.id.digits());
 }
 
-fn json(out: &mut Vec<u8>, clock: &mut Clock, request: &Finished<'_>) {
+fn json(out: &mut Vec<u8>, clock: &mut Clock, (said, end): &(Line<'_>, End)) {
     // Seconds since 1970, to the millisecond: what every reader of JSON can order by.
     out.extend_from_slice(b"{\"at\":");
-    out.extend_from_slice(clock.in_words(request.at, |second| second.to_string()));
-    put::decimals::<3>(out, request.at.as_millis().rem_euclid(1000) as u32);
+    out.extend_from_slice(clock.in_words(said.at, |second| second.to_string()));
+    put::decimals::<3>(out, said.at.as_millis().rem_euclid(1000) as u32);
     out.extend_from_slice(b",\"id\":\"");
-    out.extend_from_slice(&request.context.id.digits());
-    // A trace that begins here, and whose spans nobody keeps, leads nowhere.
-    if request.context.sampled || request.context.parent.is_some() {
+    out.extend_from_slice(&said.id.digits());
+    if let Some(trace) = said.trace {
         out.extend_from_slice(b"\",\"trace\":\"");
-        out.extend_from_slice(&request.context.trace_digits());
+        put::trace(out, trace);
     }
-    if let Some(client) = request.client {
+    if let Some(client) = said.client {
         out.extend_from_slice(b"\",\"client\":\"");
         put::address(out, client);
     }
     out.extend_from_slice(b"\",\"method\":\"");
-    out.extend_from_slice(request.method.as_str().as_bytes());
-    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-    if let Some(host) = authority.or(request.host.map(HeaderValue::as_bytes)) {
+    out.extend_from_slice(said.method);
+    if let Some(host) = said.host {
         out.extend_from_slice(b"\",\"host\":\"");
         put::in_json(out, host);
     }
     out.extend_from_slice(b"\",\"target\":\"");
-    put::in_json(out, target(request).as_bytes());
+    put::in_json(out, said.target);
     out.extend_from_slice(b"\",\"version\":\"");
-    out.extend_from_slice(protocol(request.version).as_bytes());
+    out.extend_from_slice(protocol(said.version).as_bytes());
     out.extend_from_slice(b"\",\"status\":");
-    out.extend_from_slice(request.status.as_str().as_bytes());
+    out.extend_from_slice(said.status.as_str().as_bytes());
     out.extend_from_slice(b",\"bytes\":");
-    put::number(out, request.body_bytes);
+    put::number(out, end.body_bytes);
     out.extend_from_slice(b",\"seconds\":");
-    put::seconds(out, request.took);
+    put::seconds(out, end.took);
     out.extend_from_slice(b",\"route\":\"");
-    put::in_json(out, request.route.as_bytes());
+    put::in_json(out, said.route);
     out.extend_from_slice(b"\",\"result\":\"");
-    out.extend_from_slice(request.outcome.served.as_str().as_bytes());
+    out.extend_from_slice(said.outcome.served.as_str().as_bytes());
     out.extend_from_slice(b"\",\"tier\":\"");
-    out.extend_from_slice(source(request).as_bytes());
-    if let Some(age) = request.age {
+    out.extend_from_slice(source(said).as_bytes());
+    if let Some(age) = said.age {
         out.extend_from_slice(b"\",\"age\":");
         put::number(out, age.as_secs());
         out.extend_from_slice(b",\"cache_status\":\"");
     } else {
         out.extend_from_slice(b"\",\"cache_status\":\"");
     }
-    put::in_json(out, request.cache_status.as_bytes());
-    let Agent { referer, user_agent } = request.agent;
-    if let Some(referer) = referer {
+    put::in_json(out, said.cache_status);
+    if let Some(referer) = said.referer {
         out.extend_from_slice(b"\",\"referer\":\"");
-        put::in_json(out, referer.as_bytes());
+        put::in_json(out, referer);
     }
-    if let Some(user_agent) = user_agent {
+    if let Some(user_agent) = said.user_agent {
         out.extend_from_slice(b"\",\"user_agent\":\"");
-        put::in_json(out, user_agent.as_bytes());
+        put::in_json(out, user_agent);
     }
     out.extend_from_slice(b"\"}");
 }
 
-fn target<'a>(request: &Finished<'a>) -> &'a str {
-    request.uri.path_and_query().map_or("*", |target| target.as_str())
-}
-
-fn source(request: &Finished<'_>) -> &'static str {
-    request.outcome.tier.map_or("origin", TierName::as_str)
+fn source(said: &Line<'_>) -> &'static str {
+    said.outcome.tier.map_or("origin", TierName::as_str)
 }
 
 #[cfg(test)]
 mod tests {
     use edge_cache_core::TraceContext;
 
+    use http::HeaderValue;
+
     use super::*;
-    use crate::testing::finished;
+    use crate::{
+        finished::{Agent, Finished},
+        testing::finished,
+    };
 
     fn line(format: AccessFormat, request: &Finished<'_>) -> String {
-        let mut out = Vec::new();
-        format.line(&mut out, &mut Clock::default(), request);
+        let (mut out, end) = (Vec::new(), End { took: request.took, body_bytes: request.body_bytes });
+        format.line(&mut out, &mut Clock::default(), &(Line::of(request), end));
         String::from_utf8(out).unwrap()
     }
 

@@ -45,6 +45,11 @@ const DECIMAL: [([u8; 3], usize); 256] = {
     decimal
 };
 
+/// Its 32 hexadecimal digits.
+pub(super) fn trace(out: &mut Vec<u8>, trace: u128) {
+    write!(out, "{trace:032x}").expect(FITS);
+}
+
 /// Seconds, to the microsecond.
 pub(super) fn seconds(out: &mut Vec<u8>, time: Duration) {
     number(out, time.as_secs());

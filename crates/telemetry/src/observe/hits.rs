@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
 use super::span;
 use crate::{
     Watch,
+    access::{AccessLog, Noted},
     finished::{Agent, Finished},
     routes::{Counted, RouteMetrics},
+    text::Text,
 };
 
 const PLAIN: Outcome = Outcome { served: Served::Hit, tier: Some(TierName::Memory) };
@@ -45,7 +47,7 @@ pub struct Hit<'a> {
     /// The status that the client gets.
     pub status: StatusCode,
     /// Its `Cache-Status`.
-    pub cache_status: HeaderValue,
+    pub cache_status: &'a [u8],
 }
 
 /// A plain hit that is being sent. Dropped, it is counted.
@@ -58,11 +60,12 @@ pub struct HitRecord {
     age: Duration,
     cost: Duration,
     body_bytes: u64,
+    line: Option<Noted>,
     // Boxed and mostly absent: under load few hits are told of one by one.
     told: Option<Box<Told>>,
 }
 
-/// What is told of one hit.
+/// What is told of one hit to whoever looks at requests one by one.
 #[derive(Debug)]
 struct Told {
     context: TraceContext,
@@ -71,10 +74,10 @@ struct Told {
     client: Option<IpAddr>,
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    host: Option<HeaderValue>,
     version: Version,
     status: StatusCode,
-    cache_status: HeaderValue,
+    cache_status: Text,
 }
 
 impl Hits {
@@ -115,7 +118,33 @@ impl Hits {
         }
         self.0.routes[place].get_or_init(|| watch.metrics.of_route(&route.name));
         watch.metrics.begins();
-        let told = (is_kept || watch.access.is_some() || watch.requests.has_room_for_hit(at)).then(|| {
+        // Whole seconds, as `Age` has it.
+        let age = Duration::from_secs(freshness.age(at).as_secs());
+        let line = watch.access.is_some().then(|| {
+            AccessLog::note(&Finished {
+                context: &context,
+                is_kept,
+                at,
+                took: Duration::ZERO,
+                client,
+                method: &parts.method,
+                uri: &parts.uri,
+                host: parts.headers.get(header::HOST),
+                version: parts.version,
+                status,
+                route: &route.name,
+                outcome: PLAIN,
+                age: Some(age),
+                body_bytes: 0,
+                cache_status: str::from_utf8(cache_status).unwrap_or("?"),
+                trail: None,
+                agent: Agent {
+                    referer: parts.headers.get(header::REFERER),
+                    user_agent: parts.headers.get(header::USER_AGENT),
+                },
+            })
+        });
+        let told = (is_kept || watch.requests.has_room_for_hit(at)).then(|| {
             Box::new(Told {
                 context,
                 is_kept,
@@ -123,20 +152,20 @@ impl Hits {
                 client,
                 method: std::mem::take(&mut parts.method),
                 uri: std::mem::take(&mut parts.uri),
-                headers: std::mem::take(&mut parts.headers),
+                host: parts.headers.get(header::HOST).cloned(),
                 version: parts.version,
                 status,
-                cache_status,
+                cache_status: Text::new(str::from_utf8(cache_status).unwrap_or("?")),
             })
         });
         HitRecord {
             hits: self.clone(),
             began: context.began,
             route: place,
-            // Whole seconds, as `Age` has it.
-            age: Duration::from_secs(freshness.age(at).as_secs()),
+            age,
             cost: Duration::from_millis(fill_millis.into()),
             body_bytes: 0,
+            line,
             told,
         }
     }
@@ -163,10 +192,12 @@ impl Drop for HitRecord {
             saves: true,
             cost: self.cost,
         };
-        watch.metrics.ends();
-        watch.metrics.count_of(route, &counted);
+        watch.metrics.hit_ends(route, &counted);
+        if let (Some(access), Some(line)) = (&watch.access, &self.line) {
+            access.ended(line, took, self.body_bytes);
+        }
         let Some(told) = &self.told else { return };
-        watch.finished(&Finished {
+        watch.told(&Finished {
             context: &told.context,
             is_kept: told.is_kept,
             at: told.at,
@@ -174,19 +205,16 @@ impl Drop for HitRecord {
             client: told.client,
             method: &told.method,
             uri: &told.uri,
-            host: told.headers.get(header::HOST),
+            host: told.host.as_ref(),
             version: told.version,
             status: told.status,
             route: &route.name,
             outcome: PLAIN,
             age: counted.age,
             body_bytes: self.body_bytes,
-            cache_status: told.cache_status.to_str().unwrap_or("?"),
+            cache_status: told.cache_status.as_str(),
             trail: None,
-            agent: Agent {
-                referer: told.headers.get(header::REFERER),
-                user_agent: told.headers.get(header::USER_AGENT),
-            },
+            agent: Agent::default(),
         });
     }
 }

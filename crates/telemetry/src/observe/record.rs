@@ -6,7 +6,7 @@ use edge_cache_core::{
     AskedBehind, ClientAddress, Clock, Handoff, Outcome, Served, SystemClock, Timestamp, TraceContext, Trail,
     route::Matched,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use tokio::time::Instant;
 
 use crate::{
@@ -99,7 +99,7 @@ impl Record {
         let age = outcome.tier.and(head).map(|head| Duration::from_secs(head.freshness.age(self.at).as_secs()));
         let cost = head.map_or(Duration::ZERO, |head| Duration::from_millis(head.fill_millis.into()));
         let trail = extensions.get::<Trail>().cloned();
-        let cache_status = cache_status(response);
+        let cache_status = cache_status(response.headers());
         let status = response.status();
         if let Some(name) = &watch.id_header {
             let digits = self.context.id.digits();
@@ -146,10 +146,10 @@ impl Answered {
     }
 }
 
-/// Its lines, joined.
-fn cache_status<B>(response: &Response<B>) -> Text {
+/// The lines of an answer's `Cache-Status`, joined.
+fn cache_status(headers: &HeaderMap) -> Text {
     let mut all = Text::default();
-    for (at, line) in response.headers().get_all(edge_cache_core::headers::CACHE_STATUS).iter().enumerate() {
+    for (at, line) in headers.get_all(edge_cache_core::headers::CACHE_STATUS).iter().enumerate() {
         let line = line.to_str().unwrap_or("?");
         if at == 0 { all = Text::new(line) } else { all.append(line) }
     }
