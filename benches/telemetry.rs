@@ -15,7 +15,7 @@ const BODY: usize = 1024;
 const CONNECTIONS: usize = 64;
 /// Requests of a turn, over all connections.
 const TURN: usize = 64_000;
-const TURNS: usize = 21;
+const TURNS: usize = 41;
 
 const EVERYTHING: &str = "access_log_format = \"json\"\ntrace_sample = 0.01\n";
 

@@ -27,7 +27,7 @@ const HITS_STAY: Duration = Duration::from_secs(1);
 
 /// The last answered requests, in rings of fixed size. Clones share them.
 ///
-/// Plain hits, which are many and tell little, have a sixteenth of the places, so that they push nothing else out; each thread has a ring of its own
+/// Plain hits, which are many and tell little, have up to a sixteenth of the places, so that they push nothing else out; each thread has a ring of its own
 /// for them.
 #[derive(Clone, Debug)]
 pub struct Requests(Arc<Rings>);
@@ -108,7 +108,7 @@ pub struct SeenRequest {
 }
 
 impl Requests {
-    /// Rings for this many, at least one, and for a sixteenth as many plain hits.
+    /// Rings for this many, at least one, and for up to a sixteenth as many plain hits.
     #[must_use]
     pub fn new(kept: usize) -> Self {
         let hits = Sharded::new(|| Ring::new(kept / HITS / shards(), HITS_STAY));

@@ -17,9 +17,10 @@ use parking_lot::Mutex;
 const OWN_MAX: usize = 32;
 const SHARED_MAX: usize = 8;
 
-/// Copies that belong to one thread each, for a runtime with a thread for each core; what other threads count goes to those that they share.
+/// Copies that belong to one thread each: enough for a server with a thread for each core and another runtime beside it. What further threads count goes to those
+/// that they share.
 fn owned() -> usize {
-    cores().min(OWN_MAX)
+    (2 * cores()).min(OWN_MAX)
 }
 
 /// How many copies of a counter there are.
