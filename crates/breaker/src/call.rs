@@ -1,8 +1,12 @@
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 
 use crate::Breaker;
+
+/// Whoever sets a longer limit means none.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl Breaker {
     /// Makes one call within `limit`, and reports how it went: an error counts as a failure, and so does an answer that does not come in time.
@@ -14,8 +18,11 @@ impl Breaker {
         limit: Duration,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, BoxError> {
-        let permit = self.try_acquire()?;
-        let answer = match tokio::time::timeout(limit, call).await {
+        let began = Instant::now();
+        let permit = self.try_acquire_at(began)?;
+        // Where no such instant exists there is no limit.
+        let ends = began.checked_add(limit).unwrap_or(began + LONGEST);
+        let answer = match timeout_at(ends, call).await {
             Ok(answer) => answer.map_err(Into::into),
             Err(elapsed) => Err(elapsed.into()),
         };

@@ -150,6 +150,17 @@ impl CacheKey {
         u128::from_le_bytes(*self.0.first_chunk().expect(WHOLE))
     }
 
+    /// The digest in hexadecimal digits, as [`Display`](fmt::Display) shows it: part of the names that tiers outside the process use.
+    #[must_use]
+    pub fn hex(&self) -> [u8; 2 * DIGEST] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 2 * DIGEST];
+        for (two, byte) in text.as_chunks_mut().0.iter_mut().zip(self.digest().to_be_bytes()) {
+            *two = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        text
+    }
+
     /// The length-prefixed fields: what a tier compares on a hit.
     #[must_use]
     pub fn fields(&self) -> &[u8] {
@@ -220,7 +231,7 @@ impl Hash for CacheKey {
 /// Hexadecimal digest: safe to log, says nothing of the query.
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.digest())
+        f.write_str(std::str::from_utf8(&self.hex()).expect("digits are ASCII"))
     }
 }
 

@@ -28,7 +28,10 @@ impl PackedHeaders {
     #[must_use]
     pub fn pack(headers: &HeaderMap) -> Self {
         let mut block = Vec::with_capacity(headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
-        headers.iter().for_each(|(name, value)| put_line(&mut block, name, value));
+        for (name, value) in headers {
+            let name = name.as_str().as_bytes();
+            put_line(&mut block, names::number(name), name, value.as_bytes());
+        }
         Self(block.into())
     }
 
@@ -74,15 +77,16 @@ impl PackedHeaders {
     }
 }
 
-fn put_line(block: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    match names::number(name) {
+/// Puts the line of a name, spelt as [`HeaderName`] has it and with the number that it has, and a value that a header may have.
+fn put_line(block: &mut Vec<u8>, number: Option<u8>, name: &[u8], value: &[u8]) {
+    match number {
         Some(number) => block.push(number),
         None => {
             block.push(names::SPELT);
-            put_text(block, name.as_str().as_bytes());
+            put_text(block, name);
         }
     }
-    put_text(block, value.as_bytes());
+    put_text(block, value);
 }
 
 fn put_text(block: &mut Vec<u8>, text: &[u8]) {

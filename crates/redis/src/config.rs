@@ -35,7 +35,9 @@ pub struct RedisConfig {
     pub write_timeout: Duration,
     /// Largest body kept, in bytes. Default: 1 MiB.
     pub body_bytes_max: u64,
-    /// Bodies of at least this many bytes are compressed (zstd, level 1) if their type gains by it; 0 for never. Default: 1 KiB.
+    /// Bodies of at least this many bytes are compressed (zstd, level 1) if they gain by it; 0 for never. It saves memory of Redis and bytes
+    /// on the network, and costs each hit there about 1 µs for each KiB, more than all the rest of it. Below the default a µs saves half as
+    /// much or less as above it. Default: 4 KiB.
     pub compress_bytes_min: u64,
     /// Whether one node of all asks the origin for what Redis lacks, and the others wait for it. Default: true.
     pub fill_leases: bool,
@@ -107,7 +109,7 @@ impl Default for RedisConfig {
             read_timeout: Duration::from_millis(100),
             write_timeout: Duration::from_millis(250),
             body_bytes_max: 1 << 20,
-            compress_bytes_min: 1 << 10,
+            compress_bytes_min: 4 << 10,
             fill_leases: true,
             lease: Duration::from_secs(5),
             acknowledge: Acknowledge::Strict,

@@ -11,6 +11,7 @@ mod hot;
 mod leases;
 mod link;
 mod lua;
+mod name;
 mod store;
 
 pub use self::{

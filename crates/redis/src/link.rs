@@ -4,9 +4,10 @@ mod server;
 
 use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use futures_util::Stream;
 use redis::{
-    Client, Cmd, ErrorKind, Msg, Pipeline, RedisError, RedisFuture, RedisResult, TlsMode, Value,
+    Client, Cmd, ErrorKind, Msg, Pipeline, RedisError, RedisFuture, RedisResult, TlsMode, ToSingleRedisArg, Value,
     aio::{ConnectionLike, PubSubSink, PubSubStream},
     cluster::{ClusterClientBuilder, ClusterConfig},
     cluster_async::ClusterConnection,
@@ -45,7 +46,8 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// A link to what `config` names, whose answers take at most `answer_max`. Must be called on a Tokio runtime.
+    /// A link to what `config` names, for callers that give up after about `answer_max`: each call needs a limit of its own around it, and no
+    /// second one is set inside. Must be called on a Tokio runtime.
     pub(crate) fn new(config: &RedisConfig, answer_max: Duration) -> Result<Self, RedisConfigError> {
         let infos = config.servers()?;
         let certificates = config.certificates()?;
@@ -124,6 +126,18 @@ impl Link {
                 Ok(Self::Cluster { connection, seeds: seeds.into() })
             }
         }
+    }
+
+    /// What is kept under `name`. Without the library's own commands, which put each call on the heap more than once: it is what a hit pays.
+    pub(crate) async fn get(&self, name: impl ToSingleRedisArg) -> RedisResult<Option<Bytes>> {
+        // Room for the names of entries, unless somebody chose a long prefix.
+        let mut command = Cmd::with_capacity(2, 64);
+        command.arg("GET").arg(name);
+        let found = match self {
+            Self::Server(server) => server.ask(&command).await?,
+            Self::Cluster { connection, .. } => connection.clone().req_packed_command(&command).await?,
+        };
+        Ok(redis::from_redis_value(found.extract_error()?)?)
     }
 
     /// Listens to `channel`, on a connection of its own. It ends when that is lost.

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use edge_cache_breaker::{Breaker, BreakerConfig, State};
 use edge_cache_core::{
     BoxError, CacheKey, Entry, Lease, Store, StoreError, TierName,
@@ -18,7 +17,7 @@ use edge_cache_core::{
 use edge_cache_wire as wire;
 use redis::AsyncCommands;
 
-use crate::{HotBoard, RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link};
+use crate::{HotBoard, RedisBackplane, RedisConfig, RedisConfigError, leases::Leases, link::Link, name::EntryName};
 
 /// Values from this size on travel on the connection for large ones.
 const LARGE_BYTES: usize = 64 << 10;
@@ -111,8 +110,8 @@ impl RedisStore {
         HotBoard::new(self.0.small.clone(), self.0.leases.clone(), self.0.config.clone())
     }
 
-    fn key(&self, key: &CacheKey) -> String {
-        format!("{}:e:{key}", self.0.config.key_prefix)
+    fn name<'a>(&'a self, key: &'a CacheKey) -> EntryName<'a> {
+        EntryName { prefix: &self.0.config.key_prefix, key }
     }
 }
 
@@ -139,8 +138,8 @@ impl Store for RedisStore {
     fn get(&self, key: &CacheKey) -> Self::Get {
         let (this, key) = (self.clone(), key.clone());
         Box::pin(async move {
-            let (mut connection, name) = (this.0.small.clone(), this.key(&key));
-            let asked = async move { connection.get::<_, Option<Bytes>>(name).await };
+            // Pinned here, and not moved from one future into the next: it is large.
+            let asked = pin!(this.0.small.get(this.name(&key)));
             let found = this.0.reads.call(this.0.config.read_timeout, asked).await.map_err(unavailable)?;
             let Some(frame) = found else { return Ok(None) };
             wire::decode(&frame, &key, this.0.config.body_bytes_max)
@@ -153,7 +152,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let frame = wire::encode(&key, &entry, this.0.config.compress_bytes_min);
             let connection = if frame.len() < LARGE_BYTES { &this.0.small } else { &this.0.large };
-            let (mut connection, name) = (connection.clone(), this.key(&key));
+            let (mut connection, name) = (connection.clone(), this.name(&key));
             let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1);
             let asked = async move { connection.pset_ex::<_, _, ()>(name, &frame[..], millis).await };
             this.0.writes.call(this.0.config.write_timeout, asked).await.map_err(unavailable)
@@ -172,7 +171,7 @@ impl Store for RedisStore {
     fn remove(&self, key: &CacheKey) -> Self::Put {
         let (this, key) = (self.clone(), key.clone());
         Box::pin(async move {
-            let (mut connection, name) = (this.0.small.clone(), this.key(&key));
+            let (mut connection, name) = (this.0.small.clone(), this.name(&key));
             let asked = async move { connection.unlink::<_, ()>(name).await };
             this.0.writes.call(this.0.config.write_timeout, asked).await.map_err(unavailable)
         })

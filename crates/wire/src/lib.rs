@@ -41,6 +41,8 @@ const VERSION_PART: u8 = 2;
 const COMPRESSED: u8 = 1;
 const PREAMBLE: usize = 12;
 const ZSTD_LEVEL: i32 = 1;
+/// A body is kept compressed if that takes one part in so many away: each hit pays for it, a whole body costs little to carry.
+const GAIN: usize = 8;
 
 /// Why a value is no entry of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,12 +61,13 @@ pub enum WireError {
     Field(&'static str),
 }
 
-/// Encodes an entry; bodies of at least `compress_bytes_min` bytes are compressed where their type gains by it (0 for never).
+/// Encodes an entry; bodies of at least `compress_bytes_min` bytes are compressed where they gain by it (0 for never).
 #[must_use]
 pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
     let (head, body) = (entry.head(), entry.body());
     let wanted = compress_bytes_min > 0 && body.len() as u64 >= compress_bytes_min && is_compressible(head);
-    let compressed = wanted.then(|| compress(body)).flatten().filter(|small| small.len() < body.len());
+    let compressed =
+        wanted.then(|| compress(body)).flatten().filter(|small| small.len() <= body.len() - body.len() / GAIN);
     let sent = compressed.as_deref().unwrap_or(body);
 
     let tags = head.tags.as_slice();
@@ -109,11 +112,11 @@ pub fn encode(key: &CacheKey, entry: &Entry, compress_bytes_min: u64) -> Bytes {
 /// # Errors
 /// Whatever is wrong with the bytes; treat it as a miss.
 pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Option<Entry>, WireError> {
-    let frame = Frame::open(frame)?;
-    if frame.fields != *key.fields() {
+    let opened = Frame::open(frame)?;
+    if opened.fields != key.fields() {
         return Ok(None);
     }
-    frame.entry(body_bytes_max).map(Some)
+    opened.entry(frame, body_bytes_max).map(Some)
 }
 
 /// Decodes what [`encode`] made, where nothing else says under which key it belongs.
@@ -121,22 +124,22 @@ pub fn decode(frame: &Bytes, key: &CacheKey, body_bytes_max: u64) -> Result<Opti
 /// # Errors
 /// As [`decode`].
 pub fn decode_keyed(frame: &Bytes, body_bytes_max: u64) -> Result<(CacheKey, Entry), WireError> {
-    let frame = Frame::open(frame)?;
-    let key = CacheKey::from_fields(&frame.fields).ok_or(WireError::Field("key"))?;
-    Ok((key, frame.entry(body_bytes_max)?))
+    let opened = Frame::open(frame)?;
+    let key = CacheKey::from_fields(opened.fields).ok_or(WireError::Field("key"))?;
+    Ok((key, opened.entry(frame, body_bytes_max)?))
 }
 
-/// A frame whose checksum is right.
-struct Frame {
+/// A frame whose checksum is right. Borrowed, and only the body becomes a slice that counts: each count costs on every hit.
+struct Frame<'a> {
     version: u8,
     is_compressed: bool,
-    fields: Bytes,
+    fields: &'a [u8],
     /// All behind the key.
-    rest: Bytes,
+    rest: &'a [u8],
 }
 
-impl Frame {
-    fn open(frame: &Bytes) -> Result<Self, WireError> {
+impl<'a> Frame<'a> {
+    fn open(frame: &'a [u8]) -> Result<Self, WireError> {
         if frame.len() < PREAMBLE || frame[..2] != MAGIC {
             return Err(WireError::Foreign);
         }
@@ -145,24 +148,25 @@ impl Frame {
             return Err(WireError::Version(version));
         }
         let checksum = u64::from_le_bytes(frame[4..PREAMBLE].try_into().expect("eight bytes"));
-        let mut rest = frame.slice(PREAMBLE..);
-        if xxh3_64(&rest) != checksum {
+        let mut rest = &frame[PREAMBLE..];
+        if xxh3_64(rest) != checksum {
             return Err(WireError::Checksum);
         }
         let fields = take_block(&mut rest, "key")?;
         Ok(Self { version, is_compressed: frame[3] & COMPRESSED != 0, fields, rest })
     }
 
-    fn entry(self, body_bytes_max: u64) -> Result<Entry, WireError> {
+    /// The entry; `frame` is what this was opened from.
+    fn entry(self, frame: &Bytes, body_bytes_max: u64) -> Result<Entry, WireError> {
         let Self { version, is_compressed, mut rest, .. } = self;
         let head = take_head(&mut rest, version)?;
         let len = u64::from(rest.try_get_u32_le().map_err(|_| WireError::Field("body length"))?);
         let body = if is_compressed {
             // The length is checked before anything is allocated for it.
             let capacity = usize::try_from(len.min(body_bytes_max)).unwrap_or(0);
-            decompress(&rest, capacity).ok_or(WireError::Field("body"))?
+            decompress(rest, capacity).ok_or(WireError::Field("body"))?
         } else {
-            rest
+            frame.slice_ref(rest)
         };
         if body.len() as u64 != len {
             return Err(WireError::Field("body"));
@@ -172,7 +176,7 @@ impl Frame {
     }
 }
 
-fn take_head(rest: &mut Bytes, version: u8) -> Result<Head, WireError> {
+fn take_head(rest: &mut &[u8], version: u8) -> Result<Head, WireError> {
     /// kind, status, instants, flag, fence, fill time, number of tags
     const FIXED: usize = 1 + 2 + 40 + 1 + 24 + 4 + 2;
     if rest.len() < FIXED {
@@ -191,10 +195,12 @@ fn take_head(rest: &mut Bytes, version: u8) -> Result<Head, WireError> {
     let stale_allowed = rest.get_u8() == 1;
     let fence = Fence { incarnation: rest.get_u128_le(), seq: rest.get_u64_le() };
     let fill_millis = rest.get_u32_le();
-    let tags = (0..rest.get_u16_le())
-        .map(|_| rest.try_get_u64_le().map(TagHash::from_bits).map_err(|_| WireError::Field("tags")))
-        .collect::<Result<_, _>>()?;
-    let headers = PackedHeaders::from_block(&take_block(rest, "headers")?).map_err(|_| WireError::Field("headers"))?;
+    let tags = 8 * usize::from(rest.get_u16_le());
+    let (tags, behind) = rest.split_at_checked(tags).ok_or(WireError::Field("tags"))?;
+    // Of a length that is known, so that it is made in its place.
+    let tags = tags.as_chunks().0.iter().map(|tag| TagHash::from_bits(u64::from_le_bytes(*tag))).collect();
+    *rest = behind;
+    let headers = PackedHeaders::from_block(take_block(rest, "headers")?).map_err(|_| WireError::Field("headers"))?;
     let freshness = Freshness { born, stored, fresh_until, revalidate_until, error_until, stale_allowed };
     Ok(Head { kind, status, headers, freshness, fence, tags: TagSet::from_hashes(tags), fill_millis })
 }
@@ -203,12 +209,11 @@ fn put_length(out: &mut BytesMut, len: usize) {
     out.put_u32_le(u32::try_from(len).expect("keys and header blocks are far below 4 GiB"));
 }
 
-fn take_block(rest: &mut Bytes, field: &'static str) -> Result<Bytes, WireError> {
+fn take_block<'a>(rest: &mut &'a [u8], field: &'static str) -> Result<&'a [u8], WireError> {
     let len = rest.try_get_u32_le().map_err(|_| WireError::Field(field))? as usize;
-    if len > rest.len() {
-        return Err(WireError::Field(field));
-    }
-    Ok(rest.split_to(len))
+    let (block, behind) = rest.split_at_checked(len).ok_or(WireError::Field(field))?;
+    *rest = behind;
+    Ok(block)
 }
 
 /// Text gains by compression; images, archives and what is already coded do not.

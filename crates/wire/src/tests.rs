@@ -85,6 +85,22 @@ fn a_large_text_travels_compressed_and_comes_back_whole() {
 }
 
 #[test]
+fn a_text_that_gains_little_travels_as_it_is() {
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    for (repeated, is_compressed) in [(100, false), (400, true)] {
+        let body: Bytes = noise.take(2_000 - repeated).chain(std::iter::repeat_n(b' ', repeated)).collect();
+        let want = entry(body);
+        let frame = encode(&key("/"), &want, 1024);
+        assert_eq!(frame[3] & COMPRESSED != 0, is_compressed, "{repeated} of 2000");
+        assert!(same(&decode(&frame, &key("/"), 1 << 20).unwrap().unwrap(), &want));
+    }
+}
+
+#[test]
 fn another_key_s_entry_is_a_miss() {
     let frame = encode(&key("/a"), &entry(Bytes::new()), 0);
     assert!(decode(&frame, &key("/b"), 1 << 20).unwrap().is_none());

@@ -2,10 +2,10 @@
 //!
 //! Layout, repeated: name length `u16`, value length `u32` (little endian), name, value.
 
-use bytes::{BufMut, Bytes};
-use http::{HeaderName, HeaderValue};
+use bytes::BufMut;
+use http::HeaderName;
 
-use super::{Line, PackedHeaders, put_line};
+use super::{Line, PackedHeaders, names, put_line};
 
 /// Why a block is none of headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,14 +23,12 @@ impl PackedHeaders {
     ///
     /// # Errors
     /// When a name or value is cut short or holds bytes that no header may hold, or when there are more lines than a map takes.
-    pub fn from_block(block: &Bytes) -> Result<Self, HeadError> {
+    pub fn from_block(block: &[u8]) -> Result<Self, HeadError> {
         let mut packed = Vec::with_capacity(block.len());
         let (mut at, mut lines) = (0, 0);
         while at < block.len() {
             lines += 1;
-            let (name, value, next) = line(block, at).filter(|_| lines <= LINES_MAX).ok_or(HeadError { at })?;
-            put_line(&mut packed, &name, &value);
-            at = next;
+            at = take_line(block, at, &mut packed).filter(|_| lines <= LINES_MAX).ok_or(HeadError { at })?;
         }
         Ok(Self(packed.into()))
     }
@@ -53,8 +51,8 @@ impl PackedHeaders {
     }
 }
 
-/// The line at `at`, and where the next one begins.
-fn line(block: &Bytes, at: usize) -> Option<(HeaderName, HeaderValue, usize)> {
+/// Packs the line at `at`; gives where the next one begins.
+fn take_line(block: &[u8], at: usize, packed: &mut Vec<u8>) -> Option<usize> {
     let lengths = block.get(at..at + LENGTHS)?;
     let name = usize::from(u16::from_le_bytes([lengths[0], lengths[1]]));
     let value = u32::from_le_bytes([lengths[2], lengths[3], lengths[4], lengths[5]]) as usize;
@@ -63,7 +61,17 @@ fn line(block: &Bytes, at: usize) -> Option<(HeaderName, HeaderValue, usize)> {
     if end > block.len() {
         return None;
     }
-    let name = HeaderName::from_bytes(&block[start..middle]).ok()?;
-    let value = HeaderValue::from_maybe_shared(block.slice(middle..end)).ok()?;
-    Some((name, value, end))
+    let (name, value) = (&block[start..middle], &block[middle..end]);
+    let number = names::number(name);
+    let is_sound = (number.is_some() || HeaderName::from_lowercase(name).is_ok()) && may_be_value(value);
+    is_sound.then(|| {
+        put_line(packed, number, name, value);
+        end
+    })
+}
+
+/// The rule of [`HeaderValue`](http::HeaderValue), which would make a copy to tell.
+fn may_be_value(text: &[u8]) -> bool {
+    // No early end: then they are looked at many at a time.
+    text.iter().fold(true, |sound, byte| sound & ((*byte >= b' ' && *byte != 0x7f) | (*byte == b'\t')))
 }

@@ -2,6 +2,8 @@
 //!
 //! No number leaves the process, so the list may change at any time.
 
+use std::sync::LazyLock;
+
 use http::{HeaderName, header};
 
 use crate::headers;
@@ -9,7 +11,7 @@ use crate::headers;
 /// In place of a number: the name follows.
 pub(super) const SPELT: u8 = 0;
 
-/// Roughly by how common they are: they are looked for one after the other.
+/// Roughly by how common they are: those of one length are looked for one after the other. At most 64.
 static NAMES: [HeaderName; 48] = [
     header::CONTENT_TYPE,
     header::CACHE_CONTROL,
@@ -61,10 +63,27 @@ static NAMES: [HeaderName; 48] = [
     headers::CDN_CACHE_CONTROL,
 ];
 
-/// The number of `name`, if it has one.
-pub(super) fn number(name: &HeaderName) -> Option<u8> {
-    let at = NAMES.iter().position(|known| known == name)?;
-    u8::try_from(at + 1).ok()
+/// Longer than any of them.
+const LENGTHS: usize = 64;
+
+/// For each length, which names have it, one bit each.
+static OF_LENGTH: LazyLock<[u64; LENGTHS]> = LazyLock::new(|| {
+    let mut of_length = [0; LENGTHS];
+    NAMES.iter().enumerate().for_each(|(at, name)| of_length[name.as_str().len()] |= 1 << at);
+    of_length
+});
+
+/// The number of the name that is spelt so, if it has one.
+pub(super) fn number(name: &[u8]) -> Option<u8> {
+    let mut left = *OF_LENGTH.get(name.len())?;
+    while left != 0 {
+        let at = left.trailing_zeros();
+        if NAMES[at as usize].as_str().as_bytes() == name {
+            return u8::try_from(at + 1).ok();
+        }
+        left &= left - 1;
+    }
+    None
 }
 
 /// The name with this number; `None` for [`SPELT`].
@@ -79,9 +98,10 @@ mod tests {
     #[test]
     fn each_name_has_one_number() {
         for (at, name) in NAMES.iter().enumerate() {
-            let number = number(name).unwrap();
+            let number = number(name.as_str().as_bytes()).unwrap();
             assert!(number != SPELT && usize::from(number) == at + 1 && named(number) == Some(name), "{name}");
         }
-        assert_eq!((number(&header::COOKIE), named(SPELT)), (None, None));
+        let others = [&b"cookie"[..], b"", b"date-", &[b'x'; 64], &[b'x'; 65]];
+        assert_eq!((others.map(number), named(SPELT)), ([None; 5], None));
     }
 }

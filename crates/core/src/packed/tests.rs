@@ -64,9 +64,13 @@ fn a_damaged_block_is_an_error_and_never_a_panic() {
             assert!(packed.unpack().len() < headers().len(), "a cut at a header's end");
         }
     }
-    let from_static = |block| PackedHeaders::from_block(&Bytes::from_static(block));
+    let from_static = |block: &'static [u8]| PackedHeaders::from_block(block);
     assert!(from_static(b"\x01\0\x01\0\0\0 x").is_err(), "a space is no name");
     assert!(from_static(b"\x01\0\xff\xff\xff\xffxy").is_err());
+    for byte in 0..=u8::MAX {
+        let read = PackedHeaders::from_block(&[1, 0, 1, 0, 0, 0, b'x', byte]);
+        assert_eq!(read.is_ok(), HeaderValue::from_bytes(&[byte]).is_ok(), "{byte}");
+    }
 }
 
 #[test]

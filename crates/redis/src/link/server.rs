@@ -114,9 +114,8 @@ impl Server {
             // Tried while this one waited for its turn.
             return Err(RedisError::from((ErrorKind::Io, "redis cannot be reached", why.clone())));
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(self.0.answer_max));
+        // Whoever asks sets the limit: a second timer for each call would tell nothing new.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
         let opened = match self.client().await {
             Ok(client) => client.get_multiplexed_async_connection_with_config(&config).await,
             Err(error) => Err(error),
@@ -142,6 +141,10 @@ impl Server {
         if current.generation == generation {
             current.connection = None;
         }
+    }
+
+    pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+        self.send(async |connection| connection.send_packed_command(command).await, is_refused).await
     }
 
     /// Sends by `call`, and looks whether the connection is still good for something afterwards.
@@ -209,7 +212,7 @@ fn is_refused(value: &Value) -> bool {
 
 impl ConnectionLike for Server {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.send(async |connection| connection.req_packed_command(command).await, is_refused))
+        Box::pin(self.ask(command))
     }
 
     fn req_packed_commands<'a>(
@@ -219,7 +222,7 @@ impl ConnectionLike for Server {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         let any = |values: &Vec<Value>| values.iter().any(is_refused);
-        Box::pin(self.send(async move |connection| connection.req_packed_commands(pipeline, offset, count).await, any))
+        Box::pin(self.send(async move |connection| connection.send_packed_commands(pipeline, offset, count).await, any))
     }
 
     fn get_db(&self) -> i64 {
