@@ -13,7 +13,7 @@ pub struct DiskConfig {
     pub capacity_bytes: u64,
     /// Largest body kept, in bytes; at most a sixteenth of `capacity_bytes`. Default: 1 MiB.
     pub body_bytes_max: u64,
-    /// Bodies of at least this many bytes are compressed (zstd, level 1) if their type gains by it; 0 for never. Default: 1 KiB.
+    /// Bodies of at least this many bytes are compressed (zstd, level 1) if they gain by it; 0 for never. Default: 1 KiB.
     pub compress_bytes_min: u64,
     /// Longest wait for a read, or for room in memory for what is to be written. The write itself takes its time. Default: 250 ms.
     #[serde(with = "humantime_serde")]

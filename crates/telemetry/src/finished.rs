@@ -40,7 +40,7 @@ pub struct Finished<'a> {
     pub cache_status: &'a str,
     /// What was decided on the way; `None` for a plain hit.
     pub trail: Option<&'a Trail>,
-    /// `Referer` and `User-Agent`, where somebody wants them.
+    /// `Referer` and `User-Agent`, where somebody wants them; none of a plain hit that was answered before the layers.
     pub agent: Agent<'a>,
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// More copies than that are not worth their memory: so many that have one thread each, and so many that any thread may write to.
+/// More copies than that are not worth their memory, 1.5 KiB for each route: so many that have one thread each, and so many that any thread may write to.
 const OWN_MAX: usize = 32;
 const SHARED_MAX: usize = 8;
 

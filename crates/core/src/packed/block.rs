@@ -63,7 +63,8 @@ fn take_line(block: &[u8], at: usize, packed: &mut Vec<u8>) -> Option<usize> {
     }
     let (name, value) = (&block[start..middle], &block[middle..end]);
     let number = names::number(name);
-    let is_sound = (number.is_some() || HeaderName::from_lowercase(name).is_ok()) && may_be_value(value);
+    let is_name = || HeaderName::from_bytes(name).is_ok_and(|known| known.as_str().as_bytes() == name);
+    let is_sound = (number.is_some() || is_name()) && may_be_value(value);
     is_sound.then(|| {
         put_line(packed, number, name, value);
         end

@@ -74,6 +74,20 @@ fn a_damaged_block_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_name_that_is_read_can_be_unpacked() {
+    for byte in 0..=u8::MAX {
+        let name = [b'x', byte];
+        // What HTTP/1 has for a name, spelt as it is kept.
+        let is_name = HeaderName::from_bytes(&name).is_ok_and(|name| name.as_str().as_bytes()[1] == byte);
+        let read = PackedHeaders::from_block(&[2, 0, 1, 0, 0, 0, b'x', byte, b'y']);
+        assert_eq!(read.is_ok(), is_name, "{byte}");
+        let Ok(known) = HeaderName::from_lowercase(&name) else { continue };
+        let map = HeaderMap::from_iter([(known, HeaderValue::from_static("y"))]);
+        assert_eq!(PackedHeaders::pack(&map).unpack(), map, "{byte}");
+    }
+}
+
+#[test]
 fn a_block_of_more_lines_than_a_map_takes_is_an_error() {
     const LINES_MAX: usize = 16_384;
     let read = |lines: usize| {
