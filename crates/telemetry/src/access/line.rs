@@ -104,7 +104,7 @@ impl<'a> Line<'a> {
         numbers.put_short(self.age.map_or(0, |age| age.as_secs().saturating_add(1)));
         let Self { method, host, target, route, cache_status, referer, user_agent, .. } = *self;
         let texts = [Some(method), host, Some(target), Some(route), Some(cache_status), referer, user_agent];
-        let mut long = numbers.len;
+        let mut long = 0;
         for text in &texts {
             numbers.put_short(text.map_or(0, |text| text.len() as u64 + 1));
             long += text.map_or(0, |text| text.len());
