@@ -45,7 +45,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Where a request stands in a trace (request extension): one span of it is ours.
+/// Where a request stands in a trace: one span of it is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace, the same on every hop; never zero.
@@ -136,15 +136,14 @@ const STEPS_MAX: usize = 64;
 /// Steps that most requests take at most.
 const STEPS_MOSTLY: usize = 8;
 
-/// What was decided for a request, when, and why (extension of the request, and of its answer). Clones share it. A plain hit has none: its
-/// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted.
+/// Where a request stands, and what was decided for it, when, and why (request extension). Clones share it. Of a plain hit nothing is noted: its
+/// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted either.
 #[derive(Clone, Debug)]
 pub struct Trail(Option<Arc<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    id: RequestId,
-    began: Instant,
+    context: TraceContext,
     notes: Mutex<Vec<Note>>,
 }
 
@@ -189,22 +188,34 @@ pub struct Step {
 }
 
 impl Trail {
-    /// The trail of the request with these extensions, begun here if nobody has yet; the second value tells whether it was. Without a
-    /// [`TraceContext`] nobody looks at the request, and its trail leads nowhere.
-    pub fn of(extensions: &mut Extensions) -> (Self, bool) {
-        if let Some(trail) = extensions.get::<Self>() {
-            return (trail.clone(), false);
-        }
-        let Some(context) = extensions.get::<TraceContext>() else { return (Self(None), false) };
-        let trail = Self(Some(Arc::new(Shared { id: context.id, began: context.began, notes: Mutex::default() })));
-        extensions.insert(trail.clone());
-        (trail, true)
+    /// The trail of a request that somebody looks at.
+    #[must_use]
+    pub fn new(context: TraceContext) -> Self {
+        Self(Some(Arc::new(Shared { context, notes: Mutex::default() })))
+    }
+
+    /// The trail of the request with these extensions; one that leads nowhere where nobody looks at it.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or(Self(None))
+    }
+
+    /// Where the request stands.
+    #[must_use]
+    pub fn context(&self) -> Option<&TraceContext> {
+        self.0.as_ref().map(|shared| &shared.context)
     }
 
     /// The request it is of.
     #[must_use]
     pub fn id(&self) -> Option<RequestId> {
-        self.0.as_ref().map(|shared| shared.id)
+        self.context().map(|context| context.id)
+    }
+
+    /// Whether nothing was noted so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| shared.notes().is_empty())
     }
 
     /// Notes a decision of this moment. After 64 of them no more are kept.
@@ -240,7 +251,7 @@ impl Shared {
             notes.reserve_exact(STEPS_MOSTLY);
         }
         if notes.len() < STEPS_MAX {
-            notes.push(Note { at: self.began.elapsed(), who, words });
+            notes.push(Note { at: self.context.began.elapsed(), who, words });
         }
     }
 }
@@ -307,25 +318,23 @@ mod tests {
     #[test]
     fn a_trail_is_one_for_all_who_hold_the_request_and_bounded() {
         let mut extensions = Extensions::new();
-        let (nowhere, begun) = Trail::of(&mut extensions);
+        let nowhere = Trail::of(&extensions);
         nowhere.note("memory", "looked");
-        assert!(!begun && nowhere.steps().is_empty());
-        extensions.insert(context(&[]));
-        let (trail, begun) = Trail::of(&mut extensions);
-        assert!(begun);
-        let (same, begun) = Trail::of(&mut extensions);
-        assert!(!begun);
+        assert!(nowhere.is_empty() && nowhere.steps().is_empty() && nowhere.context().is_none());
+        let trail = Trail::new(context(&[]));
+        extensions.insert(trail.clone());
+        let same = Trail::of(&extensions);
+        assert!(same.is_empty() && same.id() == Some(RequestId(0xab)));
         for _ in 0..2 * STEPS_MAX {
             same.note("memory", "looked");
         }
+        assert!(!trail.is_empty());
         assert_eq!(trail.steps().len(), STEPS_MAX);
     }
 
     #[test]
     fn words_for_later_are_said_in_their_place() {
-        let mut extensions = Extensions::new();
-        extensions.insert(context(&[]));
-        let (trail, _) = Trail::of(&mut extensions);
+        let trail = Trail::new(context(&[]));
         let status = 200;
         trail.note_later("memory", move || format!("was answered {status}"));
         trail.note("memory", "kept");

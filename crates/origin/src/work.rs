@@ -33,8 +33,9 @@ impl Work {
 
     /// Runs `future` as this work: statements that it sends queue by its priority and end at its deadline. Tasks that it spawns are work of
     /// their own.
-    pub async fn run<F: Future>(self, future: F) -> F::Output {
-        WORK.scope(self, future).await
+    pub fn run<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        // Not `async`: its future would have room for this one twice.
+        WORK.scope(self, future)
     }
 
     /// How urgent the running work is.

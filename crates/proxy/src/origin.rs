@@ -1,9 +1,10 @@
 //! The innermost service: an HTTP origin, or the Pitchey handlers.
 
-use std::{convert::Infallible, sync::Arc};
+mod service;
+
+use std::sync::Arc;
 
 use anyhow::Context;
-use bytes::Bytes;
 use edge_cache::{
     EdgeCache, Settings,
     core::{BoxError, Clock, SharedClock, SystemClock, SystemRng},
@@ -17,14 +18,11 @@ use edge_cache_origin::{
 };
 use edge_cache_pitchey::{PitcheyOptions, migrate, router};
 use http::{Request, Response};
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use http_body_util::BodyExt;
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
+pub(crate) use self::service::Origin;
 use crate::body::ClientBody;
-
-/// Whatever answers when the cache cannot; boxed here, once, inside every tier.
-pub(crate) type Origin =
-    BoxCloneSyncService<Request<RequestBody<ClientBody>>, Response<UnsyncBoxBody<Bytes, BoxError>>, Infallible>;
 
 /// What stands behind the cache.
 pub(crate) struct Behind {
@@ -45,7 +43,7 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Behind> {
     match settings.origin.kind {
         OriginKind::Http => {
             let upstream = Upstream::new(&settings.origin.upstream(), clock, Arc::new(SystemRng))?;
-            Ok(Behind { origin: http(upstream.clone()), database: None, upstream: Some(upstream) })
+            Ok(Behind { origin: Origin::Http(upstream.clone()), database: None, upstream: Some(upstream) })
         }
         OriginKind::Pitchey => {
             let mut config = settings.database.clone();
@@ -65,11 +63,6 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Behind> {
     }
 }
 
-fn http(upstream: HttpUpstream) -> Origin {
-    let boxed = upstream.map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync));
-    BoxCloneSyncService::new(boxed)
-}
-
 /// The Pitchey handlers over `database`.
 pub(crate) fn pitchey(database: Database, options: PitcheyOptions) -> Origin {
     let handlers = router(database, options);
@@ -79,7 +72,7 @@ pub(crate) fn pitchey(database: Database, options: PitcheyOptions) -> Origin {
             response.map(|body| body.map_err(BoxError::from).boxed_unsync())
         })
         .service(handlers);
-    BoxCloneSyncService::new(service)
+    Origin::Handlers(BoxCloneSyncService::new(service))
 }
 
 /// Shows each HTTP origin in the metrics.

@@ -22,19 +22,24 @@ use crate::{
 const TEXT_MAX: usize = 512;
 /// Plain hits get one place of so many.
 const HITS: usize = 16;
-/// How long a plain hit that is kept stays: a flood would push each one out before anybody could ask for it, so it is not kept.
-const HITS_STAY: Duration = Duration::from_secs(1);
+/// Failures get so many more places.
+const FAILURES: usize = 8;
+/// How long whatever is kept stays: a flood would push each request out before anybody could ask for it. So what comes while all are younger is not kept,
+/// which also spares it the way through a megabyte of memory that nobody reads.
+const STAY: Duration = Duration::from_secs(1);
 
 /// The last answered requests, in rings of fixed size. Clones share them.
 ///
-/// Plain hits, which are many and tell little, have up to a sixteenth of the places, so that they push nothing else out; each thread has a ring of its own
-/// for them.
+/// Whatever is kept stays for a second; of a flood that is more than fits, only what fits is kept. Failures have a ring of their own, which always takes the
+/// next one, so that no flood of anything else pushes them out. Plain hits, which are many and tell little, have up to a sixteenth of the places; each thread
+/// has a ring of its own for them.
 #[derive(Clone, Debug)]
 pub struct Requests(Arc<Rings>);
 
 #[derive(Debug)]
 struct Rings {
     told: Ring,
+    failures: Ring,
     hits: Sharded<Ring>,
 }
 
@@ -108,16 +113,24 @@ pub struct SeenRequest {
 }
 
 impl Requests {
-    /// Rings for this many, at least one, and for up to a sixteenth as many plain hits.
+    /// Rings for this many, at least one, an eighth as many failures, at least one, and up to a sixteenth as many plain hits.
     #[must_use]
     pub fn new(kept: usize) -> Self {
-        let hits = Sharded::new(|| Ring::new(kept / HITS / shards(), HITS_STAY));
-        Self(Arc::new(Rings { told: Ring::new(kept, Duration::ZERO), hits }))
+        let hits = Sharded::new(|| Ring::new(kept / HITS / shards(), STAY));
+        Self(Arc::new(Rings {
+            told: Ring::new(kept, STAY),
+            failures: Ring::new(kept / FAILURES, Duration::ZERO),
+            hits,
+        }))
     }
 
     pub(crate) fn push(&self, request: &Finished<'_>) {
-        let is_plain_hit = request.trail.is_none() && request.outcome.served == Served::Hit;
-        if is_plain_hit { self.0.hits.at(Lane::mine()).push(request) } else { self.0.told.push(request) }
+        let Rings { told, failures, hits } = &*self.0;
+        match request.outcome.served {
+            Served::Hit if request.trail.is_none() => hits.at(Lane::mine()).push(request),
+            Served::Error => failures.push(request),
+            _ => told.push(request),
+        }
     }
 
     /// Whether a plain hit that came at `at` would be kept.
@@ -128,8 +141,7 @@ impl Requests {
     /// The last `n` requests, the newest first.
     #[must_use]
     pub fn last(&self, n: usize) -> Vec<SeenRequest> {
-        let rings = self.0.hits.all().chain([&self.0.told]);
-        let mut all: Vec<_> = rings.flat_map(|ring| ring.last(n)).collect();
+        let mut all: Vec<_> = self.rings().flat_map(|ring| ring.last(n)).collect();
         all.sort_by_key(|request| std::cmp::Reverse(request.at));
         all.truncate(n);
         all
@@ -138,7 +150,12 @@ impl Requests {
     /// The request of this name, as long as it is kept.
     #[must_use]
     pub fn get(&self, id: RequestId) -> Option<SeenRequest> {
-        self.0.told.get(id).or_else(|| self.0.hits.all().find_map(|ring| ring.get(id)))
+        self.rings().find_map(|ring| ring.get(id))
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &Ring> {
+        let Rings { told, failures, hits } = &*self.0;
+        [failures, told].into_iter().chain(hits.all())
     }
 }
 
@@ -245,10 +262,10 @@ mod tests {
     use super::*;
     use crate::testing::finished;
 
-    /// A miss.
+    /// A miss, a second after the one before.
     fn told(id: u64, target: &str) -> Finished<'static> {
         let request = finished(id, target);
-        let at = request.at + Duration::from_millis(id);
+        let at = request.at + Duration::from_secs(id);
         Finished { outcome: Outcome { served: Served::Miss, tier: None }, at, ..request }
     }
 
@@ -279,6 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_flood_what_fits_is_kept_for_a_second_and_every_failure() {
+        let requests = Requests::new(FAILURES);
+        let push = |id, served| {
+            let request = finished(id, "/");
+            requests.push(&Finished { outcome: Outcome { served, tier: None }, ..request });
+            requests.get(RequestId(id)).is_some()
+        };
+        assert!((1..=8).all(|id| push(id, Served::Miss)), "there is room");
+        assert!(!push(9, Served::Miss) && !push(10, Served::Bypass), "each of them has a second");
+        assert!(push(11, Served::Error) && push(12, Served::Error), "the last failure is always kept");
+        assert!(requests.get(RequestId(11)).is_none() && requests.get(RequestId(1)).is_some());
+        assert_eq!(requests.last(100).len(), 9);
+    }
+
+    #[test]
     fn the_last_are_kept_and_found_by_name() {
         let requests = Requests::new(3);
         assert!(requests.last(10).is_empty());
@@ -302,9 +334,7 @@ mod tests {
     #[test]
     fn what_a_fill_adds_later_is_told() {
         let requests = Requests::new(1);
-        let mut extensions = http::Extensions::new();
-        extensions.insert(*finished(1, "/").context);
-        let (trail, _) = Trail::of(&mut extensions);
+        let trail = Trail::new(*finished(1, "/").context);
         requests.push(&Finished { trail: Some(&trail), ..finished(1, "/") });
         trail.note("memory", "kept");
         assert_eq!(requests.get(RequestId(1)).unwrap().steps[0].what, "kept");

@@ -1,7 +1,6 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use edge_cache_core::BoxError;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::member::Place;
 
@@ -29,9 +28,10 @@ pin_project! {
         Incoming {
             #[pin]
             body: Incoming,
-            // The end of the time that the whole answer may take.
-            #[pin]
-            end: Option<Sleep>,
+            // The end of the time that the whole answer may take, and what tells of it, once something has to be waited for. Boxed: bodies are moved, and
+            // most come with their heads.
+            end: Option<Instant>,
+            timer: Option<Pin<Box<Sleep>>>,
             // Held to the last byte.
             place: Option<Place>,
         },
@@ -45,11 +45,10 @@ pin_project! {
 struct TooLong;
 
 impl UpstreamBody {
-    /// A body that may take `left` yet.
-    pub(super) fn incoming(body: Incoming, place: Place, left: Option<Duration>) -> Self {
-        let end = left.filter(|_| !body.is_end_stream()).map(sleep);
+    /// A body that may come until `end`.
+    pub(super) fn incoming(body: Incoming, place: Place, end: Option<Instant>) -> Self {
         let place = (!body.is_end_stream()).then_some(place);
-        Self { kind: Kind::Incoming { body, end, place } }
+        Self { kind: Kind::Incoming { body, end, timer: None, place } }
     }
 
     pub(super) fn bytes(text: Bytes) -> Self {
@@ -67,9 +66,11 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Incoming { body, end, place } => {
-                let late = end.as_ref().as_pin_ref().is_some_and(|end| end.deadline() <= Instant::now());
-                let frame = if late { Poll::Ready(Some(Err(TooLong.into()))) } else { polled(body, end, cx) };
+            KindProj::Incoming { body, end, timer, place } => {
+                let frame = match *end {
+                    Some(end) if end <= Instant::now() => Poll::Ready(Some(Err(TooLong.into()))),
+                    end => polled(body, end, timer, cx),
+                };
                 if let Poll::Ready(None | Some(Err(_))) = frame {
                     *place = None;
                 }
@@ -97,14 +98,15 @@ impl Body for UpstreamBody {
 /// The next frame, or the end of the time; the timer is set only where there is something to wait for.
 fn polled(
     body: Pin<&mut Incoming>,
-    end: Pin<&mut Option<Sleep>>,
+    end: Option<Instant>,
+    timer: &mut Option<Pin<Box<Sleep>>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
     if let Poll::Ready(frame) = body.poll_frame(cx) {
         return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
     }
-    if let Some(end) = end.as_pin_mut() {
-        ready!(end.poll(cx));
+    if let Some(end) = end {
+        ready!(timer.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(cx));
         return Poll::Ready(Some(Err(TooLong.into())));
     }
     Poll::Pending

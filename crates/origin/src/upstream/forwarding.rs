@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use edge_cache_core::{TRACEPARENT, TraceContext};
+use edge_cache_core::{TRACEPARENT, Trail};
 use edge_cache_policy::{hop, range, split_unquoted};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -60,7 +60,7 @@ fn via(version: Version, name: &str) -> String {
 pub(super) fn forward<B>(req: &mut Request<B>, gateway: &Gateway) {
     let client = req.extensions().get::<FromClient>().and_then(|client| client.address);
     let version = req.version();
-    let trace = req.extensions().get::<TraceContext>();
+    let trace = req.extensions().get().and_then(Trail::context);
     let trace = trace.map(|context| (context.traceparent(), context.parent.is_some()));
     let scheme = if req.uri().scheme() == Some(&Scheme::HTTPS) { "https" } else { "http" };
     let headers = req.headers_mut();

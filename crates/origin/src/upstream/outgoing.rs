@@ -21,10 +21,21 @@ pub(super) enum Outgoing<B> {
 #[derive(Debug)]
 pub(super) struct Loan<B>(Arc<Mutex<Option<B>>>);
 
-impl<B> Outgoing<B> {
-    pub(super) fn lent(body: B) -> (Self, Loan<B>) {
-        let shared = Arc::new(Mutex::new(Some(body)));
-        (Self::Lent(Loan(Arc::clone(&shared))), Loan(shared))
+impl<B: Default> Outgoing<B> {
+    /// Lends the body.
+    pub(super) fn lend(&mut self) -> Loan<B> {
+        let shared = match std::mem::take(self) {
+            Self::Own(body) => Arc::new(Mutex::new(Some(body))),
+            Self::Lent(Loan(shared)) => shared,
+        };
+        *self = Self::Lent(Loan(Arc::clone(&shared)));
+        Loan(shared)
+    }
+}
+
+impl<B: Default> Default for Outgoing<B> {
+    fn default() -> Self {
+        Self::Own(B::default())
     }
 }
 

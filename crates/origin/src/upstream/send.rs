@@ -19,7 +19,7 @@ use super::{
     failed::Failed,
     instead::not_asked,
     member::{Place, Refused},
-    outgoing::Outgoing,
+    outgoing::{Loan, Outgoing},
     said::Said,
     secure::Secure,
     service::Shared,
@@ -69,39 +69,35 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// Sends a request once there is leave to, which is held for as long as it is under way; says when it began.
+    /// Sends a request once there is leave to, which is held for as long as it is under way; says when it began. The request is taken where it lies: it is
+    /// large, and each function that is handed it moves it.
     pub(super) async fn ask(
         &self,
-        req: Request<B>,
+        req: &mut Request<Outgoing<B>>,
         repeatable: bool,
     ) -> Result<(Answered, Instant), Box<Response<UpstreamBody>>> {
         let Ok(permit) = self.permits.acquire().await else { return Err(Box::new(not_asked(Refused::Full))) };
         let began = Instant::now();
-        let mut answered = self.send(req, repeatable, began).await?;
+        let end = began + self.queue_timeout;
+        let until = Work::end().map_or(end, |useful| useful.min(end));
+        let turn = self.balance.choose_by(until).await.map_err(|refused| Box::new(not_asked(refused)))?;
+        let mut answered = self.send(req, turn, repeatable, began).await?;
         answered.place.keep(permit);
         Ok((answered, began))
     }
 
-    /// Sends a request that began at `began` to an origin; to one more, where the first failed, another can be asked, and the request may
+    /// Sends a request that began at `began` to the origin whose turn it is; to one more, where that one failed, another can be asked, and the request may
     /// be repeated or was not sent at all.
     async fn send(
         &self,
-        req: Request<B>,
+        req: &mut Request<Outgoing<B>>,
+        turn: Turn,
         repeatable: bool,
         began: Instant,
     ) -> Result<Answered, Box<Response<UpstreamBody>>> {
-        let end = began + self.queue_timeout;
-        let until = Work::end().map_or(end, |useful| useful.min(end));
-        let turn = self.balance.choose_by(until).await.map_err(|refused| Box::new(not_asked(refused)))?;
         let (first, alone) = (turn.at, self.balance.is_alone());
-        let spare = (repeatable || !alone).then(|| Spare::of(&req));
-        let (req, loan) = if repeatable || alone {
-            (req.map(Outgoing::Own), None)
-        } else {
-            let (parts, body) = req.into_parts();
-            let (body, loan) = Outgoing::lent(body);
-            (Request::from_parts(parts, body), Some(loan))
-        };
+        let spare = (repeatable || !alone).then(|| Spare::of(req));
+        let loan = (!repeatable && !alone).then(|| req.body_mut().lend());
         let outcome = self.attempt(turn, req, spare.as_ref().filter(|_| repeatable), began).await;
         let worth_another = match &outcome {
             Ok(answered) => repeatable && is_failing(answered.response.status()),
@@ -118,9 +114,9 @@ where
         drop(outcome);
         turn.place.member().took_over();
         let second = turn.at;
-        let body = loan.and_then(|loan| loan.back()).unwrap_or_default();
+        *req = spare.request(loan.and_then(Loan::back).unwrap_or_default());
         // Rare, and large: not part of the future of every request.
-        let outcome = Box::pin(self.attempt(turn, spare.request(body), None, began)).await;
+        let outcome = Box::pin(self.attempt(turn, req, None, began)).await;
         outcome.map_err(|failed| failed.answer(self.balance.name(second)))
     }
 
@@ -129,26 +125,26 @@ where
     async fn attempt(
         &self,
         turn: Turn,
-        mut req: Request<Outgoing<B>>,
+        req: &mut Request<Outgoing<B>>,
         again: Option<&Spare>,
         began: Instant,
     ) -> Result<Answered, Failed> {
         let Turn { at, place, permit } = turn;
         let (clients, member) = (&self.clients[at], place.member());
-        point(&mut req, &member.target);
-        pass_interim_on(&mut req);
+        point(req, &member.target);
+        pass_interim_on(req);
         let sent = Instant::now();
         member.sent();
-        let mut outcome = self.head(clients.pooled.request(req), began).await;
+        let mut outcome = self.head(clients.pooled.request(std::mem::take(req)), began).await;
         if let (Err(Failed::Request(error)), Some(spare)) = (&outcome, again)
             && died_idle(error, sent)
         {
             tracing::debug!(error = error as &dyn std::error::Error, "an idle connection had died: sent again");
-            let mut req = spare.request(B::default());
-            point(&mut req, &member.target);
-            pass_interim_on(&mut req);
+            *req = spare.request(B::default());
+            point(req, &member.target);
+            pass_interim_on(req);
             member.sent();
-            outcome = self.head(clients.fresh.request(req), began).await;
+            outcome = self.head(clients.fresh.request(std::mem::take(req)), began).await;
         }
         let said = match &outcome {
             Ok(response) if is_failing(response.status()) => Some(Said::Failing),

@@ -1,7 +1,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,6 +23,7 @@ use super::{
     forwarding::{self, Gateway},
     health::Checks,
     instead::{disconnected, instead},
+    outgoing::Outgoing,
     secure::Secure,
     send::{Answered, Clients},
     tunnel,
@@ -132,67 +133,6 @@ where
     pub fn permits(&self) -> &Permits {
         &self.shared.permits
     }
-
-    async fn answer(self, mut req: Request<B>) -> Response<UpstreamBody> {
-        if let Some(response) = forwarding::last_recipient(&mut req) {
-            return response;
-        }
-        if req.uri().path() == "*" || *req.method() == Method::CONNECT {
-            return instead(StatusCode::NOT_IMPLEMENTED, "no such tunnel or target\n");
-        }
-        let wish = request::asks_to_switch(req.version(), req.headers());
-        if !wish.is_empty() {
-            let wish = wish.iter().filter_map(|protocol| HeaderValue::from_bytes(protocol).ok()).collect();
-            return self.switch(req, wish).await;
-        }
-        self.shared.prepare(&mut req);
-        // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
-        let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
-        let answered = Work::of(req.extensions()).run(self.shared.ask(req, repeatable)).await;
-        match answered {
-            Ok((answered, _)) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                disconnected(StatusCode::BAD_GATEWAY, "the origin switched protocols unasked\n")
-            }
-            Ok((answered, began)) => self.shared.inward(answered, began),
-            Err(response) => *response,
-        }
-    }
-
-    /// A request for another protocol: passed on with its wish, and a tunnel once both sides have switched (RFC 9110 §7.8).
-    async fn switch(self, mut req: Request<B>, wish: Vec<HeaderValue>) -> Response<UpstreamBody> {
-        if !self.shared.upgrades {
-            return instead(
-                StatusCode::NOT_IMPLEMENTED,
-                "other protocols are not passed on (origin.upgrades = false)\n",
-            );
-        }
-        let Ok(place) = Arc::clone(&self.shared.tunnels).try_acquire_owned() else {
-            return instead(StatusCode::SERVICE_UNAVAILABLE, "too many tunnels (origin.tunnels_max)\n");
-        };
-        let client = upgrade::on(&mut req);
-        self.shared.prepare(&mut req);
-        wishes(req.headers_mut(), &wish);
-        // A tunnel has a limit of its own: it gives its permit back here, with its place.
-        let (mut answered, began) = match Work::of(req.extensions()).run(self.shared.ask(req, false)).await {
-            Ok(answered) => answered,
-            Err(response) => return *response,
-        };
-        if answered.response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.shared.inward(answered, began);
-        }
-        let granted: Vec<_> = answered.response.headers().get_all(header::UPGRADE).iter().cloned().collect();
-        let asked =
-            |protocol: &HeaderValue| wish.iter().any(|wish| wish.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
-        if granted.is_empty() || !granted.iter().all(asked) {
-            return disconnected(StatusCode::BAD_GATEWAY, "the origin switched to a protocol that nobody asked for\n");
-        }
-        let origin = upgrade::on(&mut answered.response);
-        tokio::spawn(tunnel::join(client, origin, self.shared.tunnel_idle_max, place));
-        let mut response = answered.response.map(|_| UpstreamBody::empty());
-        hop::strip(response.headers_mut());
-        wishes(response.headers_mut(), &granted);
-        response
-    }
 }
 
 /// Names the protocols, of this connection.
@@ -203,9 +143,70 @@ fn wishes(headers: &mut HeaderMap, protocols: &[HeaderValue]) {
     }
 }
 
-impl<B: Body> Shared<B> {
+impl<B> Shared<B>
+where
+    B: Body + Default + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// Answers a request that is ready to be sent. No `async` function: its future would have room for the request twice.
+    fn answer(
+        self: Arc<Self>,
+        mut req: Request<Outgoing<B>>,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Infallible>> {
+        // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
+        let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
+        async move {
+            Ok(match Work::of(req.extensions()).run(self.ask(&mut req, repeatable)).await {
+                Ok((answered, _)) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    disconnected(StatusCode::BAD_GATEWAY, "the origin switched protocols unasked\n")
+                }
+                Ok((answered, began)) => self.inward(answered, began),
+                Err(response) => *response,
+            })
+        }
+    }
+
+    /// A request for another protocol: passed on with its wish, and a tunnel once both sides have switched (RFC 9110 §7.8).
+    async fn switch(&self, mut req: Request<Outgoing<B>>, wish: Vec<HeaderValue>) -> Response<UpstreamBody> {
+        if !self.upgrades {
+            return instead(
+                StatusCode::NOT_IMPLEMENTED,
+                "other protocols are not passed on (origin.upgrades = false)\n",
+            );
+        }
+        let Ok(place) = Arc::clone(&self.tunnels).try_acquire_owned() else {
+            return instead(StatusCode::SERVICE_UNAVAILABLE, "too many tunnels (origin.tunnels_max)\n");
+        };
+        let client = upgrade::on(&mut req);
+        self.prepare(&mut req);
+        wishes(req.headers_mut(), &wish);
+        // A tunnel has a limit of its own: it gives its permit back here, with its place.
+        let (mut answered, began) = match Work::of(req.extensions()).run(self.ask(&mut req, false)).await {
+            Ok(answered) => answered,
+            Err(response) => return *response,
+        };
+        if answered.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return self.inward(answered, began);
+        }
+        let granted: Vec<_> = answered.response.headers().get_all(header::UPGRADE).iter().cloned().collect();
+        let asked =
+            |protocol: &HeaderValue| wish.iter().any(|wish| wish.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
+        if granted.is_empty() || !granted.iter().all(asked) {
+            return disconnected(StatusCode::BAD_GATEWAY, "the origin switched to a protocol that nobody asked for\n");
+        }
+        let origin = upgrade::on(&mut answered.response);
+        tokio::spawn(tunnel::join(client, origin, self.tunnel_idle_max, place));
+        let mut response = answered.response.map(|_| UpstreamBody::empty());
+        hop::strip(response.headers_mut());
+        wishes(response.headers_mut(), &granted);
+        response
+    }
+}
+
+impl<B: Body + Unpin> Shared<B> {
     /// Makes a request one of this gateway's, for any of the origins.
-    fn prepare(&self, req: &mut Request<B>) {
+    fn prepare(&self, req: &mut Request<Outgoing<B>>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
@@ -227,8 +228,8 @@ impl<B: Body> Shared<B> {
 
     fn inward(&self, answered: Answered, began: Instant) -> Response<UpstreamBody> {
         let Answered { response, place } = answered;
-        let left = self.total_timeout.map(|total| total.saturating_sub(began.elapsed()));
-        let mut response = response.map(|body| UpstreamBody::incoming(body, place, left));
+        let end = self.total_timeout.map(|total| began + total);
+        let mut response = response.map(|body| UpstreamBody::incoming(body, place, end));
         hop::strip(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if !response.headers().contains_key(header::DATE) {
@@ -254,8 +255,21 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, req: Request<B>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move { Ok(this.answer(req).await) })
+    fn call(&mut self, mut req: Request<B>) -> Self::Future {
+        if let Some(response) = forwarding::last_recipient(&mut req) {
+            return Box::pin(ready(Ok(response)));
+        }
+        if req.uri().path() == "*" || *req.method() == Method::CONNECT {
+            return Box::pin(ready(Ok(instead(StatusCode::NOT_IMPLEMENTED, "no such tunnel or target\n"))));
+        }
+        let wish = request::asks_to_switch(req.version(), req.headers());
+        let wish: Vec<_> = wish.iter().filter_map(|protocol| HeaderValue::from_bytes(protocol).ok()).collect();
+        let shared = Arc::clone(&self.shared);
+        let mut req = req.map(Outgoing::Own);
+        if !wish.is_empty() {
+            return Box::pin(async move { Ok(shared.switch(req, wish).await) });
+        }
+        shared.prepare(&mut req);
+        Box::pin(shared.answer(req))
     }
 }

@@ -29,9 +29,11 @@ use super::{
     counts::Cut,
     first_bytes::FirstBytes,
     front::{Front, Site},
+    head_timer::HeadTimer,
     interim::{Interim, WithInterim},
     peer::Peer,
     proxy_protocol::{self, Said},
+    rarely::Rarely,
     small_writes::SmallWrites,
     stalled::Stalled,
     stream::Stream,
@@ -156,7 +158,7 @@ fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max)
         .max_headers(limits.headers_max);
@@ -178,6 +180,8 @@ pin_project! {
         #[pin]
         draining: WaitForCancellationFutureOwned,
         timer: Pin<Box<Sleep>>,
+        // Calls for the two above.
+        rarely: Rarely,
         conduct: Arc<Conduct>,
         limits: Limits,
         // It was asked to end after what is under way.
@@ -224,7 +228,7 @@ impl<C: GracefulConnection> Served<C> {
             resets: limits.h2_resets_max,
         };
         let timer = Box::pin(sleep_until(limits.next(Duration::ZERO, Duration::ZERO)));
-        Self { connection, draining, timer, conduct, limits, asked: false }
+        Self { connection, draining, timer, rarely: Rarely::new(), conduct, limits, asked: false }
     }
 }
 
@@ -256,12 +260,19 @@ impl<C: GracefulConnection> Future for Served<C> {
             if this.conduct.is_abusive(this.limits.resets) {
                 return Poll::Ready(Ended::Abusive);
             }
-            if !*this.asked && this.draining.as_mut().poll(cx).is_ready() {
+            if !this.rarely.is_called(cx) {
+                return Poll::Pending;
+            }
+            let waker = this.rarely.waker();
+            let mut aside = Context::from_waker(&waker);
+            if !*this.asked && this.draining.as_mut().poll(&mut aside).is_ready() {
                 *this.asked = true;
                 this.connection.as_mut().graceful_shutdown();
+                this.rarely.call();
                 continue;
             }
-            std::task::ready!(this.timer.as_mut().poll(cx));
+            std::task::ready!(this.timer.as_mut().poll(&mut aside));
+            this.rarely.call();
             if this.limits.is_old(2) {
                 return Poll::Ready(Ended::Old);
             }

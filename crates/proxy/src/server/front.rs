@@ -20,7 +20,7 @@ use edge_cache::{
     telemetry::Metrics,
     tier::{NoNewKeys, Trusted},
 };
-use edge_cache_origin::upstream::{CDN_LOOP, FromClient, has_passed};
+use edge_cache_origin::upstream::{FromClient, has_passed};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either as EitherBody, Full};
@@ -33,6 +33,7 @@ use super::{
     clients::{Account, Clients},
     conduct::{Conduct, UnderWay},
     counts::{CutConnections, RefusedRequests},
+    glance::Glance,
     hygiene,
     interim::{After, Interim},
     peer::{Origin, Peer, Trust, set_scheme, take_off},
@@ -118,22 +119,22 @@ impl House {
     }
 
     /// Why a request is not served.
-    fn refusal(&self, req: &Parts, body: &impl Body) -> Option<(StatusCode, String)> {
+    fn refusal(&self, req: &Parts, seen: &Glance<'_>, body: &impl Body) -> Option<(StatusCode, String)> {
         let target = req.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let Self { limits: LimitSettings { uri_bytes_max: max, body_bytes_max, .. }, name, .. } = self;
         if target > *max {
             let text = format!("the request target has {target} bytes, at most {max} are allowed\n");
             return Some((StatusCode::URI_TOO_LONG, text));
         }
-        let hosts = req.headers.get_all(header::HOST).iter().count();
+        let Glance { host, hosts, loops, .. } = *seen;
         if hosts > 1 || (hosts == 0 && req.version == Version::HTTP_11) {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
         }
-        if let Some((status, text)) = hygiene::refusal(req, body.is_end_stream()) {
+        if let Some((status, text)) = hygiene::refusal(req, host, body.is_end_stream()) {
             return Some((status, text.to_owned()));
         }
-        if req.headers.contains_key(CDN_LOOP) && has_passed(&req.headers, name) {
+        if loops && has_passed(&req.headers, name) {
             // It would wait for its own answer (RFC 8586).
             return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
         }
@@ -160,8 +161,8 @@ fn long(max: u64) -> String {
 }
 
 impl<S> Front<S> {
-    /// Who asks. What is said of it by whoever may not is taken off.
-    fn asked(&self, req: &mut Parts, house: &House) -> Asked<'_> {
+    /// Who asks. What is said of it by whoever may not is taken off: nothing unless it `tells`. Without `priority` it names none.
+    fn asked(&self, req: &mut Parts, (tells, priority): (bool, bool), house: &House) -> Asked<'_> {
         let at = Instant::now().into_std();
         // As it is now: a connection may be older than the settings.
         let is_proxy = self.peer.is_proxy(&house.trust);
@@ -169,7 +170,9 @@ impl<S> Front<S> {
             true => self.peer.speaks_for(&req.headers, &house.trust),
             false => Origin { client: self.peer.address, secure: self.peer.secure },
         };
-        take_off(&mut req.headers, is_proxy);
+        if tells {
+            take_off(&mut req.headers, is_proxy);
+        }
         set_scheme(req, secure);
         // A client that a proxy does not name counts as the proxy.
         let counts = client.or(self.peer.address);
@@ -178,7 +181,7 @@ impl<S> Front<S> {
             _ => counts.and_then(|client| house.clients.account(client, &house.limits, at)).map(Cow::Owned),
         };
         let trusted = !house.trusted.is_empty() && client.is_some_and(|client| house.trusted.contains(&client));
-        let arrival = Arrival { at, client, trusted, awaited: !is_background(&req.headers) };
+        let arrival = Arrival { at, client, trusted, awaited: !(priority && is_background(&req.headers)) };
         Asked { arrival, account }
     }
 
@@ -229,10 +232,12 @@ where
         let Site { cached, house } = &**site;
         let (mut parts, body) = req.into_parts();
         let under_way = (parts.version == Version::HTTP_2).then(|| self.conduct.begin());
-        if let Some(refused) = house.refusal(&parts, &body) {
+        let seen = Glance::over(&parts.headers);
+        let says = (seen.tells_of_client, seen.priority);
+        if let Some(refused) = house.refusal(&parts, &seen, &body) {
             return FrontFuture::at_once(house.refuse(refused), under_way);
         }
-        let asked = self.asked(&mut parts, house);
+        let asked = self.asked(&mut parts, says, house);
         let Asked { arrival, account } = &asked;
         if account.as_ref().is_some_and(|account| !house.clients.may_ask(account, &house.limits, arrival.at)) {
             let mut refused = house.refuse((StatusCode::TOO_MANY_REQUESTS, "too many requests\n".to_owned()));

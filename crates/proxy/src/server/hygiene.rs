@@ -7,9 +7,9 @@ use http::{HeaderValue, Method, StatusCode, Version, header, request::Parts, uri
 /// Why a request is refused.
 pub(super) type Reason = (StatusCode, &'static str);
 
-/// Refuses a request whose target, host or body can be read in two ways. `no_body` tells whether it has none.
-pub(super) fn refusal(parts: &Parts, no_body: bool) -> Option<Reason> {
-    target(parts).or_else(|| host(parts)).or_else(|| if no_body { None } else { body(parts) })
+/// Refuses a request whose target, `Host` or body can be read in two ways. `no_body` tells whether it has none.
+pub(super) fn refusal(parts: &Parts, named: Option<&HeaderValue>, no_body: bool) -> Option<Reason> {
+    target(parts).or_else(|| host(parts, named?)).or_else(|| if no_body { None } else { body(parts) })
 }
 
 fn target(parts: &Parts) -> Option<Reason> {
@@ -24,8 +24,7 @@ fn target(parts: &Parts) -> Option<Reason> {
     (!known).then_some((StatusCode::BAD_REQUEST, "the target is not of http or https\n"))
 }
 
-fn host(parts: &Parts) -> Option<Reason> {
-    let host = parts.headers.get(header::HOST)?;
+fn host(parts: &Parts, host: &HeaderValue) -> Option<Reason> {
     if !is_host(host.as_bytes()) {
         return Some((StatusCode::BAD_REQUEST, "Host names no valid host\n"));
     }
@@ -77,7 +76,8 @@ mod tests {
         for (name, value) in lines {
             req = req.header(*name, *value);
         }
-        refusal(&req.body(()).unwrap().into_parts().0, false).map_or(200, |(status, _)| status.as_u16())
+        let parts = req.body(()).unwrap().into_parts().0;
+        refusal(&parts, parts.headers.get("host"), false).map_or(200, |(status, _)| status.as_u16())
     }
 
     #[test]

@@ -89,18 +89,15 @@ fn client_among(
 
 /// Takes off what says whom a request is from: only trusted proxies may. Of a proxy's that is what an origin may take for it, in a spelling in which no proxy writes it.
 pub(super) fn take_off(headers: &mut HeaderMap, is_proxy: bool) {
-    let goes = |name: &HeaderName| tells(name) && !(is_proxy && is_plain(name));
-    if !headers.keys().any(goes) {
-        return;
-    }
+    let goes = |name: &HeaderName| tells_of_client(name) && !(is_proxy && is_plain(name));
     let names: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in names {
         headers.remove(name);
     }
 }
 
-/// In every spelling that an origin may take for it.
-fn tells(name: &HeaderName) -> bool {
+/// Whether a line says whom a request is from, in every spelling that an origin may take for it.
+pub(super) fn tells_of_client(name: &HeaderName) -> bool {
     // Most names are not worth a closer look.
     matches!(name.as_str().as_bytes(), [b'x' | b'f', ..])
         && match &*hyphened(name) {

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use edge_cache_core::OwnRequest;
+use edge_cache_core::{OwnRequest, Trail};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -91,9 +91,10 @@ where
             return ResponseFuture::off(self.inner.call(req));
         };
         let context = watch.context(req.headers(), Instant::now().into_std());
-        req.extensions_mut().insert(context);
+        let trail = Trail::new(context);
+        req.extensions_mut().insert(trail.clone());
         let is_kept = context.sampled && watch.may_keep();
-        let record = Record::new(Arc::clone(watch), context, is_kept, &req);
+        let record = Record::new(Arc::clone(watch), (context, trail), is_kept, &req);
         if !is_kept {
             return ResponseFuture::new(self.inner.call(req), record, None);
         }

@@ -24,6 +24,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(super) struct Record {
     watch: Arc<Watch>,
     context: TraceContext,
+    trail: Trail,
     /// Whether its span is wanted.
     is_kept: bool,
     at: Timestamp,
@@ -44,7 +45,6 @@ struct Answered {
     outcome: Outcome,
     saves: bool,
     cost: Duration,
-    trail: Option<Trail>,
     age: Option<Duration>,
     cache_status: Text,
     status: StatusCode,
@@ -54,7 +54,12 @@ struct Answered {
 const ERROR: Outcome = Outcome { served: Served::Error, tier: None };
 
 impl Record {
-    pub(super) fn new<B>(watch: Arc<Watch>, context: TraceContext, is_kept: bool, req: &Request<B>) -> Box<Self> {
+    pub(super) fn new<B>(
+        watch: Arc<Watch>,
+        (context, trail): (TraceContext, Trail),
+        is_kept: bool,
+        req: &Request<B>,
+    ) -> Box<Self> {
         let header = |name| req.headers().get(name).cloned();
         // Whoever does not write it down need not know.
         let told = |name| watch.access.is_some().then(|| header(name)).flatten();
@@ -62,6 +67,7 @@ impl Record {
         // Small, wherever the answer's body is moved to.
         Box::new(Self {
             context,
+            trail,
             is_kept,
             at: SystemClock.at(context.began),
             client: req.extensions().get::<ClientAddress>().map(|client| client.0),
@@ -98,7 +104,6 @@ impl Record {
         // Whole seconds, as `Age` has it.
         let age = outcome.tier.and(head).map(|head| Duration::from_secs(head.freshness.age(self.at).as_secs()));
         let cost = head.map_or(Duration::ZERO, |head| Duration::from_millis(head.fill_millis.into()));
-        let trail = extensions.get::<Trail>().cloned();
         let cache_status = cache_status(response.headers());
         let status = response.status();
         if let Some(name) = &watch.id_header {
@@ -106,7 +111,7 @@ impl Record {
             let value = HeaderValue::from_bytes(&digits).expect("hexadecimal digits make a header value");
             response.headers_mut().insert(name.clone(), value);
         }
-        self.answer = Some(Answered { route, outcome, saves, cost, trail, age, cache_status, status, body_bytes: 0 });
+        self.answer = Some(Answered { route, outcome, saves, cost, age, cache_status, status, body_bytes: 0 });
         outcome
     }
 
@@ -137,7 +142,6 @@ impl Answered {
             outcome: ERROR,
             saves: false,
             cost: Duration::ZERO,
-            trail: None,
             age: None,
             cache_status: Text::default(),
             status,
@@ -190,7 +194,7 @@ impl Drop for Record {
                 age: answer.age,
                 body_bytes: answer.body_bytes,
                 cache_status: answer.cache_status.as_str(),
-                trail: answer.trail.as_ref(),
+                trail: Some(&self.trail).filter(|trail| !trail.is_empty()),
                 agent: Agent { referer: self.referer.as_ref(), user_agent: self.user_agent.as_ref() },
             });
         });

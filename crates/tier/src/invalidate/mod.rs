@@ -132,7 +132,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut req: Request<B>) -> Self::Future {
+    fn call(&mut self, req: Request<B>) -> Self::Future {
         if request::is_safe(req.method()) {
             return ResponseFuture { kind: Kind::Safe { inner: Oneshot::new(self.inner.clone(), req) } };
         }
@@ -144,10 +144,10 @@ where
             return ResponseFuture { kind: Kind::Unsafe { task } };
         }
         let what = format!("{} {}", req.method(), req.uri().path());
-        let (trail, begun) = Trail::of(req.extensions_mut());
+        let trail = Trail::of(req.extensions());
         let post = (!keepers.is_empty()).then(|| Post::of(&req, written.as_ref(), &purger)).flatten();
         let task = self.tasks.spawn(async move {
-            let (mut parts, body) = match Oneshot::new(inner, req).await {
+            let (parts, body) = match Oneshot::new(inner, req).await {
                 Ok(response) => response.into_parts(),
                 Err(error) => {
                     // Whether the write happened, nobody can tell.
@@ -156,9 +156,6 @@ where
                     return Err(error);
                 }
             };
-            if begun {
-                parts.extensions.insert(trail.clone());
-            }
             // Only an answer that is no error says that something changed (RFC 9111 §4.4).
             let changed = parts.status.is_success() || parts.status.is_redirection();
             // A gateway that got no reply cannot tell: the write may have happened.

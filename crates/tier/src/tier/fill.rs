@@ -88,8 +88,14 @@ pub(super) enum Outward<RB, E> {
 
 type Sender<RB, E> = Option<oneshot::Sender<Outward<RB, E>>>;
 
-/// Runs `fill`. A leader that left is no reason to stop: the answer is stored all the same.
-pub(super) async fn run<St, S, B, RB>(fill: Fill<St, S, B>, to_leader: Sender<RB, S::Error>)
+/// Runs `fill`, which begins now. A leader that left is no reason to stop: the answer is stored all the same.
+///
+/// No `async` function, here and in what it calls: its future would have room for its arguments twice, and as many of them as there are requests under way lie
+/// side by side in memory.
+pub(super) fn run<St, S, B, RB>(
+    fill: Fill<St, S, B>,
+    to_leader: Sender<RB, S::Error>,
+) -> impl Future<Output = ()> + use<St, S, B, RB>
 where
     St: Store,
     S: Service<Request<B>, Response = Response<RB>> + Clone,
@@ -100,7 +106,7 @@ where
     let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, trail, by_request } =
         fill;
     // The fence comes before anything inward is called.
-    let mut start = shared.markers.start();
+    let start = shared.markers.start();
     let (requested, began) = (shared.clock.now(), Instant::now());
     let outer = req.extensions_mut().remove::<Within>();
     req.extensions_mut().insert(Within::new(shared.id(), outer));
@@ -124,103 +130,113 @@ where
 
     // What nobody asked for may stand last in a queue: the other nodes do not wait for it.
     let is_wanted = priority < Priority::Warm;
-    if matches!(purpose, Purpose::Whole) && pad.lead.is_some() && !by_request && is_wanted {
-        let live = held.as_ref().filter(|(_, verdict)| *verdict == Verdict::Live);
-        let beyond = live.map(|(entry, _)| entry.head().freshness.fresh_until);
-        match leased::lease(&pad, start.fence, beyond).await {
-            leased::Leased::Ours(lease) => {
-                pad.lease = lease;
-                // The origin is read from now on, and not from before the wait.
-                start = pad.shared.markers.start();
-                pad.start = start;
-            }
-            // Another process has filled it meanwhile.
-            leased::Leased::Filled(entry) => {
-                pad.note("another node filled it meanwhile");
-                return pad.found(entry);
+    async move {
+        let mut start = start;
+        if pad.shared.has_leases()
+            && matches!(purpose, Purpose::Whole)
+            && pad.lead.is_some()
+            && !by_request
+            && is_wanted
+        {
+            let live = held.as_ref().filter(|(_, verdict)| *verdict == Verdict::Live);
+            let beyond = live.map(|(entry, _)| entry.head().freshness.fresh_until);
+            // Boxed: a tier of this process has none.
+            match Box::pin(leased::lease(&pad, start.fence, beyond)).await {
+                leased::Leased::Ours(lease) => {
+                    pad.lease = lease;
+                    // The origin is read from now on, and not from before the wait.
+                    start = pad.shared.markers.start();
+                    pad.start = start;
+                }
+                // Another process has filled it meanwhile.
+                leased::Leased::Filled(entry) => {
+                    pad.note("another node filled it meanwhile");
+                    return pad.found(entry);
+                }
             }
         }
-    }
-    // What was purged since it was looked up lends nothing any more, not even its validators.
-    let held = held.map(|(entry, _)| entry).filter(|entry| pad.shared.markers.judge(entry) != Verdict::Gone);
-    let mut purpose = match purpose {
-        Purpose::Rest(part) if pad.shared.markers.judge(&part) != Verdict::Live => Purpose::Whole,
-        purpose => purpose,
-    };
-    // Of what was purged nothing further in is known already: whatever is fresh there is newer.
-    let is_live = held.as_ref().is_some_and(|entry| pad.shared.markers.judge(entry) == Verdict::Live);
-    let beyond = held.as_ref().filter(|_| is_live).map_or(Timestamp::EPOCH, |entry| entry.head().freshness.fresh_until);
-    let validating = prepare(&mut req, &purpose, held.as_ref(), (requested, beyond));
-    pad.note(if validating { "asks further in whether it has changed" } else { "asks further in" });
-    let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
-    let mut response = match Oneshot::new(inner, req).await {
-        Ok(response) => response,
-        Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
-    };
-    if let (Purpose::Rest(part), Some((inner, req))) = (&purpose, again)
-        && parts::is_useless(part, &response, pad.shared.clock.now())
-    {
-        // Another question, not the same one twice: the first was for a part only. Rare, so its room is no part of every fill.
-        purpose = Purpose::Whole;
-        response = match Box::pin(Oneshot::new(inner, req)).await {
+        // What was purged since it was looked up lends nothing any more, not even its validators.
+        let held = held.map(|(entry, _)| entry).filter(|entry| pad.shared.markers.judge(entry) != Verdict::Gone);
+        let mut purpose = match purpose {
+            Purpose::Rest(part) if pad.shared.markers.judge(&part) != Verdict::Live => Purpose::Whole,
+            purpose => purpose,
+        };
+        // Of what was purged nothing further in is known already: whatever is fresh there is newer.
+        let is_live = held.as_ref().is_some_and(|entry| pad.shared.markers.judge(entry) == Verdict::Live);
+        let beyond =
+            held.as_ref().filter(|_| is_live).map_or(Timestamp::EPOCH, |entry| entry.head().freshness.fresh_until);
+        let validating = prepare(&mut req, &purpose, held.as_ref(), (requested, beyond));
+        pad.note(if validating { "asks further in whether it has changed" } else { "asks further in" });
+        let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
+        let mut response = match Oneshot::new(inner, req).await {
             Ok(response) => response,
             Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
         };
-    }
-    let received = pad.shared.clock.now();
-    let status = response.status().as_u16();
-    pad.note_later(move || format!("was answered {status}"));
-    let (mut parts, body) = response.into_parts();
-    let handoff = parts.extensions.remove::<Handoff>();
-    let outcome = parts.extensions.get::<Outcome>().copied();
-    let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
-    let mut said = Inner { status: own_members(&parts.headers), outcome, withheld };
+        if let (Purpose::Rest(part), Some((inner, req))) = (&purpose, again)
+            && parts::is_useless(part, &response, pad.shared.clock.now())
+        {
+            // Another question, not the same one twice: the first was for a part only. Rare, so its room is no part of every fill.
+            purpose = Purpose::Whole;
+            response = match Box::pin(Oneshot::new(inner, req)).await {
+                Ok(response) => response,
+                Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
+            };
+        }
+        let received = pad.shared.clock.now();
+        let status = response.status().as_u16();
+        pad.note_later(move || format!("was answered {status}"));
+        let (mut parts, body) = response.into_parts();
+        let handoff = parts.extensions.remove::<Handoff>();
+        let outcome = parts.extensions.get::<Outcome>().copied();
+        let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
+        let mut said = Inner { status: own_members(&parts.headers), outcome, withheld };
 
-    if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
-        // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
-        if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
-            let entry = entry.clone();
-            pad.held_further_in = true;
-            return pad.whole(entry, said).await;
+        if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
+            // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
+            if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
+                let entry = entry.clone();
+                pad.held_further_in = true;
+                return pad.whole(entry, said).await;
+            }
+            // A part, where more is wanted: its head tells which, its body comes with the answer.
         }
-        // A part, where more is wanted: its head tells which, its body comes with the answer.
-    }
-    if let Some(handoff) = &handoff {
-        // The inner tier's fill may have begun before this one.
-        pad.start = handoff.start;
-    }
-    let exchange = Exchange {
-        keyed: &pad.keyed.clone(),
-        start,
-        requested,
-        received,
-        took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), began.elapsed()),
-        unit: pad.shared.rng.unit(),
-        keep_tags: pad.shared.config.keep_tags,
-    };
-    if let (StatusCode::NOT_MODIFIED, true, Some(held)) = (parts.status, validating, &held) {
-        parts.headers = conditional::freshen(&held.head().headers, &parts.headers);
-        parts.status = held.head().status;
-        return Box::pin(pad.validated(held, &parts, handoff, &exchange, said)).await;
-    }
-    let head = match handoff {
-        Some(handoff) => Ok(handoff.into_head()),
-        None => exchange.head(parts.status, &parts.headers, None).map(|(head, withheld)| {
-            said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
-            head
-        }),
-    };
-    let max = pad.shared.store.body_bytes_max();
-    let hinted = body.size_hint().lower();
-    let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
-    match head.and_then(|head| shape(head, purpose, &mut pad)) {
-        Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => pad.through(parts, body, NoStore::TooLarge),
-        Ok((head, shape)) => pad.stream(head, body, said, shape).await,
-        Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
-            let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
-            pad.failed(Outward::ServerError(Response::from_parts(parts, body), away), away);
+        if let Some(handoff) = &handoff {
+            // The inner tier's fill may have begun before this one.
+            pad.start = handoff.start;
         }
-        Err(why) => pad.through(parts, body, why),
+        let exchange = Exchange {
+            keyed: &pad.keyed.clone(),
+            start,
+            requested,
+            received,
+            took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), began.elapsed()),
+            unit: pad.shared.rng.unit(),
+            keep_tags: pad.shared.config.keep_tags,
+        };
+        if let (StatusCode::NOT_MODIFIED, true, Some(held)) = (parts.status, validating, &held) {
+            parts.headers = conditional::freshen(&held.head().headers, &parts.headers);
+            parts.status = held.head().status;
+            return Box::pin(pad.validated(held, &parts, handoff, &exchange, said)).await;
+        }
+        let head = match handoff {
+            Some(handoff) => Ok(handoff.into_head()),
+            None => exchange.head(parts.status, &parts.headers, None).map(|(head, withheld)| {
+                said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
+                head
+            }),
+        };
+        let max = pad.shared.store.body_bytes_max();
+        let hinted = body.size_hint().lower();
+        let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
+        match head.and_then(|head| shape(head, purpose, &mut pad)) {
+            Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => pad.through(parts, body, NoStore::TooLarge),
+            Ok((head, shape)) => pad.stream(head, body, said, shape).await,
+            Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
+                let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
+                pad.failed(Outward::ServerError(Response::from_parts(parts, body), away), away);
+            }
+            Err(why) => pad.through(parts, body, why),
+        }
     }
 }
 

@@ -109,12 +109,12 @@ impl<St: Store> Trip<'_, St> {
         true
     }
 
-    pub(super) async fn forward<S, B, RB>(
+    pub(super) fn forward<S, B, RB>(
         &mut self,
         inner: S,
         req: Request<B>,
         purpose: Purpose,
-    ) -> Result<Response<TierBody<RB>>, S::Error>
+    ) -> impl Future<Output = Result<Response<TierBody<RB>>, S::Error>> + Send
     where
         S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
@@ -123,94 +123,96 @@ impl<St: Store> Trip<'_, St> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
-        let mut lead = None;
-        // An answer that could not be stored a moment ago: there is nothing to miss (hit-for-miss).
-        let uncacheable = self.shared.uncacheable.has(&self.flight_key(&purpose), self.now());
-        let alone = self.keyed.directives().no_store
+        async move {
+            let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
+            let mut lead = None;
+            // An answer that could not be stored a moment ago: there is nothing to miss (hit-for-miss).
+            let uncacheable = self.shared.uncacheable.has(&self.flight_key(&purpose), self.now());
+            let alone = self.keyed.directives().no_store
             || self.is_one_too_many()
             || uncacheable
             // Whether the condition holds is for the origin to say, to each who asks.
             || (matches!(purpose, Purpose::Part) && self.ask.headers.contains_key(header::IF_RANGE));
-        let joins = if alone { 0 } else { JOINS_MAX };
-        for join in 1..=joins {
-            match self.shared.flights.join(&self.flight_key(&purpose), own, self.trail.id()) {
-                Join::Lead(new) => {
-                    // Between our look-up and now another flight may have landed and stored.
-                    if let Some(response) = self.look_again() {
-                        new.land(Landing::Again);
-                        self.note("another fill has stored it meanwhile");
-                        return Ok(response);
-                    }
-                    self.note("leads the fill");
-                    lead = Some(new);
-                    break;
-                }
-                Join::Wait(flight) => match self.wait(flight, &purpose).await {
-                    Waited::Answer(response) => {
-                        self.note("answered with what that fill brought");
-                        return Ok(response);
-                    }
-                    // One leader's failure may be its own: one more tries for all.
-                    Waited::Failed(away) if join == joins => {
-                        self.note("that fill failed, and another before it");
-                        return Ok(self.unanswered(away));
-                    }
-                    Waited::Failed(_) => self.note("that fill failed"),
-                    Waited::Again => {
+            let joins = if alone { 0 } else { JOINS_MAX };
+            for join in 1..=joins {
+                match self.shared.flights.join(&self.flight_key(&purpose), own, self.trail.id()) {
+                    Join::Lead(new) => {
+                        // Between our look-up and now another flight may have landed and stored.
                         if let Some(response) = self.look_again() {
+                            new.land(Landing::Again);
+                            self.note("another fill has stored it meanwhile");
                             return Ok(response);
                         }
-                    }
-                    Waited::Alone => {
-                        self.note("asks for itself: what that fill brings is not for it");
+                        self.note("leads the fill");
+                        lead = Some(new);
                         break;
                     }
+                    Join::Wait(flight) => match self.wait(flight, &purpose).await {
+                        Waited::Answer(response) => {
+                            self.note("answered with what that fill brought");
+                            return Ok(response);
+                        }
+                        // One leader's failure may be its own: one more tries for all.
+                        Waited::Failed(away) if join == joins => {
+                            self.note("that fill failed, and another before it");
+                            return Ok(self.unanswered(away));
+                        }
+                        Waited::Failed(_) => self.note("that fill failed"),
+                        Waited::Again => {
+                            if let Some(response) = self.look_again() {
+                                return Ok(response);
+                            }
+                        }
+                        Waited::Alone => {
+                            self.note("asks for itself: what that fill brings is not for it");
+                            break;
+                        }
+                    },
+                }
+            }
+            let (sender, receiver) = oneshot::channel();
+            let patience = self.patience();
+            let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
+            // Boxed before anything else is made of it: it is large, and moves.
+            let fill = Box::pin(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
+            let outward = Outliving::new(fill.instrument(self.span()), &self.shared.tasks).told(receiver);
+            let outward = match patience {
+                None => outward.await,
+                Some(limit) => match timeout(limit, outward).await {
+                    Ok(outward) => outward,
+                    Err(_) => {
+                        self.note("too slow for a client that can have what is stale; the fill goes on");
+                        return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No)));
+                    }
                 },
-            }
-        }
-        let (sender, receiver) = oneshot::channel();
-        let patience = self.patience();
-        let priority = if patience.is_some() { Priority::Covered } else { Priority::Interactive };
-        // Boxed before anything else is made of it: it is large, and moves.
-        let fill = Box::pin(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
-        let outward = Outliving::new(fill.instrument(self.span()), &self.shared.tasks).told(receiver);
-        let outward = match patience {
-            None => outward.await,
-            Some(limit) => match timeout(limit, outward).await {
-                Ok(outward) => outward,
-                Err(_) => {
-                    self.note("too slow for a client that can have what is stale; the fill goes on");
-                    return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No)));
+            };
+            match outward {
+                Ok(Outward::Landed(landed, said, reader)) => {
+                    let how = Filled { collapsed: false, inner: Some(said), ..self.filled() };
+                    let response = respond::landed(
+                        (self.shared.store.name(), self.keyed.key()),
+                        &landed,
+                        &self.ask,
+                        self.now(),
+                        how,
+                        reader,
+                    );
+                    Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
                 }
-            },
-        };
-        match outward {
-            Ok(Outward::Landed(landed, said, reader)) => {
-                let how = Filled { collapsed: false, inner: Some(said), ..self.filled() };
-                let response = respond::landed(
-                    (self.shared.store.name(), self.keyed.key()),
-                    &landed,
-                    &self.ask,
-                    self.now(),
-                    how,
-                    reader,
-                );
-                Ok(response.unwrap_or_else(|| self.unanswered(Away::No)))
-            }
-            Ok(Outward::Through(response, why)) => {
-                let mut response = self.through(response, why.as_str());
-                if uncacheable && let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
-                    outcome.served = if outcome.served == Served::Miss { Served::Bypass } else { outcome.served };
+                Ok(Outward::Through(response, why)) => {
+                    let mut response = self.through(response, why.as_str());
+                    if uncacheable && let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
+                        outcome.served = if outcome.served == Served::Miss { Served::Bypass } else { outcome.served };
+                    }
+                    Ok(response)
                 }
-                Ok(response)
+                Ok(Outward::ServerError(response, away)) => {
+                    Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
+                }
+                Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
+                // The fill died: the origin panicked, or the runtime is shutting down.
+                Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
             }
-            Ok(Outward::ServerError(response, away)) => {
-                Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
-            }
-            Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
-            // The fill died: the origin panicked, or the runtime is shutting down.
-            Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
         }
     }
 

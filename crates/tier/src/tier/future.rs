@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use edge_cache_core::{Bypass, Fwd, Outcome, Served, TierName, Trail};
+use edge_cache_core::{Bypass, Fwd, Outcome, Served, TierName};
 use edge_cache_policy::cache_status::{self, Member};
 use http::Response;
 use pin_project_lite::pin_project;
@@ -29,7 +29,7 @@ pin_project! {
         Ready { response: Option<Response<TierBody<RB>>> },
         Off { #[pin] inner: F },
         Past { #[pin] inner: O },
-        Bypass { #[pin] inner: O, tier: TierName, fwd: Fwd, why: Bypass, trail: Option<Trail> },
+        Bypass { #[pin] inner: O, tier: TierName, fwd: Fwd, why: Bypass },
         Slow { boxed: Boxed<RB, E> },
     }
 }
@@ -47,8 +47,8 @@ impl<F, O, RB, E> ResponseFuture<F, O, RB, E> {
         Self { kind: Kind::Past { inner } }
     }
 
-    pub(super) const fn bypass(inner: O, tier: TierName, (fwd, why): (Fwd, Bypass), trail: Option<Trail>) -> Self {
-        Self { kind: Kind::Bypass { inner, tier, fwd, why, trail } }
+    pub(super) const fn bypass(inner: O, tier: TierName, (fwd, why): (Fwd, Bypass)) -> Self {
+        Self { kind: Kind::Bypass { inner, tier, fwd, why } }
     }
 
     pub(super) fn slow(boxed: Boxed<RB, E>) -> Self {
@@ -70,16 +70,13 @@ where
             }
             KindProj::Off { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
             KindProj::Past { inner } => inner.poll(cx).map_ok(|response| response.map(TierBody::inner)),
-            KindProj::Bypass { inner, tier, fwd, why, trail } => {
+            KindProj::Bypass { inner, tier, fwd, why } => {
                 let mut response = ready!(inner.poll(cx))?;
                 let detail = (*fwd == Fwd::Bypass).then_some(why.as_str());
                 let member =
                     Member::Forward { fwd: *fwd, fwd_status: None, ttl: None, stored: false, collapsed: false, detail };
                 cache_status::append(response.headers_mut(), *tier, member);
                 response.extensions_mut().insert(Outcome { served: Served::Bypass, tier: None });
-                if let Some(trail) = trail.take() {
-                    response.extensions_mut().insert(trail);
-                }
                 Poll::Ready(Ok(response.map(TierBody::inner)))
             }
             KindProj::Slow { boxed } => boxed.as_mut().poll(cx),

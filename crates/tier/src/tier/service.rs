@@ -55,10 +55,10 @@ where
         let Some(keyed) = req.extensions().get::<Keyed>().cloned() else {
             let why = req.extensions().get::<Bypassed>().map_or(Bypass::NoKey, |bypassed| bypassed.0);
             let fwd = if matches!(*req.method(), Method::GET | Method::HEAD) { Fwd::Bypass } else { Fwd::Method };
-            let (trail, begun) = Trail::of(req.extensions_mut());
+            let trail = Trail::of(req.extensions());
             trail.note(shared.store.name().as_str(), why.as_reason());
             let oneshot = Oneshot::new(self.inner.clone(), req);
-            return ResponseFuture::bypass(oneshot, shared.store.name(), (fwd, why), begun.then_some(trail));
+            return ResponseFuture::bypass(oneshot, shared.store.name(), (fwd, why));
         };
         let (first, due) = match req.extensions_mut().remove::<LookedUp>().filter(|looked| looked.is_of(shared.id())) {
             Some(looked) => (slow::First::Answered(Ok(looked.found)), looked.due),

@@ -47,39 +47,14 @@ pub(super) struct Trip<'a, St> {
     pub(super) trail: Trail,
 }
 
-pub(super) async fn run<St, S, B, RB>(
-    shared: Arc<Shared<St>>,
-    inner: S,
-    mut req: Request<B>,
-    keyed: Keyed,
-    found: (First<St::Get>, bool),
-) -> Result<Response<TierBody<RB>>, S::Error>
-where
-    St: Store,
-    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Send + 'static,
-    B: Default + Send + 'static,
-    RB: Body<Data = Bytes> + Send + 'static,
-    RB::Error: Into<BoxError>,
-{
-    let (trail, begun) = Trail::of(req.extensions_mut());
-    let mut answer = answer(shared, inner, req, keyed, found, trail.clone()).await;
-    if let (Ok(response), true) = (&mut answer, begun) {
-        // For whoever tells the request's story; an inner tier's steps are among ours.
-        response.extensions_mut().insert(trail);
-    }
-    answer
-}
-
-async fn answer<St, S, B, RB>(
+/// No `async` function: its future would have room for the request twice.
+pub(super) fn run<St, S, B, RB>(
     shared: Arc<Shared<St>>,
     inner: S,
     mut req: Request<B>,
     keyed: Keyed,
     (first, due): (First<St::Get>, bool),
-    trail: Trail,
-) -> Result<Response<TierBody<RB>>, S::Error>
+) -> impl Future<Output = Result<Response<TierBody<RB>>, S::Error>> + Send + use<St, S, B, RB>
 where
     St: Store,
     S: Service<Request<B>, Response = Response<RB>> + Clone + Send + 'static,
@@ -89,49 +64,58 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
-    let first = match first {
-        First::Answered(result) => result,
-        First::Asked(get) => get.await,
-    };
-    let mut lookup = shared.look_up(keyed.key(), first, req.headers()).await;
-    lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
-    let conditions = Conditions::take(req.headers_mut());
-    let headers = Arc::new(req.headers().clone());
-    let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
-    let refresh = beyond.is_some();
-    let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
-    let mut trip = Trip { shared: &shared, keyed: &keyed, ask, selecting: &headers, lookup, beyond, due, trail };
+    async move {
+        let first = match first {
+            First::Answered(result) => result,
+            First::Asked(get) => get.await,
+        };
+        let mut lookup = shared.look_up(keyed.key(), first, req.headers()).await;
+        lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
+        let conditions = Conditions::take(req.headers_mut());
+        let headers = Arc::new(req.headers().clone());
+        let trail = Trail::of(req.extensions());
+        let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
+        let refresh = beyond.is_some();
+        let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
+        let mut trip = Trip { shared: &shared, keyed: &keyed, ask, selecting: &headers, lookup, beyond, due, trail };
 
-    match trip.stored_answer() {
-        Some(Answer::Final(response)) => {
-            trip.note("answered with what is stored");
-            return Ok(response);
-        }
-        Some(Answer::Refreshing(mut response)) => {
-            trip.note("answered with what is stored, which is due to be asked for anew");
-            if trip.refresh_behind(inner, req) {
-                response.extensions_mut().insert(AskedBehind);
+        match trip.stored_answer() {
+            Some(Answer::Final(response)) => {
+                trip.note("answered with what is stored");
+                return Ok(response);
             }
-            return Ok(response);
+            Some(Answer::Refreshing(mut response)) => {
+                trip.note("answered with what is stored, which is due to be asked for anew");
+                if trip.refresh_behind(inner, req) {
+                    response.extensions_mut().insert(AskedBehind);
+                }
+                return Ok(response);
+            }
+            None => {}
         }
-        None => {}
-    }
-    if let Some(own) = trip.lookup.own.take() {
-        trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, cut_off: false, own: None };
-    }
-    trip.note(trip.why());
-    if keyed.directives().only_if_cached {
-        return Ok(respond::made(shared.store.name(), StatusCode::GATEWAY_TIMEOUT, trip.lookup.fwd, "only-if-cached"));
-    }
-    if trip.ask.head {
-        conditions.clone().restore(req.headers_mut());
-        return trip.past_head(inner, req).await;
-    }
-    match trip.purpose() {
-        Some(purpose) => trip.forward(inner, req, purpose).await,
-        None => {
+        if let Some(own) = trip.lookup.own.take() {
+            trip.lookup = Lookup { key: own, entry: None, fwd: Fwd::VaryMiss, cut_off: false, own: None };
+        }
+        trip.note(trip.why());
+        if keyed.directives().only_if_cached {
+            return Ok(respond::made(
+                shared.store.name(),
+                StatusCode::GATEWAY_TIMEOUT,
+                trip.lookup.fwd,
+                "only-if-cached",
+            ));
+        }
+        if trip.ask.head {
             conditions.clone().restore(req.headers_mut());
-            trip.past(inner, req, "range").await
+            // Boxed, here and below: rare, and large.
+            return Box::pin(trip.past_head(inner, req)).await;
+        }
+        match trip.purpose() {
+            Some(purpose) => trip.forward(inner, req, purpose).await,
+            None => {
+                conditions.clone().restore(req.headers_mut());
+                Box::pin(trip.past(inner, req, "range")).await
+            }
         }
     }
 }

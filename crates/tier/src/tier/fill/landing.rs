@@ -118,23 +118,25 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     }
 
     /// Stores and lands an entry whose body is all there.
-    pub(super) async fn whole(mut self, entry: Entry, said: Inner) {
+    pub(super) fn whole(mut self, entry: Entry, said: Inner) -> impl Future<Output = ()> {
         let variant = self.variant(entry.head());
-        let mut keep = pin!(self.keep(entry.clone(), variant.clone()));
-        // A store that answers at once has the entry before anyone hears of it: the next request is a hit.
-        let pending = keep.as_mut().now_or_never().is_none();
-        let start = entry.start();
-        let stored = entry.body().len() as u64 <= self.shared.store.body_bytes_max();
-        let landed = self.land(Landed { body: LandedBody::Whole(entry), variant, stored, start });
-        if pending {
-            // Until it is stored, who comes joins this flight.
-            self.tell(Outward::Landed(landed, said, None));
-            keep.await;
-            self.settle(stored);
-        } else {
-            // The flight is over before its leader hears of it: a request on the heels of this one finds the entry.
-            self.settle(stored);
-            self.tell(Outward::Landed(landed, said, None));
+        async move {
+            let mut keep = pin!(self.keep(entry.clone(), variant.clone()));
+            // A store that answers at once has the entry before anyone hears of it: the next request is a hit.
+            let pending = keep.as_mut().now_or_never().is_none();
+            let start = entry.start();
+            let stored = entry.body().len() as u64 <= self.shared.store.body_bytes_max();
+            let landed = self.land(Landed { body: LandedBody::Whole(entry), variant, stored, start });
+            if pending {
+                // Until it is stored, who comes joins this flight.
+                self.tell(Outward::Landed(landed, said, None));
+                keep.await;
+                self.settle(stored);
+            } else {
+                // The flight is over before its leader hears of it: a request on the heels of this one finds the entry.
+                self.settle(stored);
+                self.tell(Outward::Landed(landed, said, None));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use edge_cache_core::{
 use tokio::time::{Instant, sleep};
 
 use super::Pad;
-use crate::tier::lookup::Lookup;
+use crate::tier::{layer::Shared, lookup::Lookup};
 
 /// Between two looks for what another process fills: from this to four times as long.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -22,13 +22,17 @@ pub(super) enum Leased {
     Filled(Entry),
 }
 
+impl<St: Store> Shared<St> {
+    /// Whether processes that share this tier tell each other what they fill.
+    pub(super) fn has_leases(&self) -> bool {
+        self.store.is_shared() && !self.config.lease_wait.is_zero()
+    }
+}
+
 /// Takes the lease of the pad's key, or waits for what the process that has it stores: it must be fresh `beyond` what is held. Whoever waited
 /// in vain fills all the same.
 pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence, beyond: Option<Timestamp>) -> Leased {
     let (shared, key) = (&pad.shared, &pad.flight_key);
-    if !shared.store.is_shared() || shared.config.lease_wait.is_zero() {
-        return Leased::Ours(None);
-    }
     let deadline = Instant::now() + shared.config.lease_wait;
     let mut takes_over = false;
     loop {

@@ -48,11 +48,10 @@ struct Begun {
 
 impl<St: Store, RB, E> Pad<St, RB, E> {
     /// Reads the body once for everybody, and stores it if it ends well and is not too large.
-    pub(super) async fn stream(self, head: Arc<Head>, body: RB, said: Inner, shape: Shape)
+    pub(super) fn stream(self, head: Arc<Head>, body: RB, said: Inner, shape: Shape) -> impl Future<Output = ()>
     where
         RB: Body<Data = Bytes>,
     {
-        let mut body = pin!(body);
         let completes = matches!(shape, Shape::Rest { .. });
         let (first, announced) = match shape {
             Shape::Whole | Shape::Part => (Bytes::new(), content_length(&head)),
@@ -63,30 +62,33 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let max = self.shared.store.body_bytes_max().saturating_sub(first_len);
         let mut reading = Reading { max, said: announced, ..Reading::default() };
 
-        // What is there already is taken before anyone is told: most handlers' bodies are whole at once.
-        let early = std::future::poll_fn(|cx| {
-            while !reading.ended() {
-                match body.as_mut().poll_frame(cx) {
-                    Poll::Ready(frame) => reading.take(frame, body.is_end_stream()),
-                    Poll::Pending => return Poll::Ready(false),
+        async move {
+            let mut body = pin!(body);
+            // What is there already is taken before anyone is told: most handlers' bodies are whole at once.
+            let early = std::future::poll_fn(|cx| {
+                while !reading.ended() {
+                    match body.as_mut().poll_frame(cx) {
+                        Poll::Ready(frame) => reading.take(frame, body.is_end_stream()),
+                        Poll::Pending => return Poll::Ready(false),
+                    }
+                    if reading.over() {
+                        return Poll::Ready(false);
+                    }
                 }
-                if reading.over() {
-                    return Poll::Ready(false);
+                Poll::Ready(true)
+            })
+            .await;
+            if early && reading.is_complete() && reading.trailers.is_none() {
+                let mut bytes = reading.drain();
+                if !first.is_empty() {
+                    bytes = [first, bytes].concat().into();
                 }
+                let entry = Entry::new(Arc::unwrap_or_clone(head), bytes, self.start);
+                return self.whole(entry, said).await;
             }
-            Poll::Ready(true)
-        })
-        .await;
-        if early && reading.is_complete() && reading.trailers.is_none() {
-            let mut bytes = reading.drain();
-            if !first.is_empty() {
-                bytes = [first, bytes].concat().into();
-            }
-            let entry = Entry::new(Arc::unwrap_or_clone(head), bytes, self.start);
-            return self.whole(entry, said).await;
+            // Boxed: what is there already needs no room for it.
+            Box::pin(self.pass_on(head, body, said, Begun { first, reading, len_expected, completes })).await;
         }
-        // Boxed: what is there already needs no room for it.
-        Box::pin(self.pass_on(head, body, said, Begun { first, reading, len_expected, completes })).await;
     }
 
     /// Passes a body on as it comes.
