@@ -43,6 +43,23 @@ impl Report {
         Self { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: latencies.max(), ..self }
     }
 
+    /// This and another loader's turn at the same time; of percentiles the longer one.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            wrong: self.wrong + other.wrong,
+            failed: self.failed + other.failed,
+            bytes: self.bytes + other.bytes,
+            nanos: self.nanos.max(other.nanos),
+            loader_cpu_nanos: self.loader_cpu_nanos + other.loader_cpu_nanos,
+            p50: self.p50.max(other.p50),
+            p95: self.p95.max(other.p95),
+            p99: self.p99.max(other.p99),
+            max: self.max.max(other.max),
+        }
+    }
+
     /// Answers per second.
     #[must_use]
     pub fn rate(&self) -> f64 {

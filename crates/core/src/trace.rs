@@ -137,7 +137,7 @@ const STEPS_MAX: usize = 64;
 const STEPS_MOSTLY: usize = 8;
 
 /// Where a request stands, and what was decided for it, when, and why (request extension). Clones share it. Of a plain hit nothing is noted: its
-/// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted either.
+/// `Cache-Status` says all there is. Where nobody looks at requests, nothing is noted either. A cache that stands within another one has a trail of its own.
 #[derive(Clone, Debug)]
 pub struct Trail(Option<Arc<Shared>>);
 

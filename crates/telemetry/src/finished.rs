@@ -5,6 +5,9 @@ use std::{fmt, net::IpAddr, time::Duration};
 use edge_cache_core::{Outcome, Timestamp, TraceContext, Trail};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
+/// The status of a request whose client did not wait for the head of its answer, as nginx has it in its log.
+pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
+
 /// An answered request, or one whose client did not wait for its answer (status 499).
 #[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {

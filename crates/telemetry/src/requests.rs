@@ -1,6 +1,7 @@
 //! The last requests, to be asked about one by one.
 
 use std::{
+    cmp::Reverse,
     net::IpAddr,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use http::{Method, StatusCode};
 use parking_lot::Mutex;
 
 use crate::{
-    finished::Finished,
+    finished::{CLIENT_CLOSED_REQUEST, Finished},
     shard::{Lane, Sharded, shards},
 };
 
@@ -30,8 +31,8 @@ const STAY: Duration = Duration::from_secs(1);
 
 /// The last answered requests, in rings of fixed size. Clones share them.
 ///
-/// Whatever is kept stays for a second; of a flood that is more than fits, only what fits is kept. Failures have a ring of their own, which always takes the
-/// next one, so that no flood of anything else pushes them out. Plain hits, which are many and tell little, have up to a sixteenth of the places; each thread
+/// Whatever is kept stays for a second after its end; of a flood that is more than fits, only what fits is kept. The last failures are kept a second time, in
+/// a ring that always takes the next one, so that no flood of anything else pushes them out. Plain hits, which are many and tell little, have up to a sixteenth of the places; each thread
 /// has a ring of its own for them.
 #[derive(Clone, Debug)]
 pub struct Requests(Arc<Rings>);
@@ -126,11 +127,14 @@ impl Requests {
 
     pub(crate) fn push(&self, request: &Finished<'_>) {
         let Rings { told, failures, hits } = &*self.0;
-        match request.outcome.served {
-            Served::Hit if request.trail.is_none() => hits.at(Lane::mine()).push(request),
-            Served::Error => failures.push(request),
-            _ => told.push(request),
+        if request.trail.is_none() && request.outcome.served == Served::Hit {
+            return hits.at(Lane::mine()).push(request);
         }
+        // A client that did not wait is no failure, and there may be floods of them.
+        if request.outcome.served == Served::Error && request.status.as_u16() != CLIENT_CLOSED_REQUEST {
+            failures.push(request);
+        }
+        told.push(request);
     }
 
     /// Whether a plain hit that came at `at` would be kept.
@@ -142,7 +146,8 @@ impl Requests {
     #[must_use]
     pub fn last(&self, n: usize) -> Vec<SeenRequest> {
         let mut all: Vec<_> = self.rings().flat_map(|ring| ring.last(n)).collect();
-        all.sort_by_key(|request| std::cmp::Reverse(request.at));
+        all.sort_by_key(|request| (Reverse(request.at), request.id.0));
+        all.dedup_by_key(|request| request.id);
         all.truncate(n);
         all
     }
@@ -166,7 +171,8 @@ impl Ring {
     }
 
     fn push(&self, request: &Finished<'_>) {
-        if !self.has_room(request.at) {
+        // Kept is what has just ended, whenever it began.
+        if !self.has_room(request.at + request.took) {
             return;
         }
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
@@ -202,12 +208,12 @@ impl Ring {
         if !self.stay.is_zero()
             && let Some(oldest) = self.slots[self.at(turn + 1)].lock().kept.as_ref()
         {
-            self.full_until.store((oldest.at + self.stay).as_millis(), Ordering::Relaxed);
+            self.full_until.store((oldest.at + oldest.took + self.stay).as_millis(), Ordering::Relaxed);
         }
     }
 
-    fn has_room(&self, at: Timestamp) -> bool {
-        let left = self.full_until.load(Ordering::Relaxed).saturating_sub(at.as_millis());
+    fn has_room(&self, now: Timestamp) -> bool {
+        let left = self.full_until.load(Ordering::Relaxed).saturating_sub(now.as_millis());
         // More than that is left where the clock was set back.
         left <= 0 || left as u64 > self.stay.as_millis() as u64
     }
@@ -308,6 +314,29 @@ mod tests {
         assert!(push(11, Served::Error) && push(12, Served::Error), "the last failure is always kept");
         assert!(requests.get(RequestId(11)).is_none() && requests.get(RequestId(1)).is_some());
         assert_eq!(requests.last(100).len(), 9);
+        let left = finished(13, "/");
+        let error = Outcome { served: Served::Error, tier: None };
+        requests.push(&Finished {
+            outcome: error,
+            status: StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap(),
+            ..left
+        });
+        assert!(requests.get(RequestId(12)).is_some() && requests.get(RequestId(13)).is_none(), "nobody failed");
+        requests.push(&Finished { outcome: error, at: left.at + Duration::from_secs(1), ..finished(14, "/") });
+        assert_eq!(requests.last(100).iter().filter(|seen| seen.id == RequestId(14)).count(), 1, "told once");
+    }
+
+    #[test]
+    fn the_second_is_one_after_the_end() {
+        let requests = Requests::new(1);
+        let (second, began) = (Duration::from_secs(1), finished(1, "/").at);
+        let push = |id, at, took| {
+            requests.push(&Finished { at, took, ..told(id, "/") });
+            requests.get(RequestId(id)).is_some()
+        };
+        assert!(push(1, began, second * 30));
+        assert!(!push(2, began + second * 30, Duration::ZERO), "the first has just ended");
+        assert!(push(3, began, second * 31), "it began with the first, and ended a second after it");
     }
 
     #[test]

@@ -127,10 +127,15 @@ impl Loader {
     }
 
     fn go(&mut self) -> anyhow::Result<String> {
+        self.begin()?;
+        self.0.line()
+    }
+
+    fn begin(&mut self) -> anyhow::Result<()> {
         let stdin = self.0.stdin().context("the loader listens no more")?;
         stdin.write_all(b"go\n")?;
         stdin.flush()?;
-        self.0.line()
+        Ok(())
     }
 
     /// The turn itself; counters are read right before and after it. The connections stay open until this is dropped.
@@ -142,4 +147,18 @@ impl Loader {
         let report = serde_json::from_str(&line).with_context(|| format!("the loader said `{line}`"))?;
         Ok(Turn { report, cpu, fetched: server.fetched()? - fetched })
     }
+}
+
+/// A turn of several loaders at once, and of all servers that they ask.
+pub(crate) fn turn_together(mut loaders: Vec<Loader>, servers: &[Server]) -> anyhow::Result<Turn> {
+    let fetched = || servers.iter().map(Server::fetched).sum::<anyhow::Result<u64>>();
+    let times = || servers.iter().map(|server| CpuTime::of(server.pid())).collect::<anyhow::Result<Vec<_>>>();
+    let (fetched_before, before) = (fetched()?, times()?);
+    loaders.iter_mut().try_for_each(Loader::begin)?;
+    let lines = loaders.iter_mut().map(|loader| loader.0.line()).collect::<anyhow::Result<Vec<_>>>()?;
+    let cpu = times()?.iter().zip(&before).map(|(after, before)| after.since(before)).sum();
+    let read = |line: &String| serde_json::from_str(line).with_context(|| format!("the loader said `{line}`"));
+    let reports = lines.iter().map(read).collect::<anyhow::Result<Vec<Report>>>()?;
+    let report = reports.into_iter().reduce(Report::beside).context("a turn needs a loader")?;
+    Ok(Turn { report, cpu, fetched: fetched()? - fetched_before })
 }

@@ -47,7 +47,7 @@ struct TooLong;
 impl UpstreamBody {
     /// A body that may come until `end`.
     pub(super) fn incoming(body: Incoming, place: Place, end: Option<Instant>) -> Self {
-        let place = (!body.is_end_stream()).then_some(place);
+        let (end, place) = if body.is_end_stream() { (None, None) } else { (end, Some(place)) };
         Self { kind: Kind::Incoming { body, end, timer: None, place } }
     }
 

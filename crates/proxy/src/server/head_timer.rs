@@ -10,7 +10,10 @@ use std::{
 
 use hyper::rt::Timer;
 use parking_lot::Mutex;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// A [`Timer`] for one connection, on which one thing is waited for at a time.
 ///
@@ -67,7 +70,8 @@ impl Alarm {
         if is_set && !sleep.is_elapsed() {
             return Poll::Pending;
         }
-        while sleep.as_mut().poll(cx).is_ready() {
+        // Unconstrained: a sleep that only says that its task has done enough for one turn is not set.
+        while Pin::new(&mut unconstrained(sleep.as_mut())).poll(cx).is_ready() {
             if sleep.deadline() >= end {
                 return Poll::Ready(());
             }
@@ -81,7 +85,10 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use tokio::time::advance;
+    use tokio::{
+        task::coop,
+        time::{advance, timeout},
+    };
 
     use super::*;
 
@@ -109,10 +116,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn it_is_set_by_a_task_that_has_done_enough_for_one_turn() {
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        let limit = HeadTimer::default().sleep(SECOND);
+        timeout(SECOND * 2, limit).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whoever_polls_it_last_is_woken() {
         let timer = HeadTimer::default();
         let mut limit = timer.sleep(SECOND * 10);
         assert!(limit.as_mut().now_or_never().is_none(), "by a task that hears of nothing");
-        tokio::spawn(limit).await.unwrap();
+        timeout(SECOND * 20, tokio::spawn(limit)).await.unwrap().unwrap();
     }
 }

@@ -46,6 +46,18 @@ fn body(parts: &Parts) -> Option<Reason> {
     unknown.then_some((StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected\n"))
 }
 
+/// The bytes of a name: `unreserved` (RFC 3986 §2.3).
+const NAMES: [bool; 256] = {
+    let mut names = [false; 256];
+    let mut at = 0;
+    while at < names.len() {
+        let byte = at as u8;
+        names[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        at += 1;
+    }
+    names
+};
+
 /// A name or an address, and a port or none: no user, no list, no path, nothing encoded.
 fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text {
@@ -60,7 +72,7 @@ fn is_host(text: &[u8]) -> bool {
         }
         _ => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
     };
-    let named = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let named = |byte: &u8| NAMES[usize::from(*byte)];
     let port = port.is_empty() || port[0] == b':' && port.len() <= 6 && port[1..].iter().all(u8::is_ascii_digit);
     !name.is_empty() && name.iter().all(named) && port
 }

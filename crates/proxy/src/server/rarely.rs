@@ -33,8 +33,12 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // Taken first: who hears of this one registers anew, and that is for the next.
+        let task = self.task.take();
         self.rung.store(true, Ordering::Release);
-        self.task.wake();
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }
 
@@ -51,7 +55,7 @@ impl Rarely {
         if is_known && !self.bell.rung.load(Ordering::Acquire) {
             return false;
         }
-        // Before it is looked, so that nothing is missed. Whoever was woken is forgotten there.
+        // Before the futures are asked, so that nothing is missed. Whoever was woken is forgotten there.
         self.bell.task.register(cx.waker());
         self.task = Some(cx.waker().clone());
         self.bell.rung.swap(false, Ordering::AcqRel)
@@ -78,16 +82,18 @@ mod tests {
     };
 
     use futures_util::FutureExt;
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     /// How often a future was asked that was ready after a second, and the task that asks it was woken a hundred times meanwhile.
     #[tokio::test(start_paused = true)]
     async fn they_are_asked_at_first_and_when_they_call() {
         let (mut rarely, mut rare) = (Rarely::new(), pin!(sleep(Duration::from_secs(1))));
         let (mut turns, mut asked) = (0, 0);
-        poll_fn(|cx| {
+        let asking = poll_fn(|cx| {
             turns += 1;
             if turns < 100 {
                 cx.waker().wake_by_ref();
@@ -98,8 +104,8 @@ mod tests {
             asked += 1;
             ready!(rare.as_mut().poll(&mut Context::from_waker(&rarely.waker())));
             Poll::Ready(())
-        })
-        .await;
+        });
+        timeout(HOUR, asking).await.unwrap();
         assert_eq!((turns, asked), (101, 2));
     }
 
@@ -113,7 +119,7 @@ mod tests {
             rare.as_mut().poll(&mut Context::from_waker(&rarely.waker()))
         }));
         assert!(both.as_mut().now_or_never().is_none(), "by a task that hears of nothing");
-        tokio::spawn(both).await.unwrap();
+        timeout(HOUR, tokio::spawn(both)).await.unwrap().unwrap();
     }
 
     #[test]

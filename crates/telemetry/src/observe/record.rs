@@ -11,13 +11,10 @@ use tokio::time::Instant;
 
 use crate::{
     Watch,
-    finished::{Agent, Finished},
+    finished::{Agent, CLIENT_CLOSED_REQUEST, Finished},
     routes::{Counted, RouteIndex},
     text::Text,
 };
-
-/// The status of a request whose client did not wait for the head of its answer, as nginx has it in its log.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A request that is being answered. Dropped, it is counted: when the last byte is out, or the connection gives it up.
 #[derive(Debug)]

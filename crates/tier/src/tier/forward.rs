@@ -123,8 +123,9 @@ impl<St: Store> Trip<'_, St> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
+        let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
+        // No `async` function: its future would have room for the request twice.
         async move {
-            let own = req.extensions().get::<Priority>().copied().unwrap_or_default();
             let mut lead = None;
             // An answer that could not be stored a moment ago: there is nothing to miss (hit-for-miss).
             let uncacheable = self.shared.uncacheable.has(&self.flight_key(&purpose), self.now());

@@ -64,6 +64,9 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
+    let trail = Trail::of(req.extensions());
+    let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
+    let refresh = beyond.is_some();
     async move {
         let first = match first {
             First::Answered(result) => result,
@@ -73,9 +76,6 @@ where
         lookup.cut_off |= shared.store.is_shared() && !shared.markers.in_step();
         let conditions = Conditions::take(req.headers_mut());
         let headers = Arc::new(req.headers().clone());
-        let trail = Trail::of(req.extensions());
-        let beyond = req.extensions().get::<Refresh>().map(|refresh| refresh.beyond);
-        let refresh = beyond.is_some();
         let ask = Ask { head: req.method() == Method::HEAD, conditions: &conditions, headers: &headers, refresh };
         let mut trip = Trip { shared: &shared, keyed: &keyed, ask, selecting: &headers, lookup, beyond, due, trail };
 
