@@ -39,7 +39,11 @@ pub(super) async fn detail(State(shared): State<Shared>, Path(id): Path<String>)
     let wrong = || (StatusCode::BAD_REQUEST, format!("`{id}`: expected a name of sixteen hexadecimal digits"));
     let id = RequestId::parse(&id).ok_or_else(|| refuse(wrong()))?;
     let watch = watch(&shared)?;
-    let gone = || format!("request {id} is not among the last ones that are kept (telemetry.requests_kept)");
+    let gone = || {
+        format!(
+            "request {id} is not among the last ones that are kept (telemetry.requests_kept), or came in a second with more than that"
+        )
+    };
     let request = watch.requests.get(id).ok_or_else(|| refuse((StatusCode::NOT_FOUND, gone())))?;
     Ok(Json(story(&request)))
 }

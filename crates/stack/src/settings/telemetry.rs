@@ -24,7 +24,7 @@ pub enum AccessLogFormat {
 pub struct TelemetrySettings {
     /// Whether requests are looked at at all: counted, named, kept. Default: true.
     pub enabled: bool,
-    /// How many of the last requests can be asked about by name; about 1 KiB each. Default: 4096.
+    /// How many of the last requests can be asked about by name; about 1 KiB each. An eighth as many failures are kept beside them. Default: 4096.
     pub requests_kept: usize,
     /// The header of an answer that names its request; empty for none. Default: `x-edge-cache-id`.
     pub id_header: String,

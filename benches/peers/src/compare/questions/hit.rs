@@ -23,7 +23,7 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
         }
         let title =
             format!("A hit of {bytes} bytes: {KEYS} keys, {} connections, one serving thread", load.connections);
-        let table = rounds::compare(bench, &title, &subjects, &["floor"])?;
+        let table = rounds::compare(bench, &title, &subjects, &["floor", "haproxy", "tower-http-cache"])?;
         bench.show("hit", table);
     }
     Ok(())

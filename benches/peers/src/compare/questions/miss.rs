@@ -26,7 +26,7 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
         let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
         subjects.extend(proxies.iter().map(|proxy| Subject::new(proxy, load.clone(), Fetches::Each)));
         let title = format!("A miss of {BYTES} bytes, stored: each key once, connections: {connections}");
-        let mut table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy"])?;
+        let mut table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy", "haproxy"])?;
         if connections == 1 {
             table.note("One connection: p50 and p99 are what a miss takes, with nothing queued.");
         }

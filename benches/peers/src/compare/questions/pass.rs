@@ -21,7 +21,7 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
     let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
     subjects.extend(proxies.iter().map(|proxy| Subject::new(proxy, load.clone(), Fetches::Each)));
     let title = format!("Passing on {BYTES} bytes that may not be stored: {} connections", load.connections);
-    let table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy"])?;
+    let table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy", "haproxy"])?;
     bench.show("pass", table);
     Ok(())
 }
