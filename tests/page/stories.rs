@@ -104,12 +104,13 @@ async fn what_is_not_there_is_said_so() {
     let toml =
         format!("[origin]\nurl = \"{}\"\n[telemetry]\nrequests_kept = 2\nid_header = \"x-my-name\"\n", origin.url());
     let proxy = ProxyBuilder::config(&toml).start().await;
-    let first = proxy.get("/").await;
+    // Of a flood what fits is kept.
     for target in ["/1", "/2"] {
         proxy.get(target).await;
     }
+    let first_too_many = proxy.get("/3").await;
     for (name, status, why) in [
-        (first.header("x-my-name"), 404, "not among the last ones"),
+        (first_too_many.header("x-my-name"), 404, "not among the last ones"),
         ("00000000000000000", 400, "sixteen hexadecimal digits"),
         ("xyz", 400, "sixteen hexadecimal digits"),
     ] {
@@ -119,7 +120,7 @@ async fn what_is_not_there_is_said_so() {
     }
     let said = ProxyBuilder::bare(&[
         "request",
-        first.header("x-my-name"),
+        first_too_many.header("x-my-name"),
         "--admin",
         &format!("http://{}", proxy.admin_address()),
     ])
