@@ -93,6 +93,14 @@ impl<const N: usize> Limiter<N> {
         Self { queue: Arc::new(Mutex::new(Queue::new(&config, Instant::now()))), wait_max: config.wait_max }
     }
 
+    /// A place for one of `class`, as [`acquire`](Self::acquire) has it, where one is free; `None` says that it would have to be waited for.
+    #[must_use]
+    pub fn try_acquire(&self, class: usize) -> Option<Place<N>> {
+        let class = class.min(N - 1);
+        let is_free = self.queue.lock().take(class, Instant::now());
+        is_free.then(|| Place { queue: Arc::clone(&self.queue), class })
+    }
+
     /// A place for one of `class` (0 is the most urgent; what is past the last class counts as the last), waited for until `deadline` at
     /// the latest.
     ///
@@ -102,6 +110,7 @@ impl<const N: usize> Limiter<N> {
         let (class, began) = (class.min(N - 1), Instant::now());
         let mut turn = {
             let mut queue = self.queue.lock();
+            // Under the same lock as it joins the queue: a place that becomes free in between would be nobody's.
             if queue.take(class, began) {
                 return Ok(Place { queue: Arc::clone(&self.queue), class });
             }

@@ -44,7 +44,7 @@ pub use self::{
     key::{CacheKey, KeyParts, KeyProbe},
     mode::Mode,
     outcome::{AskedBehind, Bypass, Disconnected, Fwd, NoStore, Outcome, Served},
-    packed::{HeadError, PackedHeaders},
+    packed::{HeadError, Names, PackedHeaders},
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::{BufMut, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub use self::block::HeadError;
+pub use self::{block::HeadError, names::Names};
 
 /// Headers as one block of bytes, the form in which entries hold them.
 ///
@@ -50,7 +50,7 @@ impl PackedHeaders {
         let block = Bytes::from_owner(Arc::clone(&self.0));
         for Line { name, value } in self.lines() {
             let name = match name {
-                Name::Known(name) => name.clone(),
+                Name::Known(_, name) => name.clone(),
                 // Every name is of this rule; `from_bytes` knows fewer (a quotation mark is none of its).
                 Name::Spelt(name) => HeaderName::from_lowercase(name).expect(WHOLE),
             };
@@ -71,6 +71,27 @@ impl PackedHeaders {
     pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
         let line = self.lines().find(|line| line.name.is(name))?;
         Some(&self.0[line.value])
+    }
+
+    /// Writes the lines as HTTP/1 has them (RFC 9112 §5), those aside whose names are among `left_out`. Whether one of them is `Date`.
+    pub fn write(&self, left_out: &Names, out: &mut Vec<u8>) -> bool {
+        let mut is_dated = false;
+        for Line { name, value } in self.lines() {
+            let name = match name {
+                Name::Known(number, _) if left_out.has_known(number) => continue,
+                Name::Known(number, name) => {
+                    is_dated |= number == names::DATE;
+                    name.as_str().as_bytes()
+                }
+                Name::Spelt(name) if left_out.has_spelt(name) => continue,
+                Name::Spelt(name) => name,
+            };
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(&self.0[value]);
+            out.extend_from_slice(b"\r\n");
+        }
+        is_dated
     }
 
     fn lines(&self) -> Lines<'_> {
@@ -108,21 +129,21 @@ struct Line<'a> {
 }
 
 enum Name<'a> {
-    Known(&'static HeaderName),
+    Known(u8, &'static HeaderName),
     Spelt(&'a [u8]),
 }
 
 impl Name<'_> {
     fn is(&self, name: &HeaderName) -> bool {
         match self {
-            Self::Known(known) => *known == name,
+            Self::Known(_, known) => *known == name,
             Self::Spelt(spelt) => *spelt == name.as_str().as_bytes(),
         }
     }
 
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Known(known) => known.as_str().as_bytes(),
+            Self::Known(_, known) => known.as_str().as_bytes(),
             Self::Spelt(spelt) => spelt,
         }
     }
@@ -152,7 +173,7 @@ impl<'a> Iterator for Lines<'a> {
         let number = *self.block.get(self.at)?;
         self.at += 1;
         let name = match names::named(number) {
-            Some(name) => Name::Known(name),
+            Some(name) => Name::Known(number, name),
             None => Name::Spelt(&self.block[self.text()]),
         };
         Some(Line { name, value: self.text() })

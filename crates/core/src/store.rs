@@ -25,6 +25,9 @@ pub enum TierName {
 }
 
 impl TierName {
+    /// All of them, in their order.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Redis, Self::Disk];
+
     /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -9,8 +9,6 @@ use tokio::time::Instant;
 use crate::work::Work;
 
 const CLASSES: usize = Priority::ALL.len();
-/// Below it nobody stood in the queue.
-const NO_WAIT: Duration = Duration::from_micros(500);
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
@@ -42,13 +40,16 @@ impl Permits {
     /// # Errors
     /// [`Overloaded`]: too many wait, or it took too long.
     pub async fn acquire(&self) -> Result<Permit, Overloaded> {
+        let class = Work::urgency() as usize;
+        if let Some(place) = self.0.try_acquire(class) {
+            return Ok(Permit(place));
+        }
         let began = Instant::now();
-        let permit = self.0.acquire(Work::urgency() as usize, Work::end()).await.map(Permit);
-        let waited = began.elapsed();
+        let permit = self.0.acquire(class, Work::end()).await.map(Permit);
+        let waited = millis(began.elapsed());
         match &permit {
-            Ok(_) if waited < NO_WAIT => {}
-            Ok(_) => Work::note("origin", || format!("waited {:.1} ms for a permit", millis(waited))),
-            Err(refused) => Work::note("origin", || format!("no permit after {:.1} ms: {refused}", millis(waited))),
+            Ok(_) => Work::note("origin", || format!("waited {waited:.1} ms for a permit")),
+            Err(refused) => Work::note("origin", || format!("no permit after {waited:.1} ms: {refused}")),
         }
         permit
     }

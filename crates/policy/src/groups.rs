@@ -31,9 +31,11 @@ pub fn member_of(headers: &HeaderMap) -> Vec<String> {
     list(headers, &CACHE_GROUPS).iter().filter_map(group).collect()
 }
 
-/// Takes the tag headers off: they are for us, not for clients. `Cache-Groups` stays: it is for every cache on the way.
+/// The tag headers: they are for us, not for clients. `Cache-Groups` is none of them: it is for every cache on the way.
+pub static OURS: [HeaderName; 3] = [CACHE_TAG, SURROGATE_KEY, CACHE_GROUP_INVALIDATION];
+
+/// Takes the [tag headers](OURS) off.
 pub fn strip(headers: &mut HeaderMap) {
-    static OURS: [HeaderName; 3] = [CACHE_TAG, SURROGATE_KEY, CACHE_GROUP_INVALIDATION];
     // Most answers have none: a look at their few names costs less than a search for each.
     if headers.keys().any(|name| OURS.contains(name)) {
         for name in &OURS {

@@ -10,6 +10,7 @@ mod glance;
 mod head_timer;
 mod hygiene;
 mod interim;
+mod lane;
 mod peer;
 mod proxy_protocol;
 mod rarely;
@@ -18,6 +19,7 @@ mod stalled;
 mod stream;
 mod threads;
 mod tls;
+mod turn;
 
 use std::{sync::Arc, time::Duration};
 

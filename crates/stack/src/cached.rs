@@ -3,6 +3,7 @@
 mod body;
 pub(crate) mod fast;
 mod future;
+mod hit;
 mod said;
 
 use std::{
@@ -26,6 +27,7 @@ use self::fast::Fast;
 pub use self::{
     body::{CachedBody, HitBody},
     future::ResponseFuture,
+    hit::Hit,
 };
 use crate::compress::Compress;
 
@@ -82,9 +84,9 @@ impl<S> Cached<S> {
         Self { fast: self.fast.apart(), ..self }
     }
 
-    /// Answers a request from memory where nothing else is to be asked; `no_body` tells whether it has no body. `None` leaves the request to
+    /// Finds what answers a request from memory where nothing else is to be asked; `no_body` tells whether it has no body. `None` leaves the request to
     /// [`call`](Service::call), which must follow before anything else is waited for: `parts` are then the same request, with what was found out about it.
-    pub fn at_once(&self, parts: &mut Parts, no_body: bool, arrival: &Arrival) -> Option<Response<HitBody>> {
+    pub fn at_once(&self, parts: &mut Parts, no_body: bool, arrival: &Arrival) -> Option<Hit<'_>> {
         self.fast.answer(parts, no_body, arrival)
     }
 }
@@ -107,7 +109,7 @@ where
         if !fast::was_asked(&parts) {
             let arrival = Arrival::now(&parts.extensions);
             if let Some(hit) = self.at_once(&mut parts, body.is_end_stream(), &arrival) {
-                return ResponseFuture::hit(hit);
+                return ResponseFuture::hit(hit.into_response());
             }
         }
         ResponseFuture::layers(self.layers.call(Request::from_parts(parts, body)))

@@ -50,7 +50,7 @@ pub use edge_cache_wire as wire;
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},
     cache::{EdgeCache, EdgeCacheLayer},
-    cached::{Arrival, Cached, CachedBody, HitBody, ResponseFuture},
+    cached::{Arrival, Cached, CachedBody, Hit, HitBody, ResponseFuture},
     governor::Governed,
     identity::IdentityCheck,
     settings::{Settings, SettingsError, TelemetrySettings, WarmSettings},

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -63,6 +63,8 @@ struct Inner {
     routes: Arc<RouteTable>,
     fills: Family<TierStored, Counter>,
     fill_durations: Family<TierLabel, Histogram, fn() -> Histogram>,
+    /// Of the two above, by tier: to look them up by their labels costs more than to count.
+    fills_of: [OnceLock<Fills>; TierName::ALL.len()],
     fill_failures: Family<TierLabel, Counter>,
     early_refreshes: Family<TierLabel, Counter>,
     store_failures: Family<TierOperation, Counter>,
@@ -74,7 +76,23 @@ struct Inner {
     in_flight: Sharded<AtomicU64>,
 }
 
+/// Fills of one tier.
+struct Fills {
+    kept: Counter,
+    not_kept: Counter,
+    durations: Histogram,
+}
+
 impl Inner {
+    fn fills_of(&self, tier: TierName) -> &Fills {
+        self.fills_of[tier as usize].get_or_init(|| {
+            let tier = tier.as_str();
+            let counter = |stored| self.fills.get_or_create_owned(&TierStored { tier, stored });
+            let durations = self.fill_durations.get_or_create_owned(&TierLabel { tier });
+            Fills { kept: counter("yes"), not_kept: counter("no"), durations }
+        })
+    }
+
     fn in_flight(&self) -> u64 {
         // One thread may see the end of what another saw come, in between: never less than none.
         u64::try_from(self.in_flight.sum().cast_signed()).unwrap_or(0)
@@ -113,6 +131,7 @@ impl Metrics {
             routes: Arc::new(RouteTable::new()),
             fills: Family::default(),
             fill_durations: Family::new_with_constructor(latency as fn() -> Histogram),
+            fills_of: Default::default(),
             fill_failures: Family::default(),
             early_refreshes: Family::default(),
             store_failures: Family::default(),
@@ -263,9 +282,9 @@ impl Events for Metrics {
     }
 
     fn filled(&self, tier: TierName, took: Duration, stored: bool) {
-        let stored = if stored { "yes" } else { "no" };
-        self.0.fills.get_or_create(&TierStored { tier: tier.as_str(), stored }).inc();
-        self.0.fill_durations.get_or_create(&TierLabel { tier: tier.as_str() }).observe(took.as_secs_f64());
+        let fills = self.0.fills_of(tier);
+        if stored { &fills.kept } else { &fills.not_kept }.inc();
+        fills.durations.observe(took.as_secs_f64());
     }
 
     fn fill_failed(&self, tier: TierName) {

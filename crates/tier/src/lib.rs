@@ -31,5 +31,5 @@ pub use self::{
     key::{Decided, Decision, Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Located, NoNewKeys, Refresh, Trusted},
     purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
-    tier::{AtOnce, LookedUp, Stamps, Style, Tier, TierConfig, TierLayer},
+    tier::{AtOnce, LookedUp, PlainHit, Stamps, Style, Tier, TierConfig, TierLayer},
 };

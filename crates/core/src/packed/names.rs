@@ -10,8 +10,10 @@ use crate::headers;
 
 /// In place of a number: the name follows.
 pub(super) const SPELT: u8 = 0;
+/// The number of `Date`.
+pub(super) const DATE: u8 = 3;
 
-/// Roughly by how common they are: those of one length are looked for one after the other. At most 64.
+/// Roughly by how common they are: those of one length are looked for one after the other. At most 63: numbers are bits of a word, and the first is none.
 static NAMES: [HeaderName; 48] = [
     header::CONTENT_TYPE,
     header::CACHE_CONTROL,
@@ -86,6 +88,38 @@ pub(super) fn number(name: &[u8]) -> Option<u8> {
     None
 }
 
+/// A set of names, to be looked for in packed headers.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Those that have a number, one bit each.
+    known: u64,
+    /// The others.
+    spelt: Vec<HeaderName>,
+}
+
+impl Names {
+    pub(super) const fn has_known(&self, number: u8) -> bool {
+        self.known >> number & 1 == 1
+    }
+
+    pub(super) fn has_spelt(&self, name: &[u8]) -> bool {
+        self.spelt.iter().any(|spelt| spelt.as_str().as_bytes() == name)
+    }
+}
+
+impl FromIterator<HeaderName> for Names {
+    fn from_iter<I: IntoIterator<Item = HeaderName>>(names: I) -> Self {
+        let mut set = Self::default();
+        for name in names {
+            match number(name.as_str().as_bytes()) {
+                Some(number) => set.known |= 1 << number,
+                None => set.spelt.push(name),
+            }
+        }
+        set
+    }
+}
+
 /// The name with this number; `None` for [`SPELT`].
 pub(super) fn named(number: u8) -> Option<&'static HeaderName> {
     NAMES.get(usize::from(number).checked_sub(1)?)
@@ -103,5 +137,6 @@ mod tests {
         }
         let others = [&b"cookie"[..], b"", b"date-", &[b'x'; 64], &[b'x'; 65]];
         assert_eq!((others.map(number), named(SPELT)), ([None; 5], None));
+        assert!(NAMES.len() < 64 && named(DATE) == Some(&header::DATE));
     }
 }

@@ -103,3 +103,21 @@ fn a_block_of_more_lines_than_a_map_takes_is_an_error() {
     assert_eq!(read(LINES_MAX).unwrap().unpack().len(), LINES_MAX);
     assert!(read(LINES_MAX + 1).is_err() && read(40_000).is_err());
 }
+
+#[test]
+fn lines_are_written_as_they_were_but_those_that_are_left_out() {
+    let written = |headers: &HeaderMap, left_out: &[&'static str]| {
+        let (mut out, left_out) =
+            (b"before ".to_vec(), left_out.iter().map(|name| HeaderName::from_static(name)).collect());
+        let is_dated = PackedHeaders::pack(headers).write(&left_out, &mut out);
+        (String::from_utf8(out).unwrap(), is_dated)
+    };
+    let mut headers = headers();
+    headers.insert("x-odd", HeaderValue::from_static("y"));
+    let all = "before content-type: application/json\r\nlink: <a>\r\nlink: <b>\r\nx-odd: y\r\nx-empty: \r\n";
+    assert_eq!(written(&headers, &[]), (all.to_owned(), false));
+    let some = "before content-type: application/json\r\nx-empty: \r\n";
+    assert_eq!(written(&headers, &["link", "x-odd", "etag", "x-none"]), (some.to_owned(), false));
+    headers.insert(header::DATE, HeaderValue::from_static("now"));
+    assert!(written(&headers, &[]).1);
+}

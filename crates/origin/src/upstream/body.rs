@@ -67,10 +67,7 @@ impl Body for UpstreamBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
             KindProj::Incoming { body, end, timer, place } => {
-                let frame = match *end {
-                    Some(end) if end <= Instant::now() => Poll::Ready(Some(Err(TooLong.into()))),
-                    end => polled(body, end, timer, cx),
-                };
+                let frame = polled(body, *end, timer, cx);
                 if let Poll::Ready(None | Some(Err(_))) = frame {
                     *place = None;
                 }
@@ -97,17 +94,22 @@ impl Body for UpstreamBody {
 
 /// The next frame, or the end of the time; the timer is set only where there is something to wait for.
 fn polled(
-    body: Pin<&mut Incoming>,
+    mut body: Pin<&mut Incoming>,
     end: Option<Instant>,
     timer: &mut Option<Pin<Box<Sleep>>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-    if let Poll::Ready(frame) = body.poll_frame(cx) {
-        return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+    let frame = body.as_mut().poll_frame(cx);
+    let Some(end) = end else { return frame.map_err(Into::into) };
+    match frame {
+        // All of it is there: most answers come so, and have no need of a clock.
+        Poll::Ready(frame) if frame.is_none() || body.is_end_stream() || Instant::now() < end => {
+            Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        }
+        Poll::Ready(_) => Poll::Ready(Some(Err(TooLong.into()))),
+        Poll::Pending => {
+            ready!(timer.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(cx));
+            Poll::Ready(Some(Err(TooLong.into())))
+        }
     }
-    if let Some(end) = end {
-        ready!(timer.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(cx));
-        return Poll::Ready(Some(Err(TooLong.into())));
-    }
-    Poll::Pending
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_cache_core::BoxError;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri, uri::PathAndQuery};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -192,7 +192,9 @@ fn died_idle(error: &Error, sent: Instant) -> bool {
 
 /// Points a request at an origin.
 pub(super) fn point<B>(req: &mut Request<B>, origin: &Target) {
-    let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
-    let uri = Uri::builder().scheme(origin.scheme()).authority(origin.authority.clone()).path_and_query(path).build();
-    *req.uri_mut() = uri.expect("a received path and a validated authority make a URI");
+    let mut parts = std::mem::take(req.uri_mut()).into_parts();
+    parts.scheme = Some(origin.scheme());
+    parts.authority = Some(origin.authority.clone());
+    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    *req.uri_mut() = Uri::from_parts(parts).expect("a received path and a validated authority make a URI");
 }

@@ -31,6 +31,7 @@ use super::{
     front::{Front, Site},
     head_timer::HeadTimer,
     interim::{Interim, WithInterim},
+    lane::Lane,
     peer::Peer,
     proxy_protocol::{self, Said},
     rarely::Rarely,
@@ -78,8 +79,10 @@ fn speak(hall: Hall, site: Arc<Site<Origin>>, opened: Opened) -> impl Future<Out
     let stream = Stalled::after(limits.send_timeout, SmallWrites(stream), held);
     let stream = FirstBytes::within(limits.head_timeout, stream, Arc::clone(&conduct));
     let stream = WithInterim::new(stream, Arc::clone(&interim));
-    let front = Front { site: hall.site, peer, account, interim, conduct: Arc::clone(&conduct) };
-    let connection = builder(limits).serve_connection_with_upgrades(TokioIo::new(stream), front).into_owned();
+    let front = Front { site: hall.site, peer, account, interim, conduct: Arc::clone(&conduct), turn: Arc::default() };
+    let (front, timer) = (Arc::new(front), HeadTimer::of(limits.head_timeout));
+    let stream = Lane::new(stream, Arc::clone(&front), timer.clone(), limits.headers_max);
+    let connection = builder(limits, timer).serve_connection_with_upgrades(TokioIo::new(stream), front).into_owned();
     let served = Served::new(connection, hall.draining.cancelled_owned(), (conduct, limits));
     served.map(move |ended| match ended {
         Ended::Itself(Ok(())) => {}
@@ -154,11 +157,11 @@ async fn open(socket: Socket, tls: Option<Tls>, proxy_header: bool) -> Result<(S
     Ok((stream, said))
 }
 
-fn builder(limits: &LimitSettings) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &LimitSettings, timer: HeadTimer) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(HeadTimer::default())
+        .timer(timer)
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max)
         .max_headers(limits.headers_max);

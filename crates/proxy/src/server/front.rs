@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use edge_cache::{
-    Arrival, Cached, CachedBody,
+    Arrival, Cached, CachedBody, Hit, HitBody,
     core::{ClientAddress, Deadline, Priority, headers::CACHE_STATUS},
     policy::request::is_background,
     settings::{LimitSettings, Settings},
@@ -37,6 +37,7 @@ use super::{
     hygiene,
     interim::{After, Interim},
     peer::{Origin, Peer, Trust, set_scheme, take_off},
+    turn::{Over, Turn},
 };
 use crate::body::{ClientBody, Fault, Verdict};
 
@@ -79,6 +80,8 @@ pub(super) struct Front<S> {
     pub(super) account: Option<Arc<Account>>,
     pub(super) interim: Arc<Interim>,
     pub(super) conduct: Arc<Conduct>,
+    /// What is known of the next request before the server has read it.
+    pub(super) turn: Arc<Turn>,
 }
 
 /// A request, as far as it is known who asks it.
@@ -87,7 +90,62 @@ struct Asked<'a> {
     account: Option<Cow<'a, Arc<Account>>>,
 }
 
-impl Asked<'_> {
+/// What a look at a request's head comes to.
+pub(super) enum Looked<'a> {
+    /// An answer that is in memory.
+    Hit(Hit<'a>),
+    /// It is not served.
+    Refused(Response<Full<Bytes>>),
+    /// The layers are to answer it.
+    Onward(Onward),
+}
+
+/// A request that the layers are to answer.
+#[derive(Debug)]
+pub(super) struct Onward {
+    parts: Parts,
+    arrival: Arrival,
+    account: Option<Arc<Account>>,
+}
+
+/// What is known of a request: what a look at it came to, for as long as it takes.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// Its answer.
+    Answer(Response<EitherBody<HitBody, Full<Bytes>>>),
+    /// That the layers are to answer it.
+    Onward(Onward),
+}
+
+impl From<Looked<'_>> for Known {
+    fn from(looked: Looked<'_>) -> Self {
+        match looked {
+            Looked::Hit(hit) => Self::Answer(hit.into_response().map(EitherBody::Left)),
+            Looked::Refused(refused) => Self::Answer(refused.map(EitherBody::Right)),
+            Looked::Onward(onward) => Self::Onward(onward),
+        }
+    }
+}
+
+/// The body of a request, as far as its head tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// It has none.
+    pub(super) none: bool,
+    /// It has at least so many bytes.
+    pub(super) bytes_min: u64,
+}
+
+impl Told {
+    /// That a request has no body.
+    pub(super) const NOTHING: Self = Self { none: true, bytes_min: 0 };
+
+    fn of(body: &impl Body) -> Self {
+        Self { none: body.is_end_stream(), bytes_min: body.size_hint().lower() }
+    }
+}
+
+impl Onward {
     /// Whether its answer may be kept under a key that is new.
     fn may_bring(&self, house: &House) -> bool {
         let account = self.account.as_ref();
@@ -119,7 +177,7 @@ impl House {
     }
 
     /// Why a request is not served.
-    fn refusal(&self, req: &Parts, seen: &Glance<'_>, body: &impl Body) -> Option<(StatusCode, String)> {
+    fn refusal(&self, req: &Parts, seen: &Glance<'_>, body: Told) -> Option<(StatusCode, String)> {
         let target = req.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let Self { limits: LimitSettings { uri_bytes_max: max, body_bytes_max, .. }, name, .. } = self;
         if target > *max {
@@ -131,15 +189,15 @@ impl House {
             // Whoever reads them differently answers for another host (RFC 9112 §3.2).
             return Some((StatusCode::BAD_REQUEST, format!("{hosts} Host headers, one is needed\n")));
         }
-        if let Some((status, text)) = hygiene::refusal(req, host, body.is_end_stream()) {
+        if let Some((status, text)) = hygiene::refusal(req, host, body.none) {
             return Some((status, text.to_owned()));
         }
         if loops && has_passed(&req.headers, name) {
             // It would wait for its own answer (RFC 8586).
             return Some((StatusCode::LOOP_DETECTED, "this request has passed here before (CDN-Loop)\n".to_owned()));
         }
-        let len = body.size_hint().lower();
-        (*body_bytes_max > 0 && len > *body_bytes_max).then(|| (StatusCode::PAYLOAD_TOO_LARGE, long(*body_bytes_max)))
+        (*body_bytes_max > 0 && body.bytes_min > *body_bytes_max)
+            .then(|| (StatusCode::PAYLOAD_TOO_LARGE, long(*body_bytes_max)))
     }
 
     /// What a client did wrong with the body of its request, in an answer's words.
@@ -150,7 +208,7 @@ impl House {
         }
     }
 
-    fn refuse<RB>(&self, (status, text): (StatusCode, String)) -> Response<EitherBody<RB, Full<Bytes>>> {
+    fn refuse(&self, (status, text): (StatusCode, String)) -> Response<Full<Bytes>> {
         self.refused.count(status);
         refusal(status, text)
     }
@@ -162,8 +220,13 @@ fn long(max: u64) -> String {
 
 impl<S> Front<S> {
     /// Who asks. What is said of it by whoever may not is taken off: nothing unless it `tells`. Without `priority` it names none.
-    fn asked(&self, req: &mut Parts, (tells, priority): (bool, bool), house: &House) -> Asked<'_> {
-        let at = Instant::now().into_std();
+    fn asked(
+        &self,
+        req: &mut Parts,
+        (tells, priority): (bool, bool),
+        house: &House,
+        at: std::time::Instant,
+    ) -> Asked<'_> {
         // As it is now: a connection may be older than the settings.
         let is_proxy = self.peer.is_proxy(&house.trust);
         let Origin { client, secure } = match is_proxy {
@@ -185,12 +248,38 @@ impl<S> Front<S> {
         Asked { arrival, account }
     }
 
+    /// Looks at the head of a request that came at `at`, and whether its answer is in memory.
+    pub(super) fn look<'a>(
+        &self,
+        site: &'a Site<S>,
+        mut parts: Parts,
+        body: Told,
+        at: std::time::Instant,
+    ) -> Looked<'a> {
+        let Site { cached, house } = site;
+        let seen = Glance::over(&parts.headers);
+        let says = (seen.tells_of_client, seen.priority);
+        if let Some(refused) = house.refusal(&parts, &seen, body) {
+            return Looked::Refused(house.refuse(refused));
+        }
+        let Asked { arrival, account } = self.asked(&mut parts, says, house, at);
+        if account.as_ref().is_some_and(|account| !house.clients.may_ask(account, &house.limits, arrival.at)) {
+            let mut refused = house.refuse((StatusCode::TOO_MANY_REQUESTS, "too many requests\n".to_owned()));
+            refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return Looked::Refused(refused);
+        }
+        match cached.at_once(&mut parts, body.none, &arrival) {
+            Some(hit) => Looked::Hit(hit),
+            None => Looked::Onward(Onward { parts, arrival, account: account.map(Cow::into_owned) }),
+        }
+    }
+
     /// Notes what the cache's layers, and the origin behind them, want to know of a request. Returns the number under which interim answers to it
     /// are sent.
-    fn prepare(&self, req: &mut Parts, asked: &Asked, house: &House) -> Option<u64> {
-        let Asked { arrival, .. } = asked;
-        let version = req.version;
-        let known = &mut req.extensions;
+    fn prepare(&self, onward: &mut Onward, may_bring: bool, house: &House) -> Option<u64> {
+        let Onward { parts, arrival, .. } = onward;
+        let version = parts.version;
+        let known = &mut parts.extensions;
         if arrival.trusted {
             known.insert(Trusted);
         }
@@ -198,7 +287,7 @@ impl<S> Front<S> {
             // Whoever says so can only lower what his own request is worth.
             known.insert(Priority::Warm);
         }
-        if !asked.may_bring(house) {
+        if !may_bring {
             known.insert(NoNewKeys);
         }
         known.insert(Deadline(arrival.at + house.limits.request_timeout));
@@ -230,34 +319,36 @@ where
     fn call(&self, req: Request<Incoming>) -> Self::Future {
         let site = self.site.load();
         let Site { cached, house } = &**site;
-        let (mut parts, body) = req.into_parts();
+        let (parts, body) = req.into_parts();
         let under_way = (parts.version == Version::HTTP_2).then(|| self.conduct.begin());
-        let seen = Glance::over(&parts.headers);
-        let says = (seen.tells_of_client, seen.priority);
-        if let Some(refused) = house.refusal(&parts, &seen, &body) {
-            return FrontFuture::at_once(house.refuse(refused), under_way);
-        }
-        let asked = self.asked(&mut parts, says, house);
-        let Asked { arrival, account } = &asked;
-        if account.as_ref().is_some_and(|account| !house.clients.may_ask(account, &house.limits, arrival.at)) {
-            let mut refused = house.refuse((StatusCode::TOO_MANY_REQUESTS, "too many requests\n".to_owned()));
-            refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            return FrontFuture::at_once(refused, under_way);
-        }
-        if let Some(hit) = cached.at_once(&mut parts, body.is_end_stream(), arrival) {
-            return FrontFuture::at_once(hit.map(|body| EitherBody::Left(body.into())), under_way);
-        }
-        let interim = self.prepare(&mut parts, &asked, house).map(|number| (Arc::clone(&self.interim), number));
+        let (known, over) = match self.turn.take() {
+            Some((known, over)) => (known, Some(over)),
+            None => (self.look(&site, parts, Told::of(&body), Instant::now().into_std()).into(), None),
+        };
+        let until = Until { under_way, over };
+        let mut onward = match known {
+            Known::Answer(answer) => return FrontFuture::at_once(answer, until),
+            Known::Onward(onward) => onward,
+        };
+        let may_bring = onward.may_bring(house);
+        let interim = self.prepare(&mut onward, may_bring, house).map(|number| (Arc::clone(&self.interim), number));
+        let Onward { parts, account, .. } = onward;
         let (body, verdict) = ClientBody::of_client(body, &house.limits);
         let req = Request::from_parts(parts, body);
         // What has a state of its own is cloned: the service is every request's. Its layers are always ready to be called.
         let answer = After::new(Cached::clone(cached).call(req), interim);
-        let counts = house.limits.new_keys_per_client > 0 && asked.may_bring(house);
-        let account = asked.account.filter(|_| counts).map(Cow::into_owned);
+        let account = account.filter(|_| house.limits.new_keys_per_client > 0 && may_bring);
         // The house is kept for those that may need it.
         let house = (verdict.is_some() || account.is_some()).then(|| Box::new(house.clone()));
-        FrontFuture::Layers(Box::pin(Answering { answer, under_way, verdict, account, house }))
+        FrontFuture::Layers(Box::pin(Answering { answer, until: Some(until), verdict, account, house }))
     }
+}
+
+/// What ends with an answer.
+struct Until {
+    under_way: Option<UnderWay>,
+    #[expect(dead_code, reason = "held for its drop")]
+    over: Option<Over>,
 }
 
 pin_project! {
@@ -265,7 +356,7 @@ pin_project! {
     pub(super) struct Answering<F: Future> {
         #[pin]
         answer: After<F>,
-        under_way: Option<UnderWay>,
+        until: Option<Until>,
         verdict: Option<Verdict>,
         account: Option<Arc<Account>>,
         house: Option<Box<House>>,
@@ -274,7 +365,7 @@ pin_project! {
     impl<F: Future> PinnedDrop for Answering<F> {
         fn drop(this: Pin<&mut Self>) {
             // Still here: nobody waits for the answer any more.
-            if let Some(under_way) = this.project().under_way.take() {
+            if let Some(under_way) = this.project().until.take().and_then(|until| until.under_way) {
                 under_way.taken_back();
             }
         }
@@ -290,7 +381,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.answer.poll(cx))?;
-        let under_way = this.under_way.take();
+        let until = this.until.take().expect("a future is not polled after it is ready");
         if let (Some(house), Some(account)) = (&*this.house, &*this.account)
             && is_new(response.headers())
         {
@@ -299,10 +390,10 @@ where
         let fault = this.verdict.as_ref().and_then(|verdict| verdict.get());
         let response = match (fault, &*this.house) {
             // Whatever the origin made of a body that ended early: it was the client's fault.
-            (Some(fault), Some(house)) => house.refuse(house.fault(*fault)),
+            (Some(fault), Some(house)) => house.refuse(house.fault(*fault)).map(EitherBody::Right),
             _ => response.map(EitherBody::Left),
         };
-        Poll::Ready(Ok(response.map(|body| SentBody::new(body, under_way))))
+        Poll::Ready(Ok(response.map(|body| SentBody::new(body, until))))
     }
 }
 
@@ -325,8 +416,12 @@ pub(super) enum FrontFuture<F: Future, RB> {
 }
 
 impl<F: Future, RB> FrontFuture<F, RB> {
-    fn at_once(answer: Response<Inside<RB>>, under_way: Option<UnderWay>) -> Self {
-        Self::AtOnce(Some(answer.map(|body| SentBody::new(body, under_way))))
+    fn at_once(answer: Response<EitherBody<HitBody, Full<Bytes>>>, until: Until) -> Self {
+        let inside = |body| match body {
+            EitherBody::Left(hit) => EitherBody::Left(CachedBody::from(hit)),
+            EitherBody::Right(text) => EitherBody::Right(text),
+        };
+        Self::AtOnce(Some(answer.map(|body| SentBody::new(inside(body), until))))
     }
 }
 
@@ -351,15 +446,15 @@ pin_project! {
     pub(super) struct SentBody<RB> {
         #[pin]
         body: Inside<RB>,
-        under_way: Option<UnderWay>,
+        until: Until,
     }
 }
 
 impl<RB> SentBody<RB> {
-    fn new(body: Inside<RB>, mut under_way: Option<UnderWay>) -> Self {
+    fn new(body: Inside<RB>, mut until: Until) -> Self {
         // The server asks for the first piece once there is room for it.
-        under_way.iter_mut().for_each(UnderWay::owe);
-        Self { body, under_way }
+        until.under_way.iter_mut().for_each(UnderWay::owe);
+        Self { body, until }
     }
 }
 
@@ -372,7 +467,7 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        let Some(under_way) = this.under_way else { return this.body.poll_frame(cx) };
+        let Some(under_way) = &mut this.until.under_way else { return this.body.poll_frame(cx) };
         under_way.paid();
         let frame = this.body.poll_frame(cx);
         if matches!(frame, Poll::Ready(Some(_))) {
@@ -390,8 +485,8 @@ where
     }
 }
 
-fn refusal<RB>(status: StatusCode, text: String) -> Response<EitherBody<RB, Full<Bytes>>> {
-    let mut response = Response::new(EitherBody::Right(Full::from(text)));
+fn refusal(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -20,14 +20,44 @@ use tokio::{
 /// The server has a new limit for each head, and takes it back when the head is there, which mostly is at once. To put a timer into the runtime's wheel
 /// and to take it out again each time would be a twentieth of what a hit costs the server besides its system calls. So one stays in the wheel, and is put off only
 /// when it comes too early.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct HeadTimer(Arc<Mutex<Alarm>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
     /// Who is woken by it.
     task: Option<Waker>,
+    limit: Duration,
+    since: Since,
+}
+
+/// Since when a head is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    /// As the server has it.
+    Served,
+    /// At the earliest since then: an answer went out that the server does not know of.
+    Answered(Instant),
+    /// Such an answer is still on its way.
+    Answering,
+}
+
+impl HeadTimer {
+    /// A timer for heads that may take so long.
+    pub(super) fn of(limit: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Alarm { sleep: None, task: None, limit, since: Since::Served })))
+    }
+
+    /// An answer is on its way that the server does not know of, and no head is waited for until that is [out](Self::begin). Whoever waits must be polled then.
+    pub(super) fn hold(&self) {
+        self.0.lock().since = Since::Answering;
+    }
+
+    /// A head is waited for since `at` at the earliest, whatever the server believes.
+    pub(super) fn begin(&self, at: Instant) {
+        self.0.lock().since = Since::Answered(at);
+    }
 }
 
 struct Limit {
@@ -61,6 +91,11 @@ impl Future for Limit {
 
 impl Alarm {
     fn poll(&mut self, end: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let end = match self.since {
+            Since::Served => end,
+            Since::Answered(at) => end.max(at + self.limit),
+            Since::Answering => return Poll::Pending,
+        };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(end)));
         if sleep.deadline() > end {
             sleep.as_mut().reset(end);
@@ -96,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_limit_ends_when_it_is_to() {
-        let (timer, begun) = (HeadTimer::default(), Instant::now());
+        let (timer, begun) = (HeadTimer::of(SECOND), Instant::now());
         for (at, wait) in [(10, 10), (15, 5), (35, 20), (36, 1)] {
             timer.sleep(SECOND * wait).await;
             assert_eq!(begun.elapsed(), SECOND * at);
@@ -105,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_taken_back_ends_no_later_limit() {
-        let (timer, begun) = (HeadTimer::default(), Instant::now());
+        let (timer, begun) = (HeadTimer::of(SECOND), Instant::now());
         for _ in 0..30 {
             let mut limit = timer.sleep(SECOND * 10);
             assert!(limit.as_mut().now_or_never().is_none());
@@ -120,13 +155,13 @@ mod tests {
         while coop::has_budget_remaining() {
             coop::consume_budget().await;
         }
-        let limit = HeadTimer::default().sleep(SECOND);
+        let limit = HeadTimer::of(SECOND).sleep(SECOND);
         timeout(SECOND * 2, limit).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_polls_it_last_is_woken() {
-        let timer = HeadTimer::default();
+        let timer = HeadTimer::of(SECOND);
         let mut limit = timer.sleep(SECOND * 10);
         assert!(limit.as_mut().now_or_never().is_none(), "by a task that hears of nothing");
         timeout(SECOND * 20, tokio::spawn(limit)).await.unwrap().unwrap();

@@ -21,7 +21,8 @@ impl HitBody {
         Self { bytes, record }
     }
 
-    fn take(&mut self) -> Option<Bytes> {
+    /// The bytes, for whoever hands them to the connection now; `None` where there are none, or no more.
+    pub fn take(&mut self) -> Option<Bytes> {
         if self.bytes.is_empty() {
             return None;
         }

@@ -16,7 +16,7 @@ use http::HeaderValue;
 const IN_PLACE: usize = 96;
 
 /// What a plain hit says.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
     text: Text,
     /// Where its age ends and its `Cache-Status` begins, and where that ends.
@@ -47,6 +47,12 @@ impl Said {
         &self.text.bytes[self.age_end..self.status_end]
     }
 
+    pub(super) fn bytes(&self) -> Stamps<&[u8]> {
+        let (said, id) = self.text.bytes[..self.text.len].split_at(self.status_end);
+        let (age, cache_status) = said.split_at(self.age_end);
+        Stamps { age, cache_status, id: (!id.is_empty()).then_some(id) }
+    }
+
     pub(super) fn stamps(&self) -> Stamps {
         let all = Bytes::from_owner(self.text);
         let value = |range: Range<usize>| {
@@ -60,7 +66,7 @@ impl Said {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Text {
     bytes: [u8; IN_PLACE],
     len: usize,
@@ -95,6 +101,9 @@ mod tests {
     fn each_value_is_its_own() {
         let said = Said::new(Duration::from_secs(u64::MAX), i64::MIN, Some(RequestId(0xab)));
         let all = said.stamps();
+        let bytes = said.bytes();
+        assert_eq!((all.age.as_bytes(), all.cache_status.as_bytes()), (bytes.age, bytes.cache_status));
+        assert_eq!(all.id.as_ref().map(HeaderValue::as_bytes), bytes.id);
         assert_eq!(all.cache_status.as_bytes(), said.cache_status());
         assert_eq!(all.age, "18446744073709551615");
         assert_eq!(all.cache_status, "edge-memory; hit; ttl=-9223372036854775808");

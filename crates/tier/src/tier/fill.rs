@@ -107,7 +107,8 @@ where
         fill;
     // The fence comes before anything inward is called.
     let start = shared.markers.start();
-    let (requested, began) = (shared.clock.now(), Instant::now());
+    let began = Instant::now();
+    let requested = shared.clock.at(began.into_std());
     let outer = req.extensions_mut().remove::<Within>();
     req.extensions_mut().insert(Within::new(shared.id(), outer));
     let priority = req.extensions().get::<Priority>().copied().unwrap_or_default();
@@ -182,7 +183,8 @@ where
                 Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
             };
         }
-        let received = pad.shared.clock.now();
+        let answered = Instant::now();
+        let received = pad.shared.clock.at(answered.into_std());
         let status = response.status().as_u16();
         pad.note_later(move || format!("was answered {status}"));
         let (mut parts, body) = response.into_parts();
@@ -209,7 +211,7 @@ where
             start,
             requested,
             received,
-            took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), began.elapsed()),
+            took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), answered - began),
             unit: pad.shared.rng.unit(),
             keep_tags: pad.shared.config.keep_tags,
         };

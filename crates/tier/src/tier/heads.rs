@@ -2,28 +2,48 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use edge_cache_core::{Entry, EntryMark, headers::CACHE_STATUS};
-use edge_cache_policy::groups;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use edge_cache_core::{Entry, EntryMark, Head, Names, Timestamp, headers::CACHE_STATUS};
+use edge_cache_policy::{date, groups};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// How the heads of plain hits differ from what is stored.
 #[derive(Debug)]
 pub struct Style {
     /// Leave `Cache-Tag` and the like on them.
-    pub expose_tags: bool,
+    expose_tags: bool,
     /// The header that bears the request's name; `None` for none.
-    pub id_header: Option<HeaderName>,
+    id_header: Option<HeaderName>,
+    /// What is not written as it is stored.
+    not_as_stored: Names,
 }
 
-/// What each plain hit says anew.
+impl Style {
+    /// The request's name in `id_header`, where that is given; `Cache-Tag` and the like as they are stored where tags are to be exposed.
+    #[must_use]
+    pub fn new(expose_tags: bool, id_header: Option<HeaderName>) -> Self {
+        let tags = groups::OURS.iter().filter(|_| !expose_tags).cloned();
+        // Whatever was stored as a length, the body ends where the client takes it to end.
+        let own = [header::AGE, header::CONTENT_LENGTH].into_iter().chain(id_header.clone());
+        let not_as_stored = tags.chain(own).collect();
+        Self { expose_tags, id_header, not_as_stored }
+    }
+
+    /// Whether answers bear the names of their requests.
+    #[must_use]
+    pub const fn names_requests(&self) -> bool {
+        self.id_header.is_some()
+    }
+}
+
+/// What each plain hit says anew: as values, or as the bytes of some.
 #[derive(Debug)]
-pub struct Stamps {
+pub struct Stamps<V = HeaderValue> {
     /// `Age`.
-    pub age: HeaderValue,
+    pub age: V,
     /// The tier's member of `Cache-Status`.
-    pub cache_status: HeaderValue,
+    pub cache_status: V,
     /// The request's name, where the [style](Style) has a header for it.
-    pub id: Option<HeaderValue>,
+    pub id: Option<V>,
 }
 
 /// The headers of `entry`, stamped. `style` is told from others by its place in memory.
@@ -41,6 +61,34 @@ pub(super) fn stamp(headers: &mut HeaderMap, style: &Style, stamps: Stamps) {
     if let Some((name, id)) = style.id_header.as_ref().zip(stamps.id) {
         headers.insert(name.clone(), id);
     }
+}
+
+/// Writes the head of an answer of HTTP/1.1 (RFC 9112 §4): the headers of `entry`, stamped, and the length of its body.
+pub(super) fn write(entry: &Entry, style: &Style, stamps: &Stamps<&[u8]>, now: Timestamp, out: &mut Vec<u8>) {
+    let Head { status, headers, .. } = entry.head();
+    if *status == StatusCode::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        let reason = status.canonical_reason().unwrap_or_default();
+        out.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).as_bytes());
+    }
+    if !headers.write(&style.not_as_stored, out) {
+        out.extend_from_slice(format!("date: {}\r\n", date::format(now)).as_bytes());
+    }
+    out.extend_from_slice(b"content-length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(entry.body().len()).as_bytes());
+    out.extend_from_slice(b"\r\nage: ");
+    out.extend_from_slice(stamps.age);
+    // After what others said: the last member is that of the cache nearest to the client (RFC 9211 §2).
+    out.extend_from_slice(b"\r\ncache-status: ");
+    out.extend_from_slice(stamps.cache_status);
+    if let Some((name, id)) = style.id_header.as_ref().zip(stamps.id) {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(id);
+    }
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// Heads are kept in sets of so many.
@@ -142,7 +190,7 @@ impl Kept {
 mod tests {
     use bytes::Bytes;
     use edge_cache_core::{
-        Head, PackedHeaders,
+        PackedHeaders,
         marker::{Fence, Start},
     };
     use edge_cache_testkit::head;
@@ -165,7 +213,7 @@ mod tests {
     }
 
     fn style(expose_tags: bool, id_header: Option<&'static str>) -> Arc<Style> {
-        Arc::new(Style { expose_tags, id_header: id_header.map(HeaderName::from_static) })
+        Arc::new(Style::new(expose_tags, id_header.map(HeaderName::from_static)))
     }
 
     #[test]
@@ -186,11 +234,30 @@ mod tests {
             for _ in 0..3 * KEPT_SHARE {
                 assert_eq!(stamped(&entry, &style, id(stamps())), expected);
             }
+            expected.insert("date", HeaderValue::from_static("Thu, 01 Jan 1970 00:00:07 GMT"));
+            expected.insert("content-length", HeaderValue::from_static("0"));
+            assert_eq!(written(&entry, &style, &id(stamps())), expected, "so does one that is written");
             LAST.with_borrow(|last| {
                 let mut kept = last.sets.iter().flatten().flatten();
                 assert!(kept.any(|kept| kept.mark.is_of(&entry)), "it was kept at last");
             });
         }
+    }
+
+    fn written(entry: &Entry, style: &Style, stamps: &Stamps) -> HeaderMap {
+        let Stamps { age, cache_status, id } = stamps;
+        let id = id.as_ref().map(HeaderValue::as_bytes);
+        let stamps = Stamps { age: age.as_bytes(), cache_status: cache_status.as_bytes(), id };
+        let mut out = Vec::new();
+        write(entry, style, &stamps, Timestamp::from_secs(7), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let lines = text.strip_prefix("HTTP/1.1 200 OK\r\n").and_then(|lines| lines.strip_suffix("\r\n\r\n")).unwrap();
+        let mut headers = HeaderMap::new();
+        for line in lines.split("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap();
+            headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        headers
     }
 
     #[test]

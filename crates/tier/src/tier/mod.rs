@@ -21,6 +21,6 @@ pub use self::{
     future::ResponseFuture,
     heads::{Stamps, Style},
     layer::{TierConfig, TierLayer},
-    plain::{AtOnce, LookedUp},
+    plain::{AtOnce, LookedUp, PlainHit},
     service::Tier,
 };

@@ -130,7 +130,9 @@ impl<St: Store> Trip<'_, St> {
         let (mut parts, body) = response.into_parts();
         let mut body = TierBody::inner(body);
         // An outer tier that validates its own entry must see the answer itself: a 304 would confirm what it holds.
-        if !self.ask.refresh && self.ask.conditions.hold(parts.status, &parts.headers, self.now()) {
+        let conditions = self.ask.conditions;
+        let is_asked = !self.ask.refresh && !conditions.is_empty();
+        if is_asked && conditions.hold(parts.status, &parts.headers, self.now()) {
             parts.status = StatusCode::NOT_MODIFIED;
             conditional::not_modified(&mut parts.headers);
             body = TierBody::empty();

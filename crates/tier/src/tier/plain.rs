@@ -4,14 +4,14 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use edge_cache_core::{CacheKey, Entry, Head, Kind, Store, Timestamp, marker::Verdict};
+use edge_cache_core::{CacheKey, Entry, Kind, Store, Timestamp, marker::Verdict};
 use edge_cache_policy::{
     Mode,
     conditional::Conditions,
     request::{Directives, Reuse, reuse},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Response, header, request::Parts};
+use http::{HeaderMap, Method, Response, StatusCode, header, request::Parts};
 
 use super::{
     TierLayer, early,
@@ -40,25 +40,85 @@ impl LookedUp {
 /// What a look into a tier found.
 #[derive(Debug)]
 pub enum AtOnce {
-    /// The answer, what it was made of, and the key of that where it is one of several variants.
-    Plain(Response<Bytes>, Entry, Option<CacheKey>),
+    /// What answers the request.
+    Plain(PlainHit),
     /// The request must go through the layers, with this added to its extensions.
     Not(LookedUp),
     /// The request must go through the layers.
     Never,
 }
 
+/// What answers a request at once, before it is made an answer.
+#[derive(Debug)]
+pub struct PlainHit {
+    entry: Entry,
+    /// Its key, where it is one of several variants.
+    variant: Option<CacheKey>,
+    now: Timestamp,
+    /// Where the answer is not simply what is stored. Boxed: its room would be part of every hit.
+    shaped: Option<Box<Response<Bytes>>>,
+}
+
+impl PlainHit {
+    /// What is stored.
+    #[must_use]
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The key of what is stored, where it is one of several variants.
+    #[must_use]
+    pub const fn variant(&self) -> Option<&CacheKey> {
+        self.variant.as_ref()
+    }
+
+    /// When its request came, as the cache's clock has it.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The status that the client gets.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.shaped.as_ref().map_or_else(|| self.entry.head().status, |shaped| shaped.status())
+    }
+
+    /// The answer to the client.
+    #[must_use]
+    pub fn into_response(self, style: &Arc<Style>, stamps: Stamps) -> Response<Bytes> {
+        match self.shaped {
+            None => {
+                let mut response = Response::new(self.entry.body().clone());
+                *response.status_mut() = self.entry.head().status;
+                *response.headers_mut() = heads::stamped(&self.entry, style, stamps);
+                response
+            }
+            Some(mut response) => {
+                heads::stamp(response.headers_mut(), style, stamps);
+                *response
+            }
+        }
+    }
+
+    /// Whether the client gets all that is stored, as a head and the body that follows it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let status = self.entry.head().status;
+        let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        self.shaped.is_none() && has_body && !status.is_informational()
+    }
+
+    /// Writes the head of the answer to a client of HTTP/1.1, of which the stored body is all that is to follow. Only where it [is whole](Self::is_whole).
+    pub fn write_head(&self, style: &Style, stamps: Stamps<&[u8]>, out: &mut Vec<u8>) {
+        debug_assert!(self.is_whole(), "another answer was made");
+        heads::write(&self.entry, style, &stamps, self.now, out);
+    }
+}
+
 impl<St: Store> TierLayer<St> {
-    /// Answers a request at once, where its answer is fresh and held by a store that need not be waited for. `came` is when the request did, just
-    /// now; `stamps` are for an answer of this head, to a request with these headers, at this time.
-    pub fn at_once(
-        &self,
-        decision: &Decision<'_>,
-        parts: &mut Parts,
-        came: Instant,
-        style: &Arc<Style>,
-        stamps: impl FnOnce(&Head, &HeaderMap, Timestamp) -> Stamps,
-    ) -> AtOnce {
+    /// Finds what answers a request at once, where that is fresh and held by a store that need not be waited for. `came` is when the request did, just now.
+    pub fn at_once(&self, decision: &Decision<'_>, parts: &mut Parts, came: Instant) -> AtOnce {
         let Some(shared) = self.shared() else { return AtOnce::Never };
         let inward = &parts.extensions;
         if inward.get::<Keyed>().is_some() || inward.get::<Bypassed>().is_some() {
@@ -80,21 +140,9 @@ impl<St: Store> TierLayer<St> {
         if !is_plain || due {
             return AtOnce::Not(LookedUp { tier, found: Some(first), due });
         }
-        let stamps = stamps(entry.head(), &parts.headers, now);
-        let response = match parts.method == Method::GET && (decision.is_bare || asks_for_all(parts)) {
-            true => {
-                let mut response = Response::new(entry.body().clone());
-                *response.status_mut() = entry.head().status;
-                *response.headers_mut() = heads::stamped(&entry, style, stamps);
-                response
-            }
-            false => {
-                let mut response = shaped(&entry, parts, now);
-                heads::stamp(response.headers_mut(), style, stamps);
-                response
-            }
-        };
-        AtOnce::Plain(response, entry, variant)
+        let as_stored = parts.method == Method::GET && (decision.is_bare || asks_for_all(parts));
+        let shaped = (!as_stored).then(|| Box::new(shaped(&entry, parts, now)));
+        AtOnce::Plain(PlainHit { entry, variant, now, shaped })
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) fn own_members(headers: &HeaderMap) -> Vec<HeaderValue> {
 
 fn is_own(line: &HeaderValue) -> bool {
     let member = line.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
-    [TierName::Memory, TierName::Redis, TierName::Disk].iter().any(|tier| member == tier.member().as_bytes())
+    TierName::ALL.iter().any(|tier| member == tier.member().as_bytes())
 }
 
 pub(super) fn remove_own_members(headers: &mut HeaderMap) {

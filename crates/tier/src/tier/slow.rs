@@ -209,8 +209,8 @@ impl<St: Store> Trip<'_, St> {
 
     /// The answer, if what is stored will do. Else notes why the request goes forward.
     fn stored_answer<RB>(&mut self) -> Option<Answer<RB>> {
-        let now = self.now();
         let (entry, verdict) = self.lookup.entry.as_ref()?;
+        let now = self.now();
         let tier = self.shared.store.name();
         if !self.suffices(entry) {
             self.lookup.fwd = Fwd::Partial;

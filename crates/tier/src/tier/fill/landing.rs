@@ -8,6 +8,7 @@ use edge_cache_core::{
 use edge_cache_policy::vary::Vary;
 use futures_util::FutureExt;
 use http::{HeaderMap, Response, header, response::Parts};
+use tokio::time::Instant;
 
 use super::{Outward, Pad, keep};
 use crate::{
@@ -66,13 +67,14 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
         self.note_later(move || format!("not kept: {}", why.as_str()));
+        let now = Instant::now();
         if !is_of_request(why) {
-            self.shared.uncacheable.add(&self.flight_key, why, self.shared.clock.now());
+            self.shared.uncacheable.add(&self.flight_key, why, self.shared.clock.at(now.into_std()));
         }
         if let Some(lead) = self.lead.take() {
             lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });
         }
-        self.shared.events.filled(self.shared.store.name(), self.began.elapsed(), false);
+        self.shared.events.filled(self.shared.store.name(), now - self.began, false);
         self.tell(Outward::Through(Response::from_parts(parts, body), why));
     }
 

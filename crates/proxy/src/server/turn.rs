@@ -1,0 +1,47 @@
+//! Whose turn it is on a connection of HTTP/1: the lane's, which answers from memory beneath the server, or the server's.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use parking_lot::Mutex;
+
+use super::front::Known;
+
+/// What the lane and the front of one connection tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// What the lane found out about the request that it hands to the server.
+    known: Mutex<Option<Box<Known>>>,
+    /// The server has all of the answer to that.
+    over: AtomicBool,
+}
+
+/// Says, when it is dropped, that the server has all of an answer.
+#[derive(Debug)]
+pub(super) struct Over(Arc<Turn>);
+
+impl Turn {
+    /// The server reads one request next, of which this is known.
+    pub(super) fn hand(&self, known: Known) {
+        *self.known.lock() = Some(Box::new(known));
+    }
+
+    /// What is known of the request that the server has read, where the lane handed it over; with what to keep for as long as it is answered.
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Known, Over)> {
+        let known = self.known.lock().take()?;
+        Some((*known, Over(Arc::clone(self))))
+    }
+
+    /// Whether the answer to the request that was handed over is with the server, since this was last asked.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire) && self.over.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+}
