@@ -1,7 +1,7 @@
 //! Request smuggling: whatever a client writes, the origin sees one request for each that was answered, in one framing, and the next client gets
 //! the answer to its own.
 
-use edge_cache_tests::{PATIENCE, Proxy, ProxyBuilder, WireOrigin, answer, raw};
+use edge_cache_tests::{PATIENCE, Proxy, ProxyBuilder, WireOrigin, answer, raw, raw_over};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -9,6 +9,9 @@ use tokio::{
 };
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nhost: evil\r\n\r\n";
+
+/// What is kept.
+const WARM: &str = "/warm";
 
 /// What becomes of an attack.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +33,41 @@ struct Ground {
 
 impl Ground {
     async fn new() -> Self {
-        let origin =
-            WireOrigin::start(|request| answer(200, "", &format!("{} {}", request.method(), request.target()))).await;
+        let origin = WireOrigin::start(|request| {
+            let lines = if request.target() == WARM { "cache-control: max-age=600\r\n" } else { "" };
+            answer(200, lines, &format!("{} {}", request.method(), request.target()))
+        })
+        .await;
         let proxy = ProxyBuilder::serve(&origin.url()).start().await;
         Self { origin, proxy, victims: 0 }
     }
 
-    /// Sends an attack and, after it, the plain request of a victim over another connection.
+    /// A connection on which hits were answered: the last of them beneath the server.
+    async fn after_hits(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.proxy.address).await.unwrap();
+        for _ in 0..3 {
+            stream.write_all(format!("GET {WARM} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).await.unwrap();
+            let mut got = Vec::new();
+            while !got.ends_with(format!("\r\n\r\nGET {WARM}").as_bytes()) {
+                assert!(timeout(PATIENCE, stream.read_buf(&mut got)).await.unwrap().unwrap() > 0, "it ended");
+            }
+        }
+        stream
+    }
+
+    /// Sends an attack and, after it, the plain request of a victim over another connection: as the first thing on a connection, and after hits.
     async fn suffers(&mut self, attack: &[u8], fate: Fate) {
+        let new = TcpStream::connect(self.proxy.address).await.unwrap();
+        let used = self.after_hits().await;
+        for attacker in [new, used] {
+            self.suffers_over(attacker, attack, fate).await;
+        }
+    }
+
+    async fn suffers_over(&mut self, attacker: TcpStream, attack: &[u8], fate: Fate) {
         let shown = String::from_utf8_lossy(attack).into_owned();
         let before = self.origin.seen().len();
-        let got = raw(self.proxy.address, attack).await.unwrap_or_default();
+        let got = raw_over(attacker, attack).await.unwrap_or_default();
         let statuses: Vec<_> =
             got.split("HTTP/1.").skip(1).filter_map(|one| one.get(2..5)?.parse::<u16>().ok()).collect();
         self.victims += 1;

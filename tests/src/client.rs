@@ -213,8 +213,15 @@ impl Opened {
 /// # Errors
 /// When the connection breaks.
 pub async fn raw(address: SocketAddr, request: &[u8]) -> io::Result<String> {
+    raw_over(TcpStream::connect(address).await?, request).await
+}
+
+/// The same over a connection that is there.
+///
+/// # Errors
+/// When the connection breaks.
+pub async fn raw_over(mut stream: TcpStream, request: &[u8]) -> io::Result<String> {
     timeout(PATIENCE, async {
-        let mut stream = TcpStream::connect(address).await?;
         // A server that refuses a long head closes before it has read it all: what it said comes first.
         let sent = stream.write_all(request).await;
         let mut answer = Vec::new();

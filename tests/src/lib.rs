@@ -30,7 +30,7 @@ mod wire_origin;
 pub use self::{
     answer::Answer,
     certificates::{Authority, Issued},
-    client::{Ask, Client, Opened, raw},
+    client::{Ask, Client, Opened, raw, raw_over},
     counting_origin::{Arrival, CountingOrigin},
     demo::Demo,
     fault::{Fault, Way},

@@ -69,8 +69,14 @@ impl PackedHeaders {
     /// The first value of `name`, without unpacking the rest.
     #[must_use]
     pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
-        let line = self.lines().find(|line| line.name.is(name))?;
-        Some(&self.0[line.value])
+        let mut lines = self.lines();
+        let value = match names::number(name.as_str().as_bytes()) {
+            Some(wanted) => lines.skip_to(wanted)?,
+            None => {
+                lines.find(|line| matches!(line.name, Name::Spelt(spelt) if spelt == name.as_str().as_bytes()))?.value
+            }
+        };
+        Some(&self.0[value])
     }
 
     /// Writes the lines as HTTP/1 has them (RFC 9112 §5), those aside whose names are among `left_out`. Whether one of them is `Date`.
@@ -134,13 +140,6 @@ enum Name<'a> {
 }
 
 impl Name<'_> {
-    fn is(&self, name: &HeaderName) -> bool {
-        match self {
-            Self::Known(_, known) => *known == name,
-            Self::Spelt(spelt) => *spelt == name.as_str().as_bytes(),
-        }
-    }
-
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Known(_, known) => known.as_str().as_bytes(),
@@ -163,6 +162,23 @@ impl Lines<'_> {
         };
         self.at = start + len;
         start..self.at
+    }
+}
+
+impl Lines<'_> {
+    /// The value of the next line whose name has this number.
+    fn skip_to(&mut self, wanted: u8) -> Option<Range<usize>> {
+        loop {
+            let number = *self.block.get(self.at)?;
+            self.at += 1;
+            if number == names::SPELT {
+                self.text();
+            }
+            let value = self.text();
+            if number == wanted {
+                return Some(value);
+            }
+        }
     }
 }
 

@@ -12,14 +12,16 @@ use edge_cache_core::Timestamp;
 /// Anything else is `None`; for `Expires` that means already expired (RFC 9111 §5.3).
 #[must_use]
 pub fn parse(value: &[u8], now: Timestamp) -> Option<Timestamp> {
+    if let Some(date) = usual(value) {
+        return date.timestamp();
+    }
     let text = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
     let date = match text.split_once(", ") {
         Some((weekday, rest)) if is_name(weekday) => fixdate(rest).or_else(|| rfc850(rest, now)),
         Some(_) => None,
         None => asctime(text),
     }?;
-    let Date { year, month, day, clock } = date;
-    Some(Timestamp::from_secs(days_from_civil(year, month, day)? * 86_400 + clock))
+    date.timestamp()
 }
 
 /// The last second of the year 9999, the last that the grammar can say.
@@ -38,6 +40,33 @@ struct Date {
     day: i64,
     /// Seconds of the day.
     clock: i64,
+}
+
+impl Date {
+    fn timestamp(&self) -> Option<Timestamp> {
+        let Self { year, month, day, clock } = *self;
+        Some(Timestamp::from_secs(days_from_civil(year, month, day)? * 86_400 + clock))
+    }
+}
+
+/// An IMF-fixdate as nearly all write it, by its places alone: each answer that is stored has one. `None` for all that may be another way to write a date.
+fn usual(value: &[u8]) -> Option<Date> {
+    let [a, b, c, b',', b' ', d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', clock @ .., b' ', b'G', b'M', b'T'] =
+        value
+    else {
+        return None;
+    };
+    let [h1, h2, b':', n1, n2, b':', s1, s2] = clock else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    };
+    let month = MONTHS.iter().position(|month| month.as_bytes() == [m1.to_ascii_lowercase(), *m2, *m3])?;
+    let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*n1, *n2])?, number(&[*s1, *s2])?);
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    let is_name = [a, b, c].iter().all(|letter| letter.is_ascii_alphabetic());
+    let (day, year) = (number(&[*d1, *d2])?, number(&[*y1, *y2, *y3, *y4])?);
+    let month = i64::try_from(month + 1).ok()?;
+    (is_name && is_time).then_some(Date { year, month, day, clock: hour * 3600 + minute * 60 + second })
 }
 
 fn is_name(text: &str) -> bool {
@@ -100,9 +129,10 @@ fn seconds(time: &str) -> Option<i64> {
     (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
 fn month_number(name: &str) -> Option<i64> {
-    const NAMES: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    NAMES.iter().position(|month| month.eq_ignore_ascii_case(name)).and_then(|at| i64::try_from(at + 1).ok())
+    MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name)).and_then(|at| i64::try_from(at + 1).ok())
 }
 
 /// Days since 1970-01-01 of a Gregorian date (the algorithm of Howard Hinnant's `days_from_civil`).

@@ -85,7 +85,7 @@ impl<S> Cached<S> {
     }
 
     /// Finds what answers a request from memory where nothing else is to be asked; `no_body` tells whether it has no body. `None` leaves the request to
-    /// [`call`](Service::call), which must follow before anything else is waited for: `parts` are then the same request, with what was found out about it.
+    /// [`call`](Service::call), on this service and before anything else is waited for: `parts` are then the same request, with what was found out about it.
     pub fn at_once(&self, parts: &mut Parts, no_body: bool, arrival: &Arrival) -> Option<Hit<'_>> {
         self.fast.answer(parts, no_body, arrival)
     }

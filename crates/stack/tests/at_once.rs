@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use edge_cache::{
-    Cached, EdgeCache, Purge, PurgeKind, Target,
+    Arrival, Cached, EdgeCache, Purge, PurgeKind, Target,
     core::{
         Clock, OwnRequest, Served, TierName, Timestamp,
         route::{Identity, PathPattern, QueryRule, Route},
@@ -196,6 +196,25 @@ async fn one_that_is_given_up_is_counted_for_what_was_sent() {
     drop(response);
     let hits = cache.metrics().routes()[0].result(Served::Hit).clone();
     assert_eq!((cache.metrics().in_flight(), hits.count(), hits.body_bytes), (0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_under_other_declarations_is_no_answer() {
+    let mut route = Route::new("list", PathPattern::parse("/list").unwrap());
+    route.query = QueryRule::Allow(Vec::new());
+    let clock = FakeClock::at(Timestamp::from_secs(1_000_000));
+    // Whatever is near its end is due: it is found, and goes through the layers.
+    let cache =
+        EdgeCache::builder().routes([route]).clock(clock.shared()).rng(Arc::new(FixedRng(0.999))).build().unwrap();
+    let before = cache.layer().layer(Origin);
+    answer(&before, asked(Method::GET, "/list", &[])).await;
+    tokio::time::advance(Duration::from_secs(52)).await;
+    let (mut parts, body) = asked(Method::GET, "/list?page=2", &[]).into_parts();
+    let arrival = Arrival::now(&parts.extensions);
+    assert!(before.at_once(&mut parts, true, &arrival).is_none(), "it is due");
+    let after = cache.redeclared([], []).layer().layer(Origin);
+    let (_, _, body) = answer(&after, Request::from_parts(parts, body)).await;
+    assert_eq!(body, "/list?page=2 in none");
 }
 
 #[test]

@@ -157,6 +157,7 @@ async fn open(socket: Socket, tls: Option<Tls>, proxy_header: bool) -> Result<(S
     Ok((stream, said))
 }
 
+/// With the parser as it comes: the [`Lane`] reads by it too.
 fn builder(limits: &LimitSettings, timer: HeadTimer) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

@@ -108,7 +108,7 @@ pub(super) struct Onward {
     account: Option<Arc<Account>>,
 }
 
-/// What is known of a request: what a look at it came to, for as long as it takes.
+/// What a look at a request came to, and which borrows nothing.
 #[derive(Debug)]
 pub(super) enum Known {
     /// Its answer.
@@ -321,10 +321,11 @@ where
         let Site { cached, house } = &**site;
         let (parts, body) = req.into_parts();
         let under_way = (parts.version == Version::HTTP_2).then(|| self.conduct.begin());
-        let (known, over) = match self.turn.take() {
-            Some((known, over)) => (known, Some(over)),
-            None => (self.look(&site, parts, Told::of(&body), Instant::now().into_std()).into(), None),
-        };
+        // Over HTTP/2 nobody takes turns.
+        let handed = if under_way.is_none() { self.turn.take() } else { None };
+        let (known, over) = handed.map_or((None, None), |(known, over)| (known, Some(over)));
+        let look = || self.look(&site, parts, Told::of(&body), Instant::now().into_std()).into();
+        let known = known.unwrap_or_else(look);
         let until = Until { under_way, over };
         let mut onward = match known {
             Known::Answer(answer) => return FrontFuture::at_once(answer, until),
@@ -393,6 +394,11 @@ where
             (Some(fault), Some(house)) => house.refuse(house.fault(*fault)).map(EitherBody::Right),
             _ => response.map(EitherBody::Left),
         };
+        // With one of its own the server would have something to write after the end of the body, and with it after its `Over`.
+        debug_assert!(
+            !response.headers().contains_key(header::TRANSFER_ENCODING),
+            "the server codes what it transfers"
+        );
         Poll::Ready(Ok(response.map(|body| SentBody::new(body, until))))
     }
 }

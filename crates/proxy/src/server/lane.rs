@@ -2,8 +2,11 @@
 //!
 //! Whatever else a request may be, the server reads it as if there were no lane: its bytes are handed on as they came, with what was found out about it
 //! ([`Turn`](super::turn::Turn)). Where one request ends and the next begins is the server's to tell, so the lane takes part only while there is no doubt: it has seen
-//! all bytes that the server got, they were heads without bodies, one in each read, and the answer to the last is out. Once that is not so, the
-//! server has the connection to its end.
+//! all bytes that the server got, they were heads without bodies, one in each read, and the answer to the last is out. Once that is not so, as after a POST or a
+//! head in two pieces, the server has the connection to its end: no more is lost than the lane.
+//!
+//! When the answer is out is known by its body, which the server drops when it has put all of the message into its own buffer, and by the flush after that,
+//! which comes to the connection only when the buffer is empty.
 
 mod head;
 
@@ -25,7 +28,6 @@ use tokio::{
 use super::{
     front::{Front, Looked, Told},
     head_timer::HeadTimer,
-    small_writes::JOINED_MAX,
 };
 
 /// A longer head is the server's.
@@ -54,15 +56,16 @@ pub(super) struct Lane<T, S> {
 /// What is left of a head, and of the body after it. Boxed: hardly ever there.
 type Unsent = Box<Chain<Bytes, Bytes>>;
 
+/// Where the lane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Nothing came yet. The first request is the server's, which tells by it what is spoken.
     New,
     /// The server has one request, and nothing after it.
     Handed,
-    /// The server waits for the next request, and has nothing of it.
+    /// The lane is open: the server waits for the next request, and has nothing of it.
     Open,
-    /// The server has the connection.
+    /// The lane is closed for good.
     Closed,
 }
 
@@ -72,8 +75,8 @@ impl<T, S> Lane<T, S> {
         Self { stream, front, timer, lines_max, stage: Stage::New, left: Bytes::new(), unsent: None }
     }
 
-    /// Hands bytes to the server, in as many turns as it takes.
-    fn hand(&mut self, bytes: &[u8], buf: &mut ReadBuf<'_>) {
+    /// Lets the server read these bytes, in as many turns as it takes.
+    fn pass_on(&mut self, bytes: &[u8], buf: &mut ReadBuf<'_>) {
         let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
         buf.put_slice(now);
         self.left = Bytes::copy_from_slice(later);
@@ -87,31 +90,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S> Lane<T, S> {
             let mut read = ReadBuf::new(read);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
             let bytes = read.filled();
-            let Some(parts) = head::alone_in(bytes, self.lines_max) else {
-                self.stage = Stage::Closed;
-                self.hand(bytes, buf);
-                return Poll::Ready(Ok(false));
-            };
-            let came = Instant::now();
-            let site = self.front.site.load();
-            match self.front.look(&site, parts, Told::NOTHING, came.into_std()) {
-                Looked::Hit(hit) if self.stage == Stage::Open && hit.is_whole() => {
-                    self.unsent = answer(&mut self.stream, cx, hit)?;
-                    match self.unsent {
-                        None => self.timer.begin(came),
-                        // It is the client that takes its time, not one that sends no head.
-                        Some(_) => self.timer.hold(),
+            let known = match self.stage {
+                // There is nothing to spare it: the server looks.
+                Stage::New if head::is_alone(bytes, self.lines_max) => None,
+                Stage::Open if let Some(parts) = head::alone_in(bytes, self.lines_max) => {
+                    let came = Instant::now();
+                    let site = self.front.site.load();
+                    match self.front.look(&site, parts, Told::NOTHING, came.into_std()) {
+                        Looked::Hit(hit) if hit.is_whole() => {
+                            self.unsent = answer(&mut self.stream, cx, hit)?;
+                            match self.unsent {
+                                None => self.timer.begin(came),
+                                // It is the client that takes its time, not one that sends no head.
+                                Some(_) => self.timer.hold(),
+                            }
+                            return Poll::Ready(Ok(true));
+                        }
+                        other => Some(other.into()),
                     }
-                    Poll::Ready(Ok(true))
                 }
-                other => {
-                    self.front.turn.hand(other.into());
-                    drop(site);
-                    self.stage = Stage::Handed;
-                    self.hand(bytes, buf);
-                    Poll::Ready(Ok(false))
+                _ => {
+                    self.stage = Stage::Closed;
+                    self.pass_on(bytes, buf);
+                    return Poll::Ready(Ok(false));
                 }
-            }
+            };
+            self.front.turn.hand(known);
+            self.stage = Stage::Handed;
+            self.pass_on(bytes, buf);
+            Poll::Ready(Ok(false))
         })
     }
 
@@ -136,27 +143,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S> Lane<T, S> {
 
 /// Writes an answer; what there was no room for.
 fn answer<T: AsyncWrite + Unpin>(stream: &mut T, cx: &mut Context<'_>, hit: Hit<'_>) -> io::Result<Option<Unsent>> {
-    WRITE.with_borrow_mut(|out| {
-        out.clear();
-        let mut body = hit.write(out);
-        let head_len = out.len();
+    WRITE.with_borrow_mut(|head| {
+        head.clear();
+        let mut body = hit.write(head);
         let bytes = body.take().unwrap_or_default();
-        let len = head_len + bytes.len();
-        let written = if len <= JOINED_MAX {
-            out.extend_from_slice(&bytes);
-            Pin::new(&mut *stream).poll_write(cx, out)
-        } else {
-            Pin::new(&mut *stream).poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(&bytes)])
-        };
-        let written = match written {
+        let pieces = [IoSlice::new(head), IoSlice::new(&bytes)];
+        let written = match Pin::new(&mut *stream).poll_write_vectored(cx, &pieces) {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
-        if written == len && Pin::new(stream).poll_flush(cx)?.is_ready() {
+        if written == head.len() + bytes.len() && Pin::new(stream).poll_flush(cx)?.is_ready() {
             return Ok(None);
         }
-        let head = Bytes::copy_from_slice(&out[written.min(head_len)..head_len]);
-        Ok(Some(Box::new(head.chain(bytes.slice(written.saturating_sub(head_len)..)))))
+        let of_body = written.saturating_sub(head.len());
+        let head = Bytes::copy_from_slice(&head[written.min(head.len())..]);
+        Ok(Some(Box::new(head.chain(bytes.slice(of_body..)))))
     })
 }
 
@@ -197,8 +198,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S> AsyncWrite for Lane<T, S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // The server flushes when it has written all that it has.
-        if self.stage == Stage::Handed && self.front.turn.is_over() {
+        // The server flushes the connection when its own buffer is empty.
+        if self.stage == Stage::Handed && self.front.turn.take_over() {
             self.stage = Stage::Open;
         }
         Poll::Ready(Ok(()))

@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// From about here on the list is cheaper.
-pub(super) const JOINED_MAX: usize = 8 << 10;
+const JOINED_MAX: usize = 8 << 10;
 
 thread_local! {
     static JOINED: RefCell<[u8; JOINED_MAX]> = const { RefCell::new([0; JOINED_MAX]) };

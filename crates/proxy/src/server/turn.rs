@@ -12,8 +12,8 @@ use super::front::Known;
 /// What the lane and the front of one connection tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// What the lane found out about the request that it hands to the server.
-    known: Mutex<Option<Box<Known>>>,
+    /// The lane hands the server a request, and what it has found out about it, if it looked.
+    handed: Mutex<Option<Option<Box<Known>>>>,
     /// The server has all of the answer to that.
     over: AtomicBool,
 }
@@ -24,18 +24,19 @@ pub(super) struct Over(Arc<Turn>);
 
 impl Turn {
     /// The server reads one request next, of which this is known.
-    pub(super) fn hand(&self, known: Known) {
-        *self.known.lock() = Some(Box::new(known));
+    pub(super) fn hand(&self, known: Option<Known>) {
+        *self.handed.lock() = Some(known.map(Box::new));
     }
 
     /// What is known of the request that the server has read, where the lane handed it over; with what to keep for as long as it is answered.
-    pub(super) fn take(self: &Arc<Self>) -> Option<(Known, Over)> {
-        let known = self.known.lock().take()?;
-        Some((*known, Over(Arc::clone(self))))
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Option<Known>, Over)> {
+        let known = self.handed.lock().take()?;
+        Some((known.map(|known| *known), Over(Arc::clone(self))))
     }
 
-    /// Whether the answer to the request that was handed over is with the server, since this was last asked.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether an answer to what was handed over came to its end since this was last asked.
+    pub(super) fn take_over(&self) -> bool {
+        // Asked at each flush, and mostly not so: to write is dearer than to read.
         self.over.load(Ordering::Acquire) && self.over.swap(false, Ordering::AcqRel)
     }
 }

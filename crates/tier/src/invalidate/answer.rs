@@ -14,7 +14,13 @@ use http_body::Body;
 use tokio::time::{Instant, timeout};
 
 use super::{Written, text};
-use crate::{Keeper, Keyed, Purger, keyed::Inner, shared_body::SharedBody, tier::plan::Exchange, variants::Variant};
+use crate::{
+    Keeper, Keyed, Purger,
+    keyed::Inner,
+    shared_body::SharedBody,
+    tier::plan::{Exchange, Planned},
+    variants::Variant,
+};
 
 /// What of a POST an answer to it needs to be kept.
 pub(super) struct Post {
@@ -83,7 +89,7 @@ impl Post {
         };
         keeper.0.complete(&mut exchange);
         // What only its client may have is reason enough to keep nothing.
-        let (head, withheld) = exchange.head(parts.status, &parts.headers, None).ok()?;
+        let Planned { head, withheld, .. } = exchange.head(parts.status, &parts.headers, None).ok()?;
         let guard = Guard { start: self.start, tags: head.tags.as_slice().to_vec() };
         withheld.is_empty().then_some((head, guard))
     }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{ResponseFuture, decision::Decided};
-use crate::{Bypassed, Keyed, Keying, NoNewKeys, RequestBody, Trusted};
+use crate::{Bypassed, Keyed, Keying, LookedUp, NoNewKeys, RequestBody, Trusted};
 
 /// Service made by [`KeyLayer`](super::KeyLayer).
 #[derive(Clone, Debug)]
@@ -34,6 +34,10 @@ where
         // A caller's own marks must not survive: only this layer decides what is keyed.
         parts.extensions.remove::<Keyed>();
         let already = parts.extensions.remove::<Decided>().filter(|decided| decided.is_by(&self.keying));
+        if already.is_none() {
+            // What was found under the key of somebody else's routes says nothing of this one's.
+            parts.extensions.remove::<LookedUp>();
+        }
         let decided = already.unwrap_or_else(|| {
             let trusted = parts.extensions.get::<Trusted>().is_some();
             Decided::new(&self.keying, self.keying.decide(&mut parts, body.is_end_stream(), trusted))

@@ -191,7 +191,7 @@ where
         let handoff = parts.extensions.remove::<Handoff>();
         let outcome = parts.extensions.get::<Outcome>().copied();
         let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
-        let mut said = Inner { status: own_members(&parts.headers), outcome, withheld };
+        let mut said = Inner { status: own_members(&parts.headers), outcome, withheld, headers: None };
 
         if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
             // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
@@ -222,17 +222,20 @@ where
         }
         let head = match handoff {
             Some(handoff) => Ok(handoff.into_head()),
-            None => exchange.head(parts.status, &parts.headers, None).map(|(head, withheld)| {
-                said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
-                head
-            }),
+            None => exchange.head(parts.status, &parts.headers, None).map(|planned| said.take(planned)),
         };
         let max = pad.shared.store.body_bytes_max();
         let hinted = body.size_hint().lower();
         let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
         match head.and_then(|head| shape(head, purpose, &mut pad)) {
             Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => pad.through(parts, body, NoStore::TooLarge),
-            Ok((head, shape)) => pad.stream(head, body, said, shape).await,
+            Ok((head, shape)) => {
+                if matches!(shape, Shape::Rest { .. }) {
+                    // The head is that of the whole now.
+                    said.headers = None;
+                }
+                pad.stream(head, body, said, shape).await;
+            }
             Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
                 let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
                 pad.failed(Outward::ServerError(Response::from_parts(parts, body), away), away);

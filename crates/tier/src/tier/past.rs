@@ -111,8 +111,8 @@ impl<St: Store> Trip<'_, St> {
         };
         let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
         let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
-        if let (Ok((head, _)), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
-            self.keep(Entry::new(Arc::unwrap_or_clone(head), held.body().clone(), start)).await;
+        if let (Ok(planned), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
+            self.keep(Entry::new(Arc::unwrap_or_clone(planned.head), held.body().clone(), start)).await;
         }
     }
 

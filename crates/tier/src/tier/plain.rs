@@ -155,7 +155,12 @@ fn asks_for_all(parts: &Parts) -> bool {
 fn shaped(entry: &Entry, parts: &mut Parts, now: Timestamp) -> Response<Bytes> {
     let conditions = Conditions::take(&mut parts.headers);
     let head = parts.method == Method::HEAD;
-    respond::ageless(entry, &Ask { head, conditions: &conditions, headers: &parts.headers, refresh: false }, now)
+    respond::ageless(
+        entry,
+        entry.head().headers.unpack(),
+        &Ask { head, conditions: &conditions, headers: &parts.headers, refresh: false },
+        now,
+    )
 }
 
 impl<St: Store> Shared<St> {

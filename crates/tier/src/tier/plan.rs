@@ -28,14 +28,19 @@ pub(crate) struct Exchange<'a> {
     pub(crate) keep_tags: bool,
 }
 
+/// What is kept of an answer's head.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) head: Arc<Head>,
+    /// The headers in it, before they were packed.
+    pub(crate) headers: HeaderMap,
+    /// The fields that only the leader gets.
+    pub(crate) withheld: HeaderMap,
+}
+
 impl Exchange<'_> {
-    /// The head, and the fields that only the leader gets. `old` is the entry whose body a 304, or the answer to a HEAD, leaves standing.
-    pub(crate) fn head(
-        &self,
-        status: StatusCode,
-        answer: &HeaderMap,
-        old: Option<&Entry>,
-    ) -> Result<(Arc<Head>, HeaderMap), NoStore> {
+    /// What is kept of a head. `old` is the entry whose body a 304, or the answer to a HEAD, leaves standing.
+    pub(crate) fn head(&self, status: StatusCode, answer: &HeaderMap, old: Option<&Entry>) -> Result<Planned, NoStore> {
         let asked = Asked {
             mode: self.keyed.mode(),
             route: self.keyed.route(),
@@ -83,7 +88,7 @@ impl Exchange<'_> {
             tags,
             fill_millis: u32::try_from(self.took.as_millis()).unwrap_or(u32::MAX),
         };
-        Ok((Arc::new(head), leaders))
+        Ok(Planned { head: Arc::new(head), headers, withheld: leaders })
     }
 
     fn tags(&self, answer: &HeaderMap, old: Option<&Entry>) -> Result<TagSet, NoStore> {

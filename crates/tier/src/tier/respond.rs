@@ -14,7 +14,7 @@ use edge_cache_policy::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::parts;
+use super::{parts, plan::Planned};
 use crate::{
     TierBody,
     flight::{Landed, LandedBody},
@@ -40,7 +40,7 @@ pub(super) fn hit<RB>(
     detail: Option<&'static str>,
 ) -> Response<TierBody<RB>> {
     let freshness = &entry.head().freshness;
-    let mut response = whole(entry, ask, now).map(TierBody::full);
+    let mut response = whole(entry, entry.head().headers.unpack(), ask, now).map(TierBody::full);
     let ttl = freshness.ttl_secs(now);
     cache_status::append(response.headers_mut(), tier, Member::Hit { ttl, detail });
     let served = if now < freshness.fresh_until { Served::Hit } else { Served::Stale };
@@ -56,7 +56,7 @@ pub(super) fn stale<RB>(
     now: Timestamp,
     detail: &'static str,
 ) -> Response<TierBody<RB>> {
-    let mut response = whole(entry, ask, now).map(TierBody::full);
+    let mut response = whole(entry, entry.head().headers.unpack(), ask, now).map(TierBody::full);
     let ttl = Some(entry.head().freshness.ttl_secs(now));
     let member = Member::Forward {
         fwd: Fwd::Stale,
@@ -87,6 +87,18 @@ pub(super) struct Inner {
     pub(super) outcome: Option<Outcome>,
     /// Fields that may not be stored, and so are the leader's alone.
     pub(super) withheld: Option<Arc<HeaderMap>>,
+    /// What is stored of the headers, where it need not be unpacked. Boxed: it is moved.
+    pub(super) headers: Option<Box<HeaderMap>>,
+}
+
+impl Inner {
+    /// Takes what only the leader gets of an answer, and leaves the head for all.
+    pub(super) fn take(&mut self, planned: Planned) -> Arc<Head> {
+        let Planned { head, headers, withheld } = planned;
+        self.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
+        self.headers = Some(Box::new(headers));
+        head
+    }
 }
 
 /// The answer of a fill for `base`, to its leader or a waiter. `None` when the body's beginning is gone.
@@ -99,11 +111,11 @@ pub(super) fn landed<RB>(
     reader: Option<Reader>,
 ) -> Option<Response<TierBody<RB>>> {
     let head = landed.head();
-    let inner = how.inner.unwrap_or_default();
+    let mut inner = how.inner.unwrap_or_default();
+    let headers = inner.headers.take().map_or_else(|| head.headers.unpack(), |headers| *headers);
     let mut response = match &landed.body {
-        LandedBody::Whole(entry) => whole(entry, ask, now).map(TierBody::full),
+        LandedBody::Whole(entry) => whole(entry, headers, ask, now).map(TierBody::full),
         LandedBody::Growing(_, body) => {
-            let headers = head.headers.unpack();
             let mut response = if !ask.refresh && ask.conditions.hold(head.status, &headers, now) {
                 not_modified(headers).map(TierBody::full)
             } else if ask.head {
@@ -202,16 +214,16 @@ fn finish<RB>(
     response
 }
 
-fn whole(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
-    let mut response = ageless(entry, ask, now);
+/// `headers` are those of the entry.
+fn whole(entry: &Entry, headers: HeaderMap, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
+    let mut response = ageless(entry, headers, ask, now);
     stamp_age(response.headers_mut(), entry.head().freshness.age(now));
     response
 }
 
-/// What is stored, as an answer to `ask` but for its `Age`.
-pub(super) fn ageless(entry: &Entry, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
+/// What is stored, as an answer to `ask` but for its `Age`; `headers` are those of the entry.
+pub(super) fn ageless(entry: &Entry, mut headers: HeaderMap, ask: &Ask<'_>, now: Timestamp) -> Response<Bytes> {
     let head = entry.head();
-    let mut headers = head.headers.unpack();
     // Of a part too the condition asks whether the client holds the representation.
     let status = if head.kind == Kind::Partial { StatusCode::OK } else { head.status };
     if ask.conditions.hold(status, &headers, now) {

@@ -16,6 +16,9 @@ pub(super) struct Shard {
     hits: Vec<u32>,
     counters: Vec<Counter>,
     keys_max: usize,
+    /// Where to look for the least, and what it is at least: counts only grow until they are halved.
+    next: usize,
+    least: u32,
 }
 
 struct Counter {
@@ -29,7 +32,7 @@ struct Counter {
 
 impl Shard {
     pub(super) fn new(keys_max: usize) -> Self {
-        Self { places: HashMap::default(), hits: Vec::new(), counters: Vec::new(), keys_max }
+        Self { places: HashMap::default(), hits: Vec::new(), counters: Vec::new(), keys_max, next: 0, least: 0 }
     }
 
     pub(super) fn record(
@@ -61,7 +64,8 @@ impl Shard {
                     return;
                 }
                 // Whoever comes in takes the place, and the count, of the least.
-                let (at, least) = self.hits.iter().copied().enumerate().min_by_key(|(_, hits)| *hits).unwrap_or((0, 0));
+                let at = least(&self.hits, &mut self.next, &mut self.least);
+                let least = self.hits[at];
                 free.insert(u32::try_from(at).expect("a shard has far fewer counters"));
                 let gone = std::mem::replace(&mut self.counters[at], counter(least));
                 self.places.remove(&(gone.key.digest() as u64));
@@ -107,6 +111,7 @@ impl Shard {
     }
 
     pub(super) fn decay(&mut self) {
+        self.least /= 2;
         for (hits, counter) in self.hits.iter_mut().zip(&mut self.counters) {
             *hits /= 2;
             counter.over /= 2;
@@ -116,6 +121,22 @@ impl Shard {
     pub(super) fn len(&self) -> usize {
         self.counters.len()
     }
+}
+
+/// The place of the least of `hits`, none of which is below `least`: looked for from `next` on, so that a flood of keys, each of which comes once, does not
+/// look at all of them for each.
+fn least(hits: &[u32], next: &mut usize, least: &mut u32) -> usize {
+    let from = |start: usize, least: u32| {
+        let (before, after) = hits.split_at(start.min(hits.len()));
+        let after = after.iter().position(|hits| *hits == least).map(|at| at + before.len());
+        after.or_else(|| before.iter().position(|hits| *hits == least))
+    };
+    let at = from(*next, *least).unwrap_or_else(|| {
+        *least = hits.iter().copied().min().unwrap_or(0);
+        from(*next, *least).unwrap_or(0)
+    });
+    *next = at + 1;
+    at
 }
 
 /// A digest is uniform: it is used as it is.

@@ -33,8 +33,9 @@ type Handler = BoxCloneSyncService<Request<RequestBody<ClientBody>>, Response<Fu
 
 const LIMIT: Duration = Duration::from_secs(30);
 const HOUR: Duration = Duration::from_secs(3600);
+const SLOW: Duration = Duration::from_secs(4);
 
-/// Says what it was asked, and allows to keep that where the path begins with `/kept`; `/kept/<n>` is that long.
+/// Says what it was asked, and allows to keep that where the path begins with `/kept`; `/kept/<n>` is that long. `/slow` takes time.
 async fn handle(req: Request<RequestBody<ClientBody>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = req.into_parts();
     let (mut body, mut took) = (pin!(body), 0);
@@ -42,6 +43,9 @@ async fn handle(req: Request<RequestBody<ClientBody>>) -> Result<Response<Full<B
         took += frame.data_ref().map_or(0, Bytes::len);
     }
     let path = parts.uri.path();
+    if path == "/slow" {
+        sleep(SLOW).await;
+    }
     let long = path.strip_prefix("/kept/").and_then(|len| len.parse().ok()).unwrap_or(0);
     let mut text = format!("{} {path} {took}", parts.method);
     text.extend(std::iter::repeat_n('x', long));
@@ -267,6 +271,11 @@ async fn after_what_is_in_doubt_the_server_has_the_connection() {
         ("OPTIONS /x HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(), 1, ""),
         ("GET http://h/kept HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(), 1, ""),
         (format!("\r\n{kept}"), 1, ""),
+        (of_lines("connection: keep-alive, x\r\n"), 1, ""),
+        (of_lines("Connection: keep-alive\r\nconnection: x\r\n"), 1, ""),
+        (of_lines("upgrade: x\r\n"), 1, ""),
+        (of_lines("expect: 100-continue\r\n"), 1, ""),
+        (kept.replace('\r', "") + &kept.replace('\r', ""), 2, ""),
         (of_lines(&"x: y\r\n".repeat(70)), 1, ""),
         (of_lines(&format!("x: {}\r\n", "y".repeat(READ_MAX))), 1, ""),
     ];
@@ -288,17 +297,46 @@ async fn after_what_is_in_doubt_the_server_has_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_can_read_is_refused_by_the_server() {
+    for lines in ["content-length : 4\r\n", "x: y\r\n z\r\n", "x: \0\r\n", ": y\r\n", "x y: z\r\n", "host: other\r\n"] {
+        let site = site();
+        let mut client = Client::connect(&site, 64 << 10);
+        client.get("/kept").await;
+        client.get("/kept").await;
+        client.send(&format!("GET /kept HTTP/1.1\r\nhost: h\r\n{lines}\r\n")).await;
+        assert_eq!(client.answer(true).await.status, 400, "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_before_the_answer_is_out_is_the_servers() {
     let site = site();
+    let mut client = Client::connect(&site, 64 << 10);
+    client.get("/kept").await;
+    // The server reads the head of the next request while it is at the one before, and that one's body reads as a request.
+    let body = get("/kept");
+    let head = format!("POST /post HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.send(&get("/slow")).await;
+    sleep(SLOW / 2).await;
+    client.send(&head).await;
+    assert_eq!(client.answer(true).await.body, b"GET /slow 0");
+    sleep(SLOW).await;
+    client.send(&body).await;
+    assert_eq!(client.answer(true).await.body, format!("POST /post {}", body.len()).as_bytes());
+    assert!(client.server_read().ends_with(&(get("/slow") + &head + &body)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_does_not_overtake_what_was_asked_before_it() {
+    let site = site();
     Client::connect(&site, 64 << 10).get("/kept").await;
-    // The answer does not fit, so the server is still at it.
-    let mut client = Client::connect(&site, 64);
-    client.send(&get("/kept/1000")).await;
-    client.send(&get("/kept")[..10]).await;
-    assert!(client.answer(true).await.body.len() > 1000);
-    client.send(&get("/kept")[10..]).await;
+    let mut client = Client::connect(&site, 64 << 10);
+    client.get("/kept").await;
+    client.send(&get("/slow")).await;
+    sleep(SLOW / 2).await;
+    client.send(&get("/kept")).await;
+    assert_eq!(client.answer(true).await.body, b"GET /slow 0");
     assert_eq!(client.answer(true).await.body, b"GET /kept 0");
-    assert!(client.server_read().ends_with(&get("/kept")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -377,7 +415,7 @@ async fn the_server_may_read_in_small_pieces() {
         all.extend_from_slice(&piece[..len]);
     }
     assert_eq!(all, get("/kept").as_bytes());
-    assert!(lane.front.turn.take().is_some(), "what is known of it is with them");
+    assert!(lane.front.turn.take().is_some(), "it was handed over");
 }
 
 /// Requests of every kind, cut anywhere: the answers are those that there would be without a lane, in their order.

@@ -89,10 +89,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     ) {
         let head = match handoff {
             Some(handoff) => Ok(handoff.into_head()),
-            None => exchange.head(parts.status, &parts.headers, Some(held)).map(|(head, withheld)| {
-                said.withheld = (!withheld.is_empty()).then(|| Arc::new(withheld));
-                head
-            }),
+            None => exchange.head(parts.status, &parts.headers, Some(held)).map(|planned| said.take(planned)),
         };
         self.note("it has not changed");
         let start = self.start;
