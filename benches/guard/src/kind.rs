@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Kind {
     /// It is answered from memory.
     Hit,
+    /// It is answered from memory, and the answer written as `cache-proxy` does.
+    Written,
     /// Its answer is asked for, and stored.
     Miss,
     /// Its answer is asked for, and may not be stored, as was found out before.
@@ -16,11 +18,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Hit, Self::Miss, Self::Pass];
+    pub(crate) const ALL: [Self; 4] = [Self::Hit, Self::Written, Self::Miss, Self::Pass];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
+            Self::Written => "written",
             Self::Miss => "miss",
             Self::Pass => "pass",
         }
@@ -29,7 +32,7 @@ impl Kind {
     /// What `Cache-Status` says of it, but for numbers.
     pub(crate) const fn says(self) -> &'static str {
         match self {
-            Self::Hit => "edge-memory; hit",
+            Self::Hit | Self::Written => "edge-memory; hit",
             Self::Miss => "edge-memory; fwd=uri-miss; ttl=",
             Self::Pass => "edge-memory; fwd=uri-miss; detail=no-store",
         }

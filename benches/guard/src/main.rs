@@ -1,9 +1,9 @@
-//! What does one request cost, counted: instructions (callgrind) and allocations of a hit in memory, of a miss that is stored and of what is passed on,
+//! What does one request cost, counted: instructions (callgrind) and allocations of a hit in memory, also of one that is written, of a miss that is stored and of what is passed on,
 //! of the whole stack in process with telemetry and logs on, over 1 000 keys. Compared with what was recorded in `recorded.toml`: more by a twentieth
 //! is a failure, and so is less, which is to be recorded. Beside it, what an entry asks of the allocator for as long as it is kept.
 //!
-//! What is counted is `Cached::call` to the end of the body, as an embedding server has it, in front of a handler that has its answer ready; hyper, what
-//! `cache-proxy` adds for a connection, and the way to an origin are not part of it.
+//! What is counted is `Cached::call` to the end of the body, as an embedding server has it, in front of a handler that has its answer ready; and for a hit that is written,
+//! as `cache-proxy` has it, `Cached::at_once` and `Hit::write`. hyper, what `cache-proxy` adds for a connection, and the way to an origin are not part of it.
 //!
 //! `cargo run --release -p edge-cache-guard`, with `--record` to write down what was counted. Instructions depend on the compiler and on the
 //! machine's libc, so they are compared on the platform that CI runs on; it needs `valgrind`.
@@ -58,8 +58,8 @@ fn main() -> anyhow::Result<()> {
         println!("a {}: {:.2} allocations, {:.0} instructions", kind.as_str(), cost.allocations, cost.instructions);
         anyhow::Ok(cost)
     };
-    let (hit, miss, pass) = (cost(Kind::Hit)?, cost(Kind::Miss)?, cost(Kind::Pass)?);
-    let counted = Recorded { hit, miss, pass, entry: Kept { bytes: entries::bytes() } };
+    let (hit, written, miss, pass) = (cost(Kind::Hit)?, cost(Kind::Written)?, cost(Kind::Miss)?, cost(Kind::Pass)?);
+    let counted = Recorded { hit, written, miss, pass, entry: Kept { bytes: entries::bytes() } };
     println!("an entry: {:.0} bytes", counted.entry.bytes);
     if args.record {
         return counted.record();

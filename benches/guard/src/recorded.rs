@@ -9,12 +9,15 @@ use crate::kind::Kind;
 
 /// More than counts of the same code differ by.
 const TOLERANCE: f64 = 0.05;
+/// And that of next to nothing: a thread's own table that grows now and then.
+const NOTHING: f64 = 0.1;
 
 /// What each kind of exchange costs, and what is kept of it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recorded {
     pub(crate) hit: Cost,
+    pub(crate) written: Cost,
     pub(crate) miss: Cost,
     pub(crate) pass: Cost,
     pub(crate) entry: Kept,
@@ -65,7 +68,7 @@ impl Recorded {
         let entry = ("entry", "bytes", self.entry.bytes, recorded.entry.bytes);
         let counts = Kind::ALL.into_iter().flat_map(of_kind).chain([entry]);
         counts
-            .filter(|(_, _, now, then)| (now - then).abs() > then * TOLERANCE)
+            .filter(|(_, _, now, then)| (now - then).abs() > (then * TOLERANCE).max(NOTHING))
             .map(|(of, what, now, then)| format!("{of}: {now:.2} {what}, recorded were {then:.2}"))
             .collect()
     }
@@ -73,6 +76,7 @@ impl Recorded {
     const fn of(&self, kind: Kind) -> &Cost {
         match kind {
             Kind::Hit => &self.hit,
+            Kind::Written => &self.written,
             Kind::Miss => &self.miss,
             Kind::Pass => &self.pass,
         }
@@ -89,13 +93,21 @@ mod tests {
 
     fn counted(instructions: f64, bytes: f64) -> Recorded {
         let cost = |instructions| Cost { allocations: 4.0, instructions };
-        Recorded { hit: cost(1.0), miss: cost(instructions), pass: cost(1.0), entry: Kept { bytes } }
+        Recorded {
+            hit: cost(1.0),
+            written: cost(1.0),
+            miss: cost(instructions),
+            pass: cost(1.0),
+            entry: Kept { bytes },
+        }
     }
 
     #[test]
     fn a_twentieth_is_too_much_either_way() {
         let differs = |now| counted(now, 1.0).differs_from(&counted(1000.0, 1.0)).len();
         assert_eq!([949.0, 951.0, 1049.0, 1051.0].map(differs), [1, 0, 0, 1]);
+        assert!(counted(0.1, 1.0).differs_from(&counted(0.01, 1.0)).is_empty(), "both are nothing");
+        assert_eq!(counted(0.2, 1.0).differs_from(&counted(0.01, 1.0)).len(), 1);
         let both = counted(1.0, 2.0).differs_from(&counted(1000.0, 1.0));
         assert_eq!(both[0], "miss: 1.00 instructions, recorded were 1000.00");
         assert_eq!(both[1], "entry: 2.00 bytes, recorded were 1.00");

@@ -3,7 +3,7 @@
 //! They are written into the connection beneath the server, at the one moment when nothing else can stand in their way: in a flush. The
 //! server flushes only once all that it had to send is gone, so the answers before are out; and the answer that is waited for cannot
 //! have begun, because its future is not ready before the interim ones are sent. With pipelined requests too, which the server takes
-//! one after another.
+//! one after another. The [lane](super::lane) flushes when no request is with the server, and then no interim answer waits.
 
 use std::{
     future::Future,
