@@ -22,8 +22,9 @@ impl Style {
     #[must_use]
     pub fn new(expose_tags: bool, id_header: Option<HeaderName>) -> Self {
         let tags = groups::OURS.iter().filter(|_| !expose_tags).cloned();
-        // Whatever was stored as a length, the body ends where the client takes it to end.
-        let own = [header::AGE, header::CONTENT_LENGTH].into_iter().chain(id_header.clone());
+        // Whatever was stored, and by whom, the body ends where the client takes it to end, and the connection goes on.
+        let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
+        let own = framing.into_iter().chain([header::AGE]).chain(id_header.clone());
         let not_as_stored = tags.chain(own).collect();
         Self { expose_tags, id_header, not_as_stored }
     }
@@ -258,6 +259,14 @@ mod tests {
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn nothing_stored_says_where_a_body_that_is_written_ends() {
+        let entry = stored(&[("content-length", "7"), ("transfer-encoding", "chunked"), ("connection", "close")]);
+        let headers = written(&entry, &style(true, None), &Stamps { id: None, ..stamps() });
+        assert_eq!(headers["content-length"], "0");
+        assert!(!headers.contains_key("transfer-encoding") && !headers.contains_key("connection"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) keyed: &'a Keyed,
     pub(crate) start: Start,
     pub(crate) requested: Timestamp,
+    /// By the wall clock, which may say that it was before the request.
     pub(crate) received: Timestamp,
     pub(crate) took: Duration,
     /// Evenly drawn from `[0, 1)`, for jitter.

@@ -126,14 +126,14 @@ impl Shard {
 /// The place of the least of `hits`, none of which is below `least`: looked for from `next` on, so that a flood of keys, each of which comes once, does not
 /// look at all of them for each.
 fn least(hits: &[u32], next: &mut usize, least: &mut u32) -> usize {
-    let from = |start: usize, least: u32| {
-        let (before, after) = hits.split_at(start.min(hits.len()));
-        let after = after.iter().position(|hits| *hits == least).map(|at| at + before.len());
-        after.or_else(|| before.iter().position(|hits| *hits == least))
-    };
-    let at = from(*next, *least).unwrap_or_else(|| {
-        *least = hits.iter().copied().min().unwrap_or(0);
-        from(*next, *least).unwrap_or(0)
+    let (before, after) = hits.split_at((*next).min(hits.len()));
+    let is_least = |hits: &u32| *hits == *least;
+    let known =
+        after.iter().position(is_least).map(|at| before.len() + at).or_else(|| before.iter().position(is_least));
+    let at = known.unwrap_or_else(|| {
+        let (at, new) = hits.iter().copied().enumerate().min_by_key(|(_, hits)| *hits).unwrap_or((0, 0));
+        *least = new;
+        at
     });
     *next = at + 1;
     at
@@ -156,6 +156,46 @@ impl std::hash::Hasher for Identity {
         // Not reached by `u64`; correct all the same.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_cache_core::KeyParts;
+    use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+    use super::*;
+
+    fn key(name: u32) -> CacheKey {
+        CacheKey::new(&KeyParts { scheme: "http", authority: "h", tenant: "", path: &format!("/{name}"), query: "" })
+    }
+
+    #[test]
+    fn whoever_comes_in_takes_the_place_of_the_least() {
+        for seed in 0..50 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let keys_max = rng.random_range(1..8);
+            let mut shard = Shard::new(keys_max);
+            for new in 0..400 {
+                match rng.random_range(0..10) {
+                    0 => shard.decay(),
+                    1..6 if shard.len() == keys_max => {
+                        let least = shard.hits.iter().copied().min();
+                        let key = key(1_000 + new);
+                        shard.record(key.digest(), || key.clone(), 1, 1);
+                        assert_eq!(
+                            shard.get(&key).map(|hot| (hot.hits, hot.over)),
+                            least.map(|least| (least + 1, least))
+                        );
+                    }
+                    _ => {
+                        let key = key(rng.random_range(0..10));
+                        shard.record(key.digest(), || key.clone(), 1, 1);
+                        shard.add(&key, rng.random_range(0..4));
+                    }
+                }
+            }
         }
     }
 }
