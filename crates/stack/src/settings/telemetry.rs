@@ -1,7 +1,8 @@
 use std::{path::Path, sync::Arc};
 
+use edge_cache_core::headers::CACHE_STATUS;
 use edge_cache_telemetry::{AccessFormat, AccessLog, Metrics, OnFinished, Requests, Watch};
-use http::{HeaderName, Uri};
+use http::{HeaderName, Uri, header};
 use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
@@ -53,6 +54,10 @@ impl Default for TelemetrySettings {
     }
 }
 
+/// Headers that say where an answer ends, or how old it is: a name in their place would be read as that.
+const OF_THE_ANSWER: [HeaderName; 6] =
+    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::DATE, header::AGE, CACHE_STATUS];
+
 /// The header that names a request, unless another one is wanted.
 const ID_HEADER: &str = "x-edge-cache-id";
 /// More requests than anybody reads through.
@@ -65,8 +70,12 @@ impl TelemetrySettings {
         if !(1..=REQUESTS_MAX).contains(&self.requests_kept) {
             return refuse("requests_kept", self.requests_kept.to_string(), "must be from 1 to 1000000");
         }
-        if self.header().is_err() {
-            return refuse("id_header", format!("\"{}\"", self.id_header), "must be a header name, or empty");
+        match self.header() {
+            Err(_) => return refuse("id_header", format!("\"{}\"", self.id_header), "must be a header name, or empty"),
+            Ok(Some(name)) if OF_THE_ANSWER.contains(&name) => {
+                return refuse("id_header", format!("\"{}\"", self.id_header), "is what the answer itself says");
+            }
+            Ok(_) => {}
         }
         if !(0.0..=1.0).contains(&self.trace_sample) {
             return refuse("trace_sample", self.trace_sample.to_string(), "must be from 0 to 1");
