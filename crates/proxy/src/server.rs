@@ -8,6 +8,7 @@ mod first_bytes;
 mod front;
 mod glance;
 mod head_timer;
+mod house;
 mod hygiene;
 mod interim;
 mod lane;
@@ -35,13 +36,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use self::{
-    clients::Clients,
-    counts::Cut,
-    front::{House, Site},
-    peer::Peer,
-    threads::Accepted,
-};
+use self::{clients::Clients, counts::Cut, front::Site, house::House, peer::Peer, threads::Accepted};
 pub(crate) use self::{
     stalled::Stalled,
     stream::Stream,

@@ -26,8 +26,9 @@ use tokio::{
 };
 
 use super::{
-    front::{Front, Looked, Told},
+    front::{Front, Looked},
     head_timer::HeadTimer,
+    house::Told,
 };
 
 /// A longer head is the server's.

@@ -21,12 +21,7 @@ use tower::{Layer, util::BoxCloneSyncService};
 use super::*;
 use crate::{
     body::ClientBody,
-    server::{
-        conduct::Conduct,
-        front::{House, Site},
-        interim::Interim,
-        peer::Peer,
-    },
+    server::{conduct::Conduct, front::Site, house::House, interim::Interim, peer::Peer},
 };
 
 type Handler = BoxCloneSyncService<Request<RequestBody<ClientBody>>, Response<Full<Bytes>>, Infallible>;
