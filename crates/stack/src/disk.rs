@@ -81,6 +81,7 @@ impl Disk {
             Reading::gauge(metric, move || read(&store))
         };
         metrics.read_at_scrape(gauge(&catalogue::DISK_ENTRIES, |store| store.entries() as f64));
+        metrics.read_at_scrape(gauge(&catalogue::DISK_WAITING, |store| store.waiting() as f64));
         metrics.read_at_scrape(gauge(&catalogue::DISK_USED, |store| store.used_bytes() as f64));
         metrics.read_at_scrape(gauge(&catalogue::DISK_CAPACITY, |store| store.capacity_bytes() as f64));
         let evictions = [(Eviction::Size, "size"), (Eviction::Expired, "expired"), (Eviction::Damaged, "damaged")];

@@ -147,7 +147,13 @@ impl DiskStore {
     /// Entries held, as of the last time that their part of the disk was merged: one that was replaced since counts twice.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        self.0.segments.values() + self.0.buffer.lock().entries() as u64
+        self.0.segments.values() + self.waiting()
+    }
+
+    /// Entries that are not on the disk yet, and are lost if the process is killed.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.0.buffer.lock().entries() as u64
     }
 
     /// Bytes that the entries occupy on the disk.
