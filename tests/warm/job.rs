@@ -1,10 +1,11 @@
 //! `cache-proxy warm` by what is hot, and without a running proxy.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use edge_cache_sandbox::Redis;
-use edge_cache_tests::{Ended, Origin, ProxyBuilder, eventually};
+use edge_cache_tests::{Ended, Origin, ProxyBuilder, Reply, eventually};
 use serde_json::{Value, json};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{ask, counting, node, stop};
 
@@ -57,11 +58,28 @@ async fn redis_is_filled_without_a_running_proxy_and_readers_find_it() {
 #[tokio::test]
 async fn what_is_hot_on_one_node_is_warmed_on_another() {
     let folder = tempfile::tempdir().unwrap();
-    let origin = counting("max-age=1000").await;
+    let (came, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let (coming, way) = (Arc::clone(&came), Arc::clone(&gate));
+    let origin = Origin::start(move |request| {
+        let (coming, way) = (Arc::clone(&coming), Arc::clone(&way));
+        async move {
+            if request.seen.target == "/a" {
+                coming.notify_one();
+                drop(way.acquire().await.unwrap());
+            }
+            Reply::cached("max-age=1000", "found")
+        }
+    })
+    .await;
     let (one, other) = (node(&origin, "", "").start().await, node(&origin, "", "").start().await);
-    for target in ["/a", "/b", "/a"] {
-        ask(&one, target).await;
-    }
+    // What is hot is what costs most too: the origin takes as long for this one as for the other, and longer.
+    let within = async {
+        came.notified().await;
+        ask(&one, "/b").await;
+        gate.add_permits(1);
+    };
+    tokio::join!(ask(&one, "/a"), within);
+    ask(&one, "/a").await;
     let (admin, target) = (format!("http://{}", one.admin_address()), format!("http://{}", other.address));
     let args = ["--hot-set", "--admin", &admin, "--hot-top", "1", "--target", &target];
     let done = report(&warm(folder.path(), &args).await);
