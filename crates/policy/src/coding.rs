@@ -78,18 +78,23 @@ pub fn gains(headers: &HeaderMap, bytes_min: u64) -> bool {
         header::SET_COOKIE,
     ];
     let len = headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
+    if len.is_some_and(|len| len < bytes_min)
+        || !headers.get(header::CONTENT_TYPE).is_some_and(|kind| is_text(kind.as_bytes()))
+    {
+        return false;
+    }
     let cc = CacheControl::of(headers, &header::CACHE_CONTROL);
-    !BOUND.iter().any(|name| headers.contains_key(name))
-        && len.is_none_or(|len| len >= bytes_min)
-        && !(cc.no_transform || cc.no_store || cc.private != Scope::None)
-        && headers.get(header::CONTENT_TYPE).is_some_and(|kind| is_text(kind.as_bytes()))
+    let withheld = cc.no_transform || cc.no_store || cc.private != Scope::None;
+    !withheld && !BOUND.iter().any(|name| headers.contains_key(name))
 }
 
 /// Text gains by compression; images, archives and what is coded by nature do not.
 fn is_text(kind: &[u8]) -> bool {
-    let kind = kind.to_ascii_lowercase();
-    let any = |needle: &[u8]| kind.windows(needle.len()).any(|window| window == needle);
-    kind.starts_with(b"text/") || any(b"json") || any(b"xml") || any(b"javascript")
+    let has = |needle: &[u8]| kind.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
+    kind.first_chunk::<5>().is_some_and(|start| start.eq_ignore_ascii_case(b"text/"))
+        || has(b"json")
+        || has(b"xml")
+        || has(b"javascript")
 }
 
 /// An entity tag for other bytes than it was made for: weak (RFC 9110 §8.8.3.3).

@@ -5,22 +5,27 @@
 //! care (BREACH).
 
 use std::{
-    future::Future,
+    convert::Infallible,
+    future::{Future, ready},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use edge_cache_core::BoxError;
-use edge_cache_policy::coding::{self, Coding};
+use edge_cache_policy::{
+    coding::{self, Coding},
+    vary::Vary,
+};
 use edge_cache_tier::Keyed;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Either;
 use pin_project_lite::pin_project;
-use tower::util::MapResponse;
-use tower_http::compression::{Compression, CompressionBody, Predicate};
+use tower::service_fn;
+use tower_http::compression::{Compression, CompressionBody, predicate::Predicate};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -55,152 +60,157 @@ pub struct Compress<S> {
     bytes_min: u64,
 }
 
-/// Marks an answer that came without a coding (response extension): a coding that it has later is ours.
-#[derive(Clone, Copy, Debug)]
-struct Uncoded;
-
 /// Boxed: an encoder's state is large, and every answer, hits too, is moved about in a type that has room for it.
 pub type Boxed<RB> = Pin<Box<CompressionBody<RB>>>;
 
-type Mark<RB> = fn(Response<RB>) -> Response<RB>;
-type Marking<S, RB> = Compression<MapResponse<S, Mark<RB>>, Gains>;
-
-fn mark<RB>(mut response: Response<RB>) -> Response<RB> {
-    if !response.headers().contains_key(header::CONTENT_ENCODING) {
-        response.extensions_mut().insert(Uncoded);
-    }
-    response
+/// What is done to an answer. Nothing is set up for one that does not gain by it, as it comes to most: they are passed on, or not worth it.
+#[derive(Clone, Copy, Debug)]
+enum Done {
+    /// It stays as it is.
+    Nothing,
+    /// It stays as it is, and others get it compressed.
+    Varies,
+    /// Its head is made that of the answer to a GET.
+    Described(Option<Coding>),
+    /// It is compressed, where the request asks for a coding that is ours.
+    Compressed(Option<Coding>),
 }
 
-/// The predicate: whether an answer gains by compression, given the shortest body in bytes that does.
-#[derive(Clone, Copy, Debug)]
-pub struct Gains(u64);
-
-impl Predicate for Gains {
-    fn should_compress<B: Body>(&self, response: &Response<B>) -> bool {
-        let exact = response.body().size_hint().exact();
-        response.status().is_success()
-            && exact.is_none_or(|len| len >= self.0)
-            && coding::gains(response.headers(), self.0)
+impl<S> Compress<S> {
+    fn done<B>(&self, req: &Request<B>) -> Done {
+        let headers = req.headers();
+        if self.codings.is_empty() || req.extensions().get::<Keyed>().is_none() {
+            return Done::Nothing;
+        }
+        if headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE) {
+            return Done::Varies;
+        }
+        // The key layer has put the best liked coding first.
+        let names = headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+        let first = names.split(|b| *b == b',').next().unwrap_or_default();
+        let coding = self.codings.iter().copied().find(|coding| first == coding.as_str().as_bytes());
+        if *req.method() == Method::HEAD { Done::Described(coding) } else { Done::Compressed(coding) }
     }
 }
 
 impl<S, B, RB> Service<Request<B>> for Compress<S>
 where
-    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S: Service<Request<B>, Response = Response<RB>>,
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
     type Response = Response<Either<RB, Boxed<RB>>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, <Marking<S, RB> as Service<Request<B>>>::Future>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let headers = req.headers();
-        let private = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
-        if self.codings.is_empty() || req.extensions().get::<Keyed>().is_none() {
-            return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req), varies: false } };
-        }
-        if private {
-            return ResponseFuture { kind: Kind::Plain { inner: self.inner.call(req), varies: true } };
-        }
-        // The key layer has put the best liked coding first.
-        let names = headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
-        let first = names.split(|b| *b == b',').next().unwrap_or_default();
-        let coding = self.codings.iter().copied().find(|coding| first == coding.as_str().as_bytes());
-        if *req.method() == Method::HEAD {
-            let inner = self.inner.call(req);
-            return ResponseFuture { kind: Kind::Head { inner, coding, gains: Gains(self.bytes_min) } };
-        }
-        // The service that was polled ready is the one that is called.
-        let clone = self.inner.clone();
-        let ready = std::mem::replace(&mut self.inner, clone);
-        let on = |wanted| coding == Some(wanted);
-        let marked = MapResponse::new(ready, mark as Mark<RB>);
-        let mut compression = Compression::new(marked)
-            .gzip(on(Coding::Gzip))
-            .br(on(Coding::Brotli))
-            .zstd(on(Coding::Zstd))
-            .compress_when(Gains(self.bytes_min));
-        ResponseFuture { kind: Kind::Compressed { inner: Box::pin(compression.call(req)) } }
+        let done = self.done(&req);
+        ResponseFuture { inner: self.inner.call(req), done, bytes_min: self.bytes_min }
     }
 }
 
 pin_project! {
     /// Future of [`Compress`].
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, C> {
+    pub struct ResponseFuture<F> {
         #[pin]
-        kind: Kind<F, C>,
+        inner: F,
+        done: Done,
+        bytes_min: u64,
     }
 }
 
-pin_project! {
-    #[project = KindProj]
-    enum Kind<F, C> {
-        Plain { #[pin] inner: F, varies: bool },
-        Head { #[pin] inner: F, coding: Option<Coding>, gains: Gains },
-        Compressed { inner: Pin<Box<C>> },
-    }
-}
-
-impl<F, C, RB, E> Future for ResponseFuture<F, C>
+impl<F, RB, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<RB>, E>>,
-    C: Future<Output = Result<Response<CompressionBody<RB>>, E>>,
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
     type Output = Result<Response<Either<RB, Boxed<RB>>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.project().kind.project() {
-            KindProj::Plain { inner, varies } => ready!(inner.poll(cx)).map(|mut response| {
-                if *varies && response.status().is_success() {
-                    vary(&mut response);
-                }
-                response.map(Either::Left)
-            }),
-            KindProj::Head { inner, coding, gains } => {
-                let mut response = ready!(inner.poll(cx))?;
-                // What describes the answer to a GET.
-                if response.status().is_success() && coding::gains(response.headers(), gains.0) {
-                    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-                    if let Some(coding) = coding {
-                        let headers = response.headers_mut();
-                        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
-                        headers.remove(header::CONTENT_LENGTH);
-                        headers.remove(header::ACCEPT_RANGES);
-                        coding::weaken(headers);
-                    }
-                }
-                Ok(response.map(Either::Left))
-            }
-            KindProj::Compressed { inner } => {
-                let mut response = ready!(inner.as_mut().poll(cx))?;
-                let uncoded = response.extensions_mut().remove::<Uncoded>().is_some();
-                if uncoded && response.headers().contains_key(header::CONTENT_ENCODING) {
-                    coding::weaken(response.headers_mut());
-                }
-                if response.status() == StatusCode::PARTIAL_CONTENT {
-                    vary(&mut response);
-                }
-                Ok(response.map(|body| Either::Right(Box::pin(body))))
-            }
-        })
+        let this = self.project();
+        let (done, bytes_min) = (*this.done, *this.bytes_min);
+        this.inner.poll(cx).map_ok(|answer| finish(answer, done, bytes_min))
     }
 }
 
-/// Others get it compressed: who keeps it must tell them apart (RFC 9110 §12.5.5).
-fn vary<B>(response: &mut Response<B>) {
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+fn finish<RB>(mut answer: Response<RB>, done: Done, bytes_min: u64) -> Response<Either<RB, Boxed<RB>>>
+where
+    RB: Body<Data = Bytes>,
+    RB::Error: Into<BoxError>,
+{
+    let status = answer.status();
+    if !status.is_success() {
+        return answer.map(Either::Left);
+    }
+    match done {
+        Done::Nothing => {}
+        Done::Varies => vary(&mut answer),
+        Done::Described(coding) if coding::gains(answer.headers(), bytes_min) => {
+            vary(&mut answer);
+            if let Some(coding) = coding {
+                let headers = answer.headers_mut();
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+                headers.remove(header::CONTENT_LENGTH);
+                headers.remove(header::ACCEPT_RANGES);
+                coding::weaken(headers);
+            }
+        }
+        Done::Compressed(coding) if gains(&answer, bytes_min) => match coding {
+            Some(coding) => return compressed(answer, coding).map(|body| Either::Right(Box::pin(body))),
+            None => vary(&mut answer),
+        },
+        Done::Compressed(_) if status == StatusCode::PARTIAL_CONTENT => vary(&mut answer),
+        Done::Described(_) | Done::Compressed(_) => {}
+    }
+    answer.map(Either::Left)
 }
 
-impl<F, C> std::fmt::Debug for ResponseFuture<F, C> {
+fn gains<RB: Body>(answer: &Response<RB>, bytes_min: u64) -> bool {
+    answer.body().size_hint().exact().is_none_or(|len| len >= bytes_min) && coding::gains(answer.headers(), bytes_min)
+}
+
+/// Others get it compressed: who keeps it must tell them apart (RFC 9110 §12.5.5).
+fn vary<B>(answer: &mut Response<B>) {
+    let headers = answer.headers_mut();
+    let tells_apart = matches!(Vary::of(headers), Vary::Fields(names) if names.contains(&header::ACCEPT_ENCODING));
+    if !tells_apart {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// Every answer that comes to it is compressed.
+#[derive(Clone, Copy, Debug)]
+struct Always;
+
+impl Predicate for Always {
+    fn should_compress<B: Body>(&self, _: &Response<B>) -> bool {
+        true
+    }
+}
+
+/// Compresses an answer that [`gains`], by a service that is asked for this coding alone and answers at once.
+fn compressed<RB>(answer: Response<RB>, coding: Coding) -> Response<CompressionBody<RB>>
+where
+    RB: Body<Data = Bytes>,
+    RB::Error: Into<BoxError>,
+{
+    let mut ask = Request::new(());
+    ask.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    let mut answer = Some(answer);
+    let given = service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(answer.take().expect("it is asked once"))));
+    let answered = Compression::new(given).compress_when(Always).call(ask).now_or_never();
+    let Ok(mut answer) = answered.expect("nothing is waited for");
+    coding::weaken(answer.headers_mut());
+    answer
+}
+
+impl<F> std::fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
