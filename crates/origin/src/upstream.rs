@@ -17,7 +17,7 @@ mod forwarding;
 mod health;
 mod instead;
 mod member;
-mod outgoing;
+mod pool;
 mod said;
 mod secure;
 mod send;

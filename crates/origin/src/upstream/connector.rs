@@ -1,7 +1,6 @@
 //! Connections that remember whether a request on them was answered: what tells a stale connection from an origin that died at work.
 
 use std::{
-    future::Future,
     io,
     pin::Pin,
     sync::{
@@ -14,20 +13,17 @@ use std::{
 
 use edge_cache_core::BoxError;
 
-use http::Uri;
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector},
-    rt::TokioIo,
-};
+use http::{Uri, uri::PathAndQuery};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
 use tokio_rustls::client::TlsStream;
-use tower_service::Service;
+use tower::ServiceExt;
 
-use super::secure::Secure;
+use super::{secure::Secure, target::Target};
 
 /// What happened on a connection so far.
 #[derive(Clone, Debug, Default)]
@@ -58,45 +54,42 @@ impl Usage {
     }
 }
 
-/// Connects to the origin.
+/// Connects to an origin.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     tcp: HttpConnector,
+    origin: Uri,
     secure: Option<Secure>,
     connect_timeout: Duration,
 }
 
 impl Connector {
-    /// By TLS, where `secure` is given.
-    pub(super) fn new(connect_timeout: Duration, secure: Option<Secure>) -> Self {
+    /// To `target`; by TLS, where `secure` is given.
+    pub(super) fn new(target: &Target, connect_timeout: Duration, secure: Option<Secure>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(connect_timeout));
         tcp.set_nodelay(true);
         tcp.enforce_http(secure.is_none());
-        Self { tcp, secure, connect_timeout }
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Watched>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.tcp.poll_ready(cx).map_err(Into::into)
+        let mut origin = http::uri::Parts::default();
+        origin.scheme = Some(target.scheme());
+        origin.authority = Some(target.authority.clone());
+        origin.path_and_query = Some(PathAndQuery::from_static("/"));
+        let origin = Uri::from_parts(origin).expect("a validated authority makes a URI");
+        Self { tcp, origin, secure, connect_timeout }
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
+    /// A new connection.
+    ///
+    /// # Errors
+    /// What is in the way of it; a `SecureError` once the origin was reached.
+    pub(super) async fn connect(&self) -> Result<TokioIo<Watched>, BoxError> {
         let until = Instant::now() + self.connect_timeout;
-        let (connecting, secure) = (self.tcp.call(uri), self.secure.clone());
-        Box::pin(async move {
-            let tcp = connecting.await?.into_inner();
-            let stream = match secure {
-                None => Stream::Plain(tcp),
-                Some(secure) => Stream::Secure(Box::new(secure.handshake(tcp, until).await?)),
-            };
-            Ok(TokioIo::new(Watched { stream, usage: Usage::default() }))
-        })
+        let tcp = self.tcp.clone().oneshot(self.origin.clone()).await?.into_inner();
+        let stream = match &self.secure {
+            None => Stream::Plain(tcp),
+            Some(secure) => Stream::Secure(Box::new(secure.handshake(tcp, until).await?)),
+        };
+        Ok(TokioIo::new(Watched { stream, usage: Usage::default() }))
     }
 }
 
@@ -124,10 +117,10 @@ pub(super) struct Watched {
     usage: Usage,
 }
 
-impl Connection for Watched {
-    fn connected(&self) -> Connected {
-        // Not what the connector would say of it: that is copied into each answer, and nobody reads it.
-        Connected::new().extra(self.usage.clone())
+impl Watched {
+    /// What happens on it.
+    pub(super) fn usage(&self) -> Usage {
+        self.usage.clone()
     }
 }
 

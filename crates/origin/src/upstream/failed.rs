@@ -1,9 +1,9 @@
 //! How a request to an origin can fail.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
+use edge_cache_core::BoxError;
 use http::{Response, StatusCode};
-use hyper_util::client::legacy::Error;
 
 use super::{UpstreamBody, instead::disconnected, said::Said, secure::SecureError};
 use crate::Work;
@@ -11,8 +11,14 @@ use crate::Work;
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// There was no connection, or it ended early.
-    Request(Error),
+    /// There was no connection.
+    Unconnected(BoxError),
+    /// The connection ended early.
+    Broken {
+        error: hyper::Error,
+        /// After it had brought other answers, and without a byte of this one.
+        died_unanswered: bool,
+    },
     /// No head in this time.
     TooSlow(Duration),
     /// Nor in the time in which it would have been of use.
@@ -22,21 +28,20 @@ pub(super) enum Failed {
 impl Failed {
     /// There was no connection: not a byte was sent.
     pub(super) fn was_not_sent(&self) -> bool {
-        matches!(self, Self::Request(error) if error.is_connect())
+        matches!(self, Self::Unconnected(_))
     }
 
     /// The connection ended, or what came on it was no answer.
     pub(super) fn was_broken_off(&self) -> bool {
-        matches!(self, Self::Request(error) if !error.is_connect() && !is_of_the_client(error))
+        // Where the body of the request broke off, the origin is not to blame.
+        matches!(self, Self::Broken { error, .. } if !error.is_user())
     }
 
     /// What it says of the origin, if anything.
     pub(super) fn says(&self) -> Option<Said> {
         match self {
-            Self::Request(error) if error.is_connect() => Some(Said::Unreachable),
-            Self::Request(error) if is_of_the_client(error) => None,
-            Self::Request(_) => Some(Said::Failing),
-            Self::TooSlow(_) => Some(Said::Unreachable),
+            Self::Unconnected(_) | Self::TooSlow(_) => Some(Said::Unreachable),
+            Self::Broken { error, .. } => (!error.is_user()).then_some(Said::Failing),
             // Who is impatient says nothing of the origin.
             Self::Late => None,
         }
@@ -44,28 +49,24 @@ impl Failed {
 
     /// Notes it where the client does not hear of it.
     pub(super) fn note(&self, origin: &str) {
-        if let Self::Request(error) = self {
-            tracing::debug!(origin, error = error as &dyn std::error::Error, "origin gave no answer: another is asked");
+        if let Some(error) = self.error() {
+            tracing::debug!(origin, error, "origin gave no answer: another is asked");
+        }
+    }
+
+    fn error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unconnected(error) => Some(&**error),
+            Self::Broken { error, .. } => Some(error),
+            Self::TooSlow(_) | Self::Late => None,
         }
     }
 
     /// The answer in place of the origin's.
     pub(super) fn answer(self, origin: &str) -> Box<Response<UpstreamBody>> {
         let request = Work::request().map(tracing::field::display);
-        Box::new(match self {
-            Self::Request(error) => {
-                // Whoever shook hands has said so already, once for many requests.
-                if let Some(secure) = secure(&error) {
-                    tracing::debug!(origin, request, error = &error as &dyn std::error::Error, "origin gave no answer");
-                    if matches!(secure, SecureError::Untrusted(_)) {
-                        let text = "the origin cannot prove who it is\n";
-                        return Box::new(disconnected(StatusCode::SERVICE_UNAVAILABLE, text));
-                    }
-                } else {
-                    tracing::warn!(origin, request, error = &error as &dyn std::error::Error, "origin gave no answer");
-                }
-                disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
-            }
+        let error = self.error();
+        Box::new(match &self {
             Self::TooSlow(limit) => {
                 tracing::warn!(origin, request, limit_ms = limit.as_millis(), "origin is too slow");
                 disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n")
@@ -73,16 +74,19 @@ impl Failed {
             Self::Late => {
                 disconnected(StatusCode::GATEWAY_TIMEOUT, "the request took too long (limits.request_timeout)\n")
             }
+            Self::Unconnected(_) | Self::Broken { .. } => {
+                match error.and_then(|error| error.downcast_ref::<SecureError>()) {
+                    // Whoever shook hands has said so already, once for many requests.
+                    Some(_) => tracing::debug!(origin, request, error, "origin gave no answer"),
+                    None => tracing::warn!(origin, request, error, "origin gave no answer"),
+                }
+                match error.and_then(|error| error.downcast_ref()) {
+                    Some(SecureError::Untrusted(_)) => {
+                        disconnected(StatusCode::SERVICE_UNAVAILABLE, "the origin cannot prove who it is\n")
+                    }
+                    _ => disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n"),
+                }
+            }
         })
     }
-}
-
-/// What went wrong with TLS before anything was sent.
-fn secure(error: &Error) -> Option<&SecureError> {
-    error.source()?.downcast_ref()
-}
-
-/// Whether the body of the request broke off: the origin is not to blame.
-fn is_of_the_client(error: &Error) -> bool {
-    error.source().and_then(|source| source.downcast_ref::<hyper::Error>()).is_some_and(hyper::Error::is_user)
 }

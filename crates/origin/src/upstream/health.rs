@@ -5,15 +5,13 @@ use std::{sync::Arc, time::Duration};
 use edge_cache_core::BoxError;
 use http::{Request, Version, uri::PathAndQuery};
 use http_body::Body;
-use hyper_util::client::legacy::Client;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
     UpstreamConfig, UpstreamError,
-    connector::Connector,
     forwarding::{self, Gateway},
     member::Member,
-    outgoing::Outgoing,
+    pool::Pool,
     send::point,
 };
 
@@ -41,7 +39,7 @@ impl Checks {
     }
 
     /// Checks one origin for ever.
-    pub(super) async fn run<B>(self, client: Client<Connector, Outgoing<B>>, member: Arc<Member>)
+    pub(super) async fn run<B>(self, pool: Arc<Pool<B>>, member: Arc<Member>)
     where
         B: Body + Default + Send + Unpin + 'static,
         B::Data: Send,
@@ -52,14 +50,14 @@ impl Checks {
         let mut row = Row::default();
         loop {
             ticks.tick().await;
-            let mut req = Request::new(Outgoing::Own(B::default()));
+            let mut req = Request::new(B::default());
             *req.uri_mut() = self.path.clone().into();
             point(&mut req, &member.target);
             // An origin that is a gateway too must see a circle.
             forwarding::forward(&mut req, &self.gateway);
             *req.version_mut() = Version::HTTP_11;
             // The body is dropped unread: its connection is used for nothing else.
-            let well = match timeout(self.wait, client.request(req)).await {
+            let well = match timeout(self.wait, pool.ask_once(req)).await {
                 Ok(Ok(answer)) => answer.status().is_success() || answer.status().is_redirection(),
                 Ok(Err(_)) | Err(_) => false,
             };

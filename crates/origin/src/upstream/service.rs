@@ -23,9 +23,9 @@ use super::{
     forwarding::{self, Gateway},
     health::Checks,
     instead::{disconnected, instead},
-    outgoing::Outgoing,
+    pool::Pool,
     secure::Secure,
-    send::{Answered, Clients},
+    send::Answered,
     tunnel,
 };
 
@@ -41,7 +41,7 @@ pub struct Upstream<B> {
 pub(super) struct Shared<B> {
     pub(super) balance: Balance,
     /// Of each origin, in the order of the balance.
-    pub(super) clients: Box<[Clients<B>]>,
+    pub(super) pools: Box<[Arc<Pool<B>>]>,
     preserve_host: bool,
     response_timeout: Duration,
     total_timeout: Option<Duration>,
@@ -94,13 +94,14 @@ where
         let checks = Checks::of(config)?;
         let targets = config.targets()?;
         let secure = Secure::each(config, &targets)?;
-        let clients: Box<[_]> = secure.into_iter().map(|secure| Clients::new(config, secure)).collect();
+        let pool = |(target, secure)| Arc::new(Pool::new(config, target, secure));
+        let pools: Box<[_]> = targets.iter().zip(secure).map(pool).collect();
         let balance = Balance::new(targets, config.connections_max, rng, budget);
         let members = balance.members();
         let mut running = JoinSet::new();
         if let Some(checks) = checks {
-            for (member, clients) in members.iter().zip(&clients) {
-                running.spawn(checks.clone().run(clients.fresh.clone(), Arc::clone(member)));
+            for (member, pool) in members.iter().zip(&pools) {
+                running.spawn(checks.clone().run(Arc::clone(pool), Arc::clone(member)));
             }
         }
         let permits = Permits::new(config.connections_max * members.len(), config.queue_max, config.queue_timeout);
@@ -108,7 +109,7 @@ where
             permits,
             queue_timeout: config.queue_timeout,
             balance,
-            clients,
+            pools,
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
             total_timeout: (!config.total_timeout.is_zero()).then_some(config.total_timeout),
@@ -152,7 +153,7 @@ where
     /// Answers a request that is ready to be sent. No `async` function: its future would have room for the request twice.
     fn answer(
         self: Arc<Self>,
-        mut req: Request<Outgoing<B>>,
+        mut req: Request<B>,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Infallible>> {
         // RFC 9110 §9.2.2, RFC 9112 §9.3.1.
         let repeatable = req.method().is_idempotent() && req.body().is_end_stream();
@@ -168,7 +169,7 @@ where
     }
 
     /// A request for another protocol: passed on with its wish, and a tunnel once both sides have switched (RFC 9110 §7.8).
-    async fn switch(&self, mut req: Request<Outgoing<B>>, wish: Vec<HeaderValue>) -> Response<UpstreamBody> {
+    async fn switch(&self, mut req: Request<B>, wish: Vec<HeaderValue>) -> Response<UpstreamBody> {
         if !self.upgrades {
             return instead(
                 StatusCode::NOT_IMPLEMENTED,
@@ -206,7 +207,7 @@ where
 
 impl<B: Body + Unpin> Shared<B> {
     /// Makes a request one of this gateway's, for any of the origins.
-    fn prepare(&self, req: &mut Request<Outgoing<B>>) {
+    fn prepare(&self, req: &mut Request<B>) {
         let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
@@ -265,7 +266,6 @@ where
         let wish = request::asks_to_switch(req.version(), req.headers());
         let wish: Vec<_> = wish.iter().filter_map(|protocol| HeaderValue::from_bytes(protocol).ok()).collect();
         let shared = Arc::clone(&self.shared);
-        let mut req = req.map(Outgoing::Own);
         if !wish.is_empty() {
             return Box::pin(async move { Ok(shared.switch(req, wish).await) });
         }

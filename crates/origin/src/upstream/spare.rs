@@ -3,7 +3,7 @@
 use edge_cache_policy::{groups, hop};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 
-use super::{FromClient, outgoing::Outgoing};
+use super::FromClient;
 
 /// A request without its body, to be made anew.
 pub(super) struct Spare {
@@ -19,8 +19,8 @@ impl Spare {
         Self { method: req.method().clone(), uri: req.uri().clone(), headers: req.headers().clone(), client }
     }
 
-    pub(super) fn request<B>(&self, body: B) -> Request<Outgoing<B>> {
-        let mut req = Request::new(Outgoing::Own(body));
+    pub(super) fn request<B>(&self, body: B) -> Request<B> {
+        let mut req = Request::new(body);
         *req.method_mut() = self.method.clone();
         *req.uri_mut() = self.uri.clone();
         *req.headers_mut() = self.headers.clone();

@@ -1,7 +1,7 @@
 //! Where an origin is, and whether the way to it is encrypted.
 
 use http::{
-    Uri,
+    HeaderValue, Uri,
     uri::{Authority, Scheme},
 };
 
@@ -14,6 +14,8 @@ pub struct Target {
     pub authority: Authority,
     /// By TLS.
     pub secure: bool,
+    /// What it is called in requests: the port only where it is not the usual one.
+    pub(super) host: HeaderValue,
 }
 
 impl Target {
@@ -36,7 +38,10 @@ impl Target {
             // Named in full: without it, it would be taken for the origin at the same host that is not encrypted.
             authority = format!("{}:443", authority.host()).parse().map_err(|_| RULE)?;
         }
-        Ok(Self { authority, secure })
+        let usual = if secure { 443 } else { 80 };
+        let host = if authority.port_u16() == Some(usual) { authority.host() } else { authority.as_str() };
+        let host = HeaderValue::try_from(host).map_err(|_| RULE)?;
+        Ok(Self { authority, secure, host })
     }
 
     pub(super) fn scheme(&self) -> Scheme {
