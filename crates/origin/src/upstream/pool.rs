@@ -9,6 +9,7 @@ use std::{
 };
 
 use edge_cache_core::BoxError;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::{
@@ -95,7 +96,8 @@ where
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(super) async fn ask_anew(&self, req: &mut Request<B>) -> Result<Response<Incoming>, Failed> {
-        let mut connection = self.connect().await?;
+        // Rare, and large: not part of the future of every request.
+        let mut connection = Box::pin(self.connect()).await?;
         match connection.sender.send_request(std::mem::take(req)).await {
             Ok(response) => Ok(self.answered(connection, response)),
             Err(error) => Err(connection.broken(error)),
@@ -116,7 +118,7 @@ where
         let usage = stream.inner().usage();
         let (sender, work) = http1::handshake(stream).await.map_err(|error| Failed::Unconnected(error.into()))?;
         // How it ends is told to whoever waits for an answer on it.
-        tokio::spawn(async move { drop(work.with_upgrades().await) });
+        tokio::spawn(work.with_upgrades().map(drop));
         Ok(Connection { sender, usage })
     }
 

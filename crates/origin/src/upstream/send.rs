@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use edge_cache_core::BoxError;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, header, uri::PathAndQuery};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -135,19 +136,19 @@ where
         outcome.map(|response| Answered { response, place })
     }
 
-    /// The head of an answer, if it comes in time.
-    async fn head(
+    /// The head of an answer, if it comes in time. No `async` function: its future would have room for what is asked twice.
+    fn head(
         &self,
         asked: impl Future<Output = Result<Response<Incoming>, Failed>>,
         began: Instant,
-    ) -> Result<Response<Incoming>, Failed> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
         let limit = self.head_timeout();
         let (end, useful) = (began + limit, Work::end());
-        match timeout_at(useful.map_or(end, |useful| useful.min(end)), asked).await {
+        timeout_at(useful.map_or(end, |useful| useful.min(end)), asked).map(move |in_time| match in_time {
             Ok(answered) => answered,
             Err(_) if useful.is_some_and(|useful| useful < end) => Err(Failed::Late),
             Err(_) => Err(Failed::TooSlow(limit)),
-        }
+        })
     }
 }
 

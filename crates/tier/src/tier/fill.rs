@@ -168,15 +168,16 @@ where
             held.as_ref().filter(|_| is_live).map_or(Timestamp::EPOCH, |entry| entry.head().freshness.fresh_until);
         let validating = prepare(&mut req, &purpose, held.as_ref(), (requested, beyond));
         pad.note(if validating { "asks further in whether it has changed" } else { "asks further in" });
-        let again = matches!(purpose, Purpose::Rest(_)).then(|| (inner.clone(), whole_again(&req)));
+        let again = matches!(purpose, Purpose::Rest(_)).then(|| Box::new((inner.clone(), whole_again(&req))));
         let mut response = match Oneshot::new(inner, req).await {
             Ok(response) => response,
             Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
         };
-        if let (Purpose::Rest(part), Some((inner, req))) = (&purpose, again)
+        if let (Purpose::Rest(part), Some(again)) = (&purpose, again)
             && parts::is_useless(part, &response, pad.shared.clock.now())
         {
             // Another question, not the same one twice: the first was for a part only. Rare, so its room is no part of every fill.
+            let (inner, req) = *again;
             purpose = Purpose::Whole;
             response = match Box::pin(Oneshot::new(inner, req)).await {
                 Ok(response) => response,
@@ -198,7 +199,7 @@ where
             if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
                 let entry = entry.clone();
                 pad.held_further_in = true;
-                return pad.whole(entry, said).await;
+                return Box::pin(pad.whole(entry, said)).await;
             }
             // A part, where more is wanted: its head tells which, its body comes with the answer.
         }
@@ -234,7 +235,8 @@ where
                     // The head is that of the whole now.
                     said.headers = None;
                 }
-                pad.stream(head, body, said, shape).await;
+                // Boxed, as what is stored above: what is passed on has no need of the room.
+                Box::pin(pad.stream(head, body, said, shape)).await;
             }
             Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
                 let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
