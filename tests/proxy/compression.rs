@@ -21,6 +21,7 @@ async fn origin() -> Origin {
             "/image" => reply.header("content-type", "image/png"),
             "/as-it-is" => reply.header("content-type", "text/plain").header("cache-control", "no-transform"),
             "/public" => Reply::cached("public, max-age=60", text()).header("content-type", "text/plain"),
+            "/varied" => reply.header("content-type", "text/plain").header("vary", "Accept-Encoding"),
             "/private" => Reply::cached("private", text()).header("content-type", "text/plain"),
             "/cookie" => reply.header("content-type", "text/plain").header("set-cookie", "a=b"),
             "/digest" => reply.header("content-type", "text/plain").header("content-digest", "sha-256=:x:"),

@@ -172,7 +172,7 @@ catalogue! {
     MEMORY_EVICTIONS: Counter "memory_evictions" None ["reason"] "Entries that left the memory tier, by reason";
     REDIS_BREAKER: Gauge "redis_breaker" None ["calls"] "Breakers of the Redis tier: 0 closed, 1 half-open, 2 open";
     DISK_ENTRIES: Gauge "disk_entries" None [] "Entries in the disk tier, about";
-    DISK_WAITING: Gauge "disk_waiting_entries" None [] "Entries that wait to be written to the disk: lost if the process is killed";
+    DISK_WAITING: Gauge "disk_waiting_entries" None [] "Entries, and removals of such, that wait to be written to the disk: lost if the process is killed";
     DISK_USED: Gauge "disk_used" Bytes [] "What the disk tier's entries occupy";
     DISK_CAPACITY: Gauge "disk_capacity" Bytes [] "What the disk tier's entries may occupy";
     DISK_EVICTIONS: Counter "disk_evictions" None ["reason"] "Entries that left the disk tier, by reason";

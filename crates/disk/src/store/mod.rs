@@ -150,7 +150,7 @@ impl DiskStore {
         self.0.segments.values() + self.waiting()
     }
 
-    /// Entries that are not on the disk yet, and are lost if the process is killed.
+    /// Entries, and removals of such, that are not on the disk yet: lost if the process is killed.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.0.buffer.lock().entries() as u64

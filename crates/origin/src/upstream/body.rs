@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::member::Place;
+use super::{member::Place, pool::InUse};
 
 pin_project! {
     /// The origin's body as it comes, or the text of an answer made in its place.
@@ -33,7 +33,7 @@ pin_project! {
             end: Option<Instant>,
             timer: Option<Pin<Box<Sleep>>>,
             // Held to the last byte.
-            place: Option<Place>,
+            held: Option<(Place, InUse)>,
         },
         Text { text: Option<Bytes> },
     }
@@ -46,9 +46,9 @@ struct TooLong;
 
 impl UpstreamBody {
     /// A body that may come until `end`.
-    pub(super) fn incoming(body: Incoming, place: Place, end: Option<Instant>) -> Self {
-        let (end, place) = if body.is_end_stream() { (None, None) } else { (end, Some(place)) };
-        Self { kind: Kind::Incoming { body, end, timer: None, place } }
+    pub(super) fn incoming(body: Incoming, held: (Place, InUse), end: Option<Instant>) -> Self {
+        let (end, held) = if body.is_end_stream() { (None, None) } else { (end, Some(held)) };
+        Self { kind: Kind::Incoming { body, end, timer: None, held } }
     }
 
     pub(super) fn bytes(text: Bytes) -> Self {
@@ -66,10 +66,10 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Incoming { body, end, timer, place } => {
+            KindProj::Incoming { body, end, timer, held } => {
                 let frame = polled(body, *end, timer, cx);
                 if let Poll::Ready(None | Some(Err(_))) = frame {
-                    *place = None;
+                    *held = None;
                 }
                 frame
             }

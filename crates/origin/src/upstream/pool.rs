@@ -3,6 +3,8 @@
 //! Of hyper's own connections, and not of a client above them: what a request costs is then one lock and one look at who is idle, a connection that its origin
 //! closed while it was idle is told from one that broke at work, and a request that no connection took comes back to be sent by another.
 
+mod in_use;
+
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -17,8 +19,13 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
+pub(super) use self::in_use::InUse;
 use super::{
     UpstreamConfig,
     connector::{Connector, Usage},
@@ -27,16 +34,26 @@ use super::{
     target::Target,
 };
 
+/// The head of an answer, and the connection that its body comes on.
+pub(super) type Answer = (Response<Incoming>, InUse);
+
 /// The connections to one origin.
 #[derive(Debug)]
 pub(super) struct Pool<B> {
+    shared: Arc<Shared<B>>,
+}
+
+#[derive(Debug)]
+struct Shared<B> {
     connector: Connector,
-    idle: Arc<Mutex<Idle<B>>>,
+    idle: Mutex<Idle<B>>,
+    /// One came to be idle.
+    freed: Notify,
     idle_max: usize,
     idle_timeout: Duration,
 }
 
-/// Those that have had an answer, the last one at the end: idle, or about to be once its body is over, or closed by the origin meanwhile.
+/// Those that have had an answer, the last one at the end: idle, or about to be, or closed by the origin meanwhile.
 #[derive(Debug)]
 struct Idle<B> {
     kept: Vec<Kept<B>>,
@@ -46,14 +63,16 @@ struct Idle<B> {
 
 #[derive(Debug)]
 struct Kept<B> {
-    connection: Connection<B>,
+    connection: Box<Connection<B>>,
     since: Instant,
 }
 
+/// A connection. Boxed once, and not each time that it changes hands.
 #[derive(Debug)]
 struct Connection<B> {
     sender: SendRequest<B>,
     usage: Usage,
+    pool: Weak<Shared<B>>,
 }
 
 impl<B> Pool<B>
@@ -64,44 +83,50 @@ where
 {
     /// Connections to `target`, none of them yet; by TLS, where `secure` is given.
     pub(super) fn new(config: &UpstreamConfig, target: &Target, secure: Option<Secure>) -> Self {
-        Self {
+        let shared = Shared {
             connector: Connector::new(target, config.connect_timeout, secure),
-            idle: Arc::new(Mutex::new(Idle { kept: Vec::new(), is_swept: false })),
+            idle: Mutex::new(Idle { kept: Vec::new(), is_swept: false }),
+            freed: Notify::new(),
             idle_max: config.idle_connections_max,
             idle_timeout: config.idle_timeout,
-        }
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Sends a request, which is taken if that began, and waits for the head of its answer. `now` is when that is.
     ///
     /// # Errors
     /// There was no connection, or it ended early.
-    pub(super) async fn ask(&self, req: &mut Request<B>, now: Instant) -> Result<Response<Incoming>, Failed> {
-        while let Some(mut connection) = self.take(now) {
-            let sent = connection.sender.try_send_request(std::mem::take(req)).await;
-            match sent {
-                Ok(response) => return Ok(self.answered(connection, response)),
+    pub(super) async fn ask(&self, req: &mut Request<B>, now: Instant) -> Result<Answer, Failed> {
+        let mut found = self.shared.take(now);
+        loop {
+            let mut connection = match found.take() {
+                Some(connection) => connection,
+                // Rare, and large: not part of the future of every request.
+                None => match Box::pin(self.connect_or_wait()).await? {
+                    Found::Freed(connection) => connection,
+                    Found::New(connection) => return ask_first(connection, req).await,
+                },
+            };
+            match connection.sender.try_send_request(std::mem::take(req)).await {
+                Ok(response) => return Ok(answered(connection, response)),
                 Err(mut error) => match error.take_message() {
                     // Its origin has closed it between our look and its.
                     Some(unsent) => *req = unsent,
                     None => return Err(connection.broken(error.into_error())),
                 },
             }
+            found = self.shared.take(now);
         }
-        self.ask_anew(req).await
     }
 
     /// The same on a connection of its own, for what met a dead one.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub(super) async fn ask_anew(&self, req: &mut Request<B>) -> Result<Response<Incoming>, Failed> {
-        // Rare, and large: not part of the future of every request.
-        let mut connection = Box::pin(self.connect()).await?;
-        match connection.sender.send_request(std::mem::take(req)).await {
-            Ok(response) => Ok(self.answered(connection, response)),
-            Err(error) => Err(connection.broken(error)),
-        }
+    pub(super) async fn ask_anew(&self, req: &mut Request<B>) -> Result<Answer, Failed> {
+        let connection = Arc::clone(&self.shared).connect().await?;
+        ask_first(connection, req).await
     }
 
     /// The same, and the connection is closed after it.
@@ -109,21 +134,79 @@ where
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(super) async fn ask_once(&self, req: Request<B>) -> Result<Response<Incoming>, Failed> {
-        let mut connection = self.connect().await?;
+        let mut connection = Arc::clone(&self.shared).connect().await?;
         connection.sender.send_request(req).await.map_err(|error| connection.broken(error))
     }
 
-    async fn connect(&self) -> Result<Connection<B>, Failed> {
+    /// A new connection, or one that came to be idle while it was made: an origin that takes no new ones may still answer on those it has.
+    async fn connect_or_wait(&self) -> Result<Found<B>, Failed> {
+        let mut connecting = Box::pin(Arc::clone(&self.shared).connect());
+        loop {
+            tokio::select! {
+                biased;
+                made = &mut connecting => return made.map(Found::New),
+                () = self.shared.freed.notified() => {}
+            }
+            if let Some(freed) = self.shared.take(Instant::now()) {
+                // It is of use to the next one.
+                tokio::spawn(connecting.map(|made| made.map_or((), Connection::give_back)));
+                return Ok(Found::Freed(freed));
+            }
+        }
+    }
+}
+
+enum Found<B> {
+    New(Box<Connection<B>>),
+    Freed(Box<Connection<B>>),
+}
+
+/// Sends a request on a new connection.
+async fn ask_first<B>(mut connection: Box<Connection<B>>, req: &mut Request<B>) -> Result<Answer, Failed>
+where
+    B: Body + Default + Send + Unpin + 'static,
+{
+    match connection.sender.try_send_request(std::mem::take(req)).await {
+        Ok(response) => Ok(answered(connection, response)),
+        Err(mut error) => match error.take_message() {
+            // It was as good as none.
+            Some(unsent) => {
+                *req = unsent;
+                Err(Failed::Unconnected(error.into_error().into()))
+            }
+            None => Err(connection.broken(error.into_error())),
+        },
+    }
+}
+
+fn answered<B: Send + 'static>(connection: Box<Connection<B>>, response: Response<Incoming>) -> Answer {
+    let in_use = match response.status() {
+        // What it speaks now is another protocol.
+        StatusCode::SWITCHING_PROTOCOLS => InUse::nothing(),
+        _ => InUse::of(connection),
+    };
+    (response, in_use)
+}
+
+impl<B> Shared<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    async fn connect(self: Arc<Self>) -> Result<Box<Connection<B>>, Failed> {
         let stream = self.connector.connect().await.map_err(Failed::Unconnected)?;
         let usage = stream.inner().usage();
         let (sender, work) = http1::handshake(stream).await.map_err(|error| Failed::Unconnected(error.into()))?;
         // How it ends is told to whoever waits for an answer on it.
         tokio::spawn(work.with_upgrades().map(drop));
-        Ok(Connection { sender, usage })
+        Ok(Box::new(Connection { sender, usage, pool: Arc::downgrade(&self) }))
     }
+}
 
+impl<B> Shared<B> {
     /// An idle connection, the one that was used last: the others may come to be too many.
-    fn take(&self, now: Instant) -> Option<Connection<B>> {
+    fn take(&self, now: Instant) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle.lock();
         for at in (0..idle.kept.len()).rev() {
             let kept = &idle.kept[at];
@@ -135,31 +218,6 @@ where
         }
         None
     }
-
-    fn answered(&self, connection: Connection<B>, response: Response<Incoming>) -> Response<Incoming> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            self.keep(connection);
-        }
-        response
-    }
-
-    /// Keeps a connection for its next request. The answer to the last may still be coming: then it is not ready.
-    fn keep(&self, connection: Connection<B>) {
-        if self.idle_max == 0 {
-            return;
-        }
-        let mut idle = self.idle.lock();
-        if idle.kept.len() >= self.idle_max {
-            idle.kept.retain(|kept| !kept.connection.sender.is_closed());
-        }
-        if idle.kept.len() >= self.idle_max {
-            idle.kept.remove(0);
-        }
-        idle.kept.push(Kept { connection, since: Instant::now() });
-        if !std::mem::replace(&mut idle.is_swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(&self.idle), self.idle_timeout));
-        }
-    }
 }
 
 impl<B> Connection<B> {
@@ -168,16 +226,57 @@ impl<B> Connection<B> {
     }
 }
 
-/// Closes connections that nobody used for `timeout`, until none is left.
-async fn sweep<B>(idle: Weak<Mutex<Idle<B>>>, timeout: Duration) {
-    loop {
-        sleep(timeout).await;
-        let Some(idle) = idle.upgrade() else { return };
-        let (mut idle, now) = (idle.lock(), Instant::now());
-        idle.kept.retain(|kept| !kept.connection.sender.is_closed() && now.duration_since(kept.since) < timeout);
-        if idle.kept.is_empty() {
-            idle.is_swept = false;
+impl<B: Send + 'static> Connection<B> {
+    /// Keeps it for its next request, among as many as may be idle.
+    fn give_back(self: Box<Self>) {
+        let Some(pool) = self.pool.upgrade().filter(|pool| pool.idle_max > 0 && !self.sender.is_closed()) else {
             return;
+        };
+        let mut idle = pool.idle.lock();
+        if idle.kept.len() >= pool.idle_max {
+            idle.kept.remove(0);
+        }
+        idle.kept.push(Kept { connection: self, since: Instant::now() });
+        // A body may be dropped where no runtime is.
+        let begins = !idle.is_swept && Handle::try_current().is_ok();
+        idle.is_swept |= begins;
+        // What is spawned ends at once where the runtime does, and locks then.
+        drop(idle);
+        if begins {
+            tokio::spawn(Sweep(Arc::downgrade(&pool)).run(pool.idle_timeout));
+        }
+        pool.freed.notify_one();
+    }
+}
+
+/// The task that closes connections which nobody uses. However it ends, another can begin.
+struct Sweep<B>(Weak<Shared<B>>);
+
+impl<B> Sweep<B> {
+    /// Closes those that nobody used for `timeout`, until none is left.
+    async fn run(mut self, timeout: Duration) {
+        loop {
+            sleep(timeout).await;
+            let Some(pool) = self.0.upgrade() else { return };
+            let (mut idle, now) = (pool.idle.lock(), Instant::now());
+            idle.kept.retain(|kept| !kept.connection.sender.is_closed() && now.duration_since(kept.since) < timeout);
+            if idle.kept.is_empty() {
+                // Said while nobody can come between.
+                idle.is_swept = false;
+                self.0 = Weak::new();
+                return;
+            }
         }
     }
 }
+
+impl<B> Drop for Sweep<B> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.idle.lock().is_swept = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use super::{
     failed::Failed,
     instead::not_asked,
     member::{Place, Refused},
+    pool::{Answer, InUse},
     said::Said,
     service::Shared,
     spare::{Spare, pass_interim_on},
@@ -30,6 +31,7 @@ const DEAD_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
     pub(super) place: Place,
+    pub(super) in_use: InUse,
 }
 
 impl<B> Shared<B>
@@ -120,7 +122,7 @@ where
             outcome = Box::pin(self.head(pool.ask_anew(req), began)).await;
         }
         let said = match &outcome {
-            Ok(response) if is_failing(response.status()) => Some(Said::Failing),
+            Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             Err(failed) => failed.says(),
         };
@@ -128,20 +130,20 @@ where
             member.did(permit, said);
         }
         let (authority, took) = (member.target.authority.clone(), sent.elapsed().as_secs_f64() * 1000.0);
-        let status = outcome.as_ref().map(|response| response.status().as_u16()).ok();
+        let status = outcome.as_ref().map(|(response, _)| response.status().as_u16()).ok();
         Work::note_later("origin", move || match status {
             Some(status) => format!("{authority} answered {status} after {took:.1} ms"),
             None => format!("{authority} gave no answer, after {took:.1} ms"),
         });
-        outcome.map(|response| Answered { response, place })
+        outcome.map(|(response, in_use)| Answered { response, place, in_use })
     }
 
     /// The head of an answer, if it comes in time. No `async` function: its future would have room for what is asked twice.
     fn head(
         &self,
-        asked: impl Future<Output = Result<Response<Incoming>, Failed>>,
+        asked: impl Future<Output = Result<Answer, Failed>>,
         began: Instant,
-    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+    ) -> impl Future<Output = Result<Answer, Failed>> {
         let limit = self.head_timeout();
         let (end, useful) = (began + limit, Work::end());
         timeout_at(useful.map_or(end, |useful| useful.min(end)), asked).map(move |in_time| match in_time {
@@ -160,6 +162,36 @@ fn is_failing(status: StatusCode) -> bool {
 /// Points a request at an origin.
 pub(super) fn point<B>(req: &mut Request<B>, origin: &Target) {
     let path = std::mem::take(req.uri_mut()).into_parts().path_and_query;
-    *req.uri_mut() = path.unwrap_or(PathAndQuery::from_static("/")).into();
+    // One that is empty says that it is this: a URI without a path, or with nothing but a fragment.
+    let path = path.filter(|path| path.as_str() != "/").unwrap_or(PathAndQuery::from_static("/"));
+    *req.uri_mut() = path.into();
     req.headers_mut().entry(header::HOST).or_insert_with(|| origin.host.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_never_empty_and_the_host_is_the_origins_where_there_is_none() {
+        let origin = Target::of("http://origin:80").unwrap();
+        for (uri, target) in [
+            ("http://site#x", "/"),
+            ("http://site", "/"),
+            ("http://site?x=1", "/?x=1"),
+            ("/a?b", "/a?b"),
+            ("http://site/a#x", "/a"),
+        ] {
+            let mut req = Request::builder().uri(uri).body(()).unwrap();
+            point(&mut req, &origin);
+            assert_eq!(
+                (req.uri().to_string(), req.headers()["host"].as_bytes()),
+                (target.into(), &b"origin"[..]),
+                "{uri}"
+            );
+            let mut named = Request::builder().uri(uri).header("host", "site").body(()).unwrap();
+            point(&mut named, &origin);
+            assert_eq!(named.headers()["host"], "site");
+        }
+    }
 }

@@ -39,7 +39,8 @@ impl Target {
             authority = format!("{}:443", authority.host()).parse().map_err(|_| RULE)?;
         }
         let usual = if secure { 443 } else { 80 };
-        let host = if authority.port_u16() == Some(usual) { authority.host() } else { authority.as_str() };
+        let is_usual = authority.port_u16().is_none_or(|port| port == usual);
+        let host = if is_usual { authority.host() } else { authority.as_str() };
         let host = HeaderValue::try_from(host).map_err(|_| RULE)?;
         Ok(Self { authority, secure, host })
     }

@@ -14,16 +14,24 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
     let origin = servers::origin(bench)?;
     let caches = caches(bench, &origin)?;
     for bytes in [1024, 16_384] {
-        let floor = servers::floor(bench, bytes)?;
+        let (floor, many) = (servers::floor(bench, bytes)?, servers::floor_of_many(bench, bytes, KEYS)?);
         let load = Load::items(bytes, KEYS, bench.args.requests);
-        let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
+        let mut subjects = vec![
+            Subject::new(&floor, load.clone().constant(), Fetches::None),
+            Subject::new(&many, load.clone(), Fetches::None),
+        ];
         for cache in &caches {
             fill(bench, cache, &load)?;
             subjects.push(Subject::new(cache, load.clone(), Fetches::None));
         }
         let title =
             format!("A hit of {bytes} bytes: {KEYS} keys, {} connections, one serving thread", load.connections);
-        let table = rounds::compare(bench, &title, &subjects, &["floor", "haproxy", "tower-http-cache"])?;
+        let table = rounds::compare(
+            bench,
+            &title,
+            &subjects,
+            &["floor", "floor, an answer each", "haproxy", "tower-http-cache"],
+        )?;
         bench.show("hit", table);
     }
     Ok(())

@@ -18,6 +18,12 @@ pub(crate) fn floor_at_once(bench: &Bench, bytes: u64) -> anyhow::Result<Server>
     launch_floor(bytes, 1, &[bench.args.server_core])?.announced_at_once("")
 }
 
+/// The floor with an answer for each of `keys`: what it costs to have them, before anything is looked up.
+pub(crate) fn floor_of_many(bench: &Bench, bytes: u64, keys: u64) -> anyhow::Result<Server> {
+    let args = ["--bytes".to_owned(), bytes.to_string(), "--keys".to_owned(), keys.to_string()];
+    Launch::new("floor, an answer each", own("floor")?, &[bench.args.server_core])?.args(args).announced("")
+}
+
 fn launch_floor(bytes: u64, threads: usize, cores: &[usize]) -> anyhow::Result<Launch> {
     let args = ["--bytes".to_owned(), bytes.to_string(), "--threads".to_owned(), threads.to_string()];
     Ok(Launch::new("floor", own("floor")?, cores)?.args(args))
