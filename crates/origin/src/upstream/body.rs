@@ -33,7 +33,7 @@ pin_project! {
             end: Option<Instant>,
             timer: Option<Pin<Box<Sleep>>>,
             // Held to the last byte.
-            held: Option<(Place, InUse)>,
+            held: Option<(InUse, Place)>,
         },
         Text { text: Option<Bytes> },
     }
@@ -46,7 +46,7 @@ struct TooLong;
 
 impl UpstreamBody {
     /// A body that may come until `end`.
-    pub(super) fn incoming(body: Incoming, held: (Place, InUse), end: Option<Instant>) -> Self {
+    pub(super) fn incoming(body: Incoming, held: (InUse, Place), end: Option<Instant>) -> Self {
         let (end, held) = if body.is_end_stream() { (None, None) } else { (end, Some(held)) };
         Self { kind: Kind::Incoming { body, end, timer: None, held } }
     }
@@ -66,9 +66,14 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Incoming { body, end, timer, held } => {
-                let frame = polled(body, *end, timer, cx);
-                if let Poll::Ready(None | Some(Err(_))) = frame {
+            KindProj::Incoming { mut body, end, timer, held } => {
+                let frame = polled(body.as_mut(), *end, timer, cx);
+                let is_over = match &frame {
+                    Poll::Ready(Some(Ok(_))) => body.is_end_stream(),
+                    Poll::Ready(None | Some(Err(_))) => true,
+                    Poll::Pending => false,
+                };
+                if is_over {
                     *held = None;
                 }
                 frame

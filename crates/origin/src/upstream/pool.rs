@@ -6,6 +6,7 @@
 mod in_use;
 
 use std::{
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -53,7 +54,7 @@ struct Shared<B> {
     idle_timeout: Duration,
 }
 
-/// Those that have had an answer, the last one at the end: idle, or about to be, or closed by the origin meanwhile.
+/// Those whose answers are over, the last one at the end; the origin may have closed some meanwhile.
 #[derive(Debug)]
 struct Idle<B> {
     kept: Vec<Kept<B>>,
@@ -103,7 +104,7 @@ where
             let mut connection = match found.take() {
                 Some(connection) => connection,
                 // Rare, and large: not part of the future of every request.
-                None => match Box::pin(self.connect_or_wait()).await? {
+                None => match Box::pin(self.shared.connect_or_wait()).await? {
                     Found::Freed(connection) => connection,
                     Found::New(connection) => return ask_first(connection, req).await,
                 },
@@ -125,7 +126,7 @@ where
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(super) async fn ask_anew(&self, req: &mut Request<B>) -> Result<Answer, Failed> {
-        let connection = Arc::clone(&self.shared).connect().await?;
+        let connection = self.shared.connect().await?;
         ask_first(connection, req).await
     }
 
@@ -134,25 +135,8 @@ where
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(super) async fn ask_once(&self, req: Request<B>) -> Result<Response<Incoming>, Failed> {
-        let mut connection = Arc::clone(&self.shared).connect().await?;
+        let mut connection = self.shared.connect().await?;
         connection.sender.send_request(req).await.map_err(|error| connection.broken(error))
-    }
-
-    /// A new connection, or one that came to be idle while it was made: an origin that takes no new ones may still answer on those it has.
-    async fn connect_or_wait(&self) -> Result<Found<B>, Failed> {
-        let mut connecting = Box::pin(Arc::clone(&self.shared).connect());
-        loop {
-            tokio::select! {
-                biased;
-                made = &mut connecting => return made.map(Found::New),
-                () = self.shared.freed.notified() => {}
-            }
-            if let Some(freed) = self.shared.take(Instant::now()) {
-                // It is of use to the next one.
-                tokio::spawn(connecting.map(|made| made.map_or((), Connection::give_back)));
-                return Ok(Found::Freed(freed));
-            }
-        }
     }
 }
 
@@ -194,13 +178,31 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn connect(self: Arc<Self>) -> Result<Box<Connection<B>>, Failed> {
+    /// A new connection, or one that comes to be idle while it is made: an origin that takes no new ones may still answer on those it has.
+    async fn connect_or_wait(self: &Arc<Self>) -> Result<Found<B>, Failed> {
+        let mut connecting = pin!(self.connect());
+        loop {
+            // It hears of all that come to be idle from here on, and the look after that finds those before.
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(connection) = self.take(Instant::now()) {
+                return Ok(Found::Freed(connection));
+            }
+            tokio::select! {
+                biased;
+                made = &mut connecting => return made.map(Found::New),
+                () = freed => {}
+            }
+        }
+    }
+
+    async fn connect(self: &Arc<Self>) -> Result<Box<Connection<B>>, Failed> {
         let stream = self.connector.connect().await.map_err(Failed::Unconnected)?;
         let usage = stream.inner().usage();
         let (sender, work) = http1::handshake(stream).await.map_err(|error| Failed::Unconnected(error.into()))?;
         // How it ends is told to whoever waits for an answer on it.
         tokio::spawn(work.with_upgrades().map(drop));
-        Ok(Box::new(Connection { sender, usage, pool: Arc::downgrade(&self) }))
+        Ok(Box::new(Connection { sender, usage, pool: Arc::downgrade(self) }))
     }
 }
 
@@ -209,11 +211,9 @@ impl<B> Shared<B> {
     fn take(&self, now: Instant) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle.lock();
         for at in (0..idle.kept.len()).rev() {
-            let kept = &idle.kept[at];
-            if kept.connection.sender.is_closed() || now.saturating_duration_since(kept.since) >= self.idle_timeout {
-                idle.kept.remove(at);
-            } else if kept.connection.sender.is_ready() {
-                return Some(idle.kept.remove(at).connection);
+            let Kept { connection, since } = idle.kept.remove(at);
+            if connection.sender.is_ready() && now.saturating_duration_since(since) < self.idle_timeout {
+                return Some(connection);
             }
         }
         None
@@ -227,12 +227,26 @@ impl<B> Connection<B> {
 }
 
 impl<B: Send + 'static> Connection<B> {
-    /// Keeps it for its next request, among as many as may be idle.
-    fn give_back(self: Box<Self>) {
-        let Some(pool) = self.pool.upgrade().filter(|pool| pool.idle_max > 0 && !self.sender.is_closed()) else {
-            return;
-        };
+    /// Gives it back once it can take another request, now mostly: its origin may have answered before it had read all of the last one.
+    fn give_back(mut self: Box<Self>) {
+        if self.sender.is_ready() {
+            self.keep();
+        } else if !self.sender.is_closed() && Handle::try_current().is_ok() {
+            tokio::spawn(async move {
+                if self.sender.ready().await.is_ok() {
+                    self.keep();
+                }
+            });
+        }
+    }
+
+    /// Keeps it among as many as may be idle.
+    fn keep(self: Box<Self>) {
+        let Some(pool) = self.pool.upgrade().filter(|pool| pool.idle_max > 0) else { return };
         let mut idle = pool.idle.lock();
+        if idle.kept.len() >= pool.idle_max {
+            idle.kept.retain(|kept| !kept.connection.sender.is_closed());
+        }
         if idle.kept.len() >= pool.idle_max {
             idle.kept.remove(0);
         }

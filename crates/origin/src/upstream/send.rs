@@ -30,8 +30,8 @@ const DEAD_WITHIN: Duration = Duration::from_secs(1);
 /// The head of an origin's answer, its body under way.
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
-    pub(super) place: Place,
     pub(super) in_use: InUse,
+    pub(super) place: Place,
 }
 
 impl<B> Shared<B>
@@ -135,7 +135,7 @@ where
             Some(status) => format!("{authority} answered {status} after {took:.1} ms"),
             None => format!("{authority} gave no answer, after {took:.1} ms"),
         });
-        outcome.map(|(response, in_use)| Answered { response, place, in_use })
+        outcome.map(|(response, in_use)| Answered { response, in_use, place })
     }
 
     /// The head of an answer, if it comes in time. No `async` function: its future would have room for what is asked twice.

@@ -228,9 +228,9 @@ impl<B: Body + Unpin> Shared<B> {
     }
 
     fn inward(&self, answered: Answered, began: Instant) -> Response<UpstreamBody> {
-        let Answered { response, place, in_use } = answered;
+        let Answered { response, in_use, place } = answered;
         let end = self.total_timeout.map(|total| began + total);
-        let mut response = response.map(|body| UpstreamBody::incoming(body, (place, in_use), end));
+        let mut response = response.map(|body| UpstreamBody::incoming(body, (in_use, place), end));
         hop::strip(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if !response.headers().contains_key(header::DATE) {

@@ -205,6 +205,9 @@ async fn a_request_is_under_way_to_the_last_byte() {
     assert_eq!(text(first).await, "ok");
     drop(ask(&upstream, "GET", "").await);
     assert_eq!(upstream.state()[0].in_flight, 0, "dropped unread, it is over too");
+    let mut third = Box::pin(ask(&upstream, "GET", "").await.into_body());
+    assert_eq!(third.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
+    assert_eq!(upstream.state()[0].in_flight, 0, "nor does it take a look past the last byte");
 }
 
 #[tokio::test]
