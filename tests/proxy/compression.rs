@@ -86,6 +86,10 @@ async fn every_wish_is_one_of_a_few() {
         assert_eq!((plain.header("vary"), plain.header("etag")), ("accept-encoding", "\"v1\""));
     }
     assert_eq!(origin.count("/text"), 4, "three sets that were taken, and none");
+    for codings in ["gzip", "identity"] {
+        let varied = accepting(&proxy, "/varied", codings).await;
+        assert_eq!(varied.headers.get_all("vary").iter().collect::<Vec<_>>(), ["Accept-Encoding"], "it is said once");
+    }
 }
 
 #[tokio::test]
