@@ -66,26 +66,28 @@ impl Failed {
     pub(super) fn answer(self, origin: &str) -> Box<Response<UpstreamBody>> {
         let request = Work::request().map(tracing::field::display);
         let error = self.error();
-        Box::new(match &self {
-            Self::TooSlow(limit) => {
+        let secure = error.and_then(|error| error.downcast_ref::<SecureError>());
+        Box::new(match (&self, secure) {
+            (Self::TooSlow(limit), _) => {
                 tracing::warn!(origin, request, limit_ms = limit.as_millis(), "origin is too slow");
                 disconnected(StatusCode::GATEWAY_TIMEOUT, "the origin is too slow\n")
             }
-            Self::Late => {
+            (Self::Late, _) => {
                 disconnected(StatusCode::GATEWAY_TIMEOUT, "the request took too long (limits.request_timeout)\n")
             }
-            Self::Unconnected(_) | Self::Broken { .. } => {
-                match error.and_then(|error| error.downcast_ref::<SecureError>()) {
-                    // Whoever shook hands has said so already, once for many requests.
-                    Some(_) => tracing::debug!(origin, request, error, "origin gave no answer"),
-                    None => tracing::warn!(origin, request, error, "origin gave no answer"),
-                }
-                match error.and_then(|error| error.downcast_ref()) {
-                    Some(SecureError::Untrusted(_)) => {
+            // Whoever shook hands has said so already, once for many requests.
+            (_, Some(secure)) => {
+                tracing::debug!(origin, request, error, "origin gave no answer");
+                match secure {
+                    SecureError::Untrusted(_) => {
                         disconnected(StatusCode::SERVICE_UNAVAILABLE, "the origin cannot prove who it is\n")
                     }
                     _ => disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n"),
                 }
+            }
+            (_, None) => {
+                tracing::warn!(origin, request, error, "origin gave no answer");
+                disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n")
             }
         })
     }
