@@ -39,7 +39,7 @@ impl Checks {
     }
 
     /// Checks one origin for ever.
-    pub(super) async fn run<B>(self, pool: Arc<Pool<B>>, member: Arc<Member>)
+    pub(super) async fn run<B>(self, pool: Pool<B>, member: Arc<Member>)
     where
         B: Body + Default + Send + Unpin + 'static,
         B::Data: Send,

@@ -38,10 +38,17 @@ use super::{
 /// The head of an answer, and the connection that its body comes on.
 pub(super) type Answer = (Response<Incoming>, InUse);
 
-/// The connections to one origin.
+/// The connections to one origin. Clones share them.
 #[derive(Debug)]
 pub(super) struct Pool<B> {
     shared: Arc<Shared<B>>,
+}
+
+// Not derived: `B` is only named, not held.
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
 }
 
 #[derive(Debug)]
@@ -99,25 +106,17 @@ where
     /// # Errors
     /// There was no connection, or it ended early.
     pub(super) async fn ask(&self, req: &mut Request<B>, now: Instant) -> Result<Answer, Failed> {
-        let mut found = self.shared.take(now);
         loop {
-            let mut connection = match found.take() {
-                Some(connection) => connection,
+            let (connection, is_new) = match self.shared.take(now) {
+                Some(connection) => (connection, false),
                 // Rare, and large: not part of the future of every request.
-                None => match Box::pin(self.shared.connect_or_wait()).await? {
-                    Found::Freed(connection) => connection,
-                    Found::New(connection) => return ask_first(connection, req).await,
-                },
+                None => Box::pin(self.shared.connect_or_wait()).await?,
             };
-            match connection.sender.try_send_request(std::mem::take(req)).await {
-                Ok(response) => return Ok(answered(connection, response)),
-                Err(mut error) => match error.take_message() {
-                    // Its origin has closed it between our look and its.
-                    Some(unsent) => *req = unsent,
-                    None => return Err(connection.broken(error.into_error())),
-                },
+            match send(connection, req).await {
+                // Its origin has closed it between our look and its: another one takes the request.
+                Err(Failed::Unconnected(_)) if !is_new => {}
+                sent => return sent,
             }
-            found = self.shared.take(now);
         }
     }
 
@@ -127,7 +126,7 @@ where
     /// As [`ask`](Self::ask).
     pub(super) async fn ask_anew(&self, req: &mut Request<B>) -> Result<Answer, Failed> {
         let connection = self.shared.connect().await?;
-        ask_first(connection, req).await
+        send(connection, req).await
     }
 
     /// The same, and the connection is closed after it.
@@ -140,20 +139,14 @@ where
     }
 }
 
-enum Found<B> {
-    New(Box<Connection<B>>),
-    Freed(Box<Connection<B>>),
-}
-
-/// Sends a request on a new connection.
-async fn ask_first<B>(mut connection: Box<Connection<B>>, req: &mut Request<B>) -> Result<Answer, Failed>
+/// Sends a request on a connection. One that did not take it is as good as none: then the request is still here.
+async fn send<B>(mut connection: Box<Connection<B>>, req: &mut Request<B>) -> Result<Answer, Failed>
 where
     B: Body + Default + Send + Unpin + 'static,
 {
     match connection.sender.try_send_request(std::mem::take(req)).await {
         Ok(response) => Ok(answered(connection, response)),
         Err(mut error) => match error.take_message() {
-            // It was as good as none.
             Some(unsent) => {
                 *req = unsent;
                 Err(Failed::Unconnected(error.into_error().into()))
@@ -178,19 +171,20 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// A new connection, or one that comes to be idle while it is made: an origin that takes no new ones may still answer on those it has.
-    async fn connect_or_wait(self: &Arc<Self>) -> Result<Found<B>, Failed> {
+    /// A new connection, or one that comes to be idle while it is made, and whether it is new: an origin that takes no new ones may still answer on those it
+    /// has.
+    async fn connect_or_wait(self: &Arc<Self>) -> Result<(Box<Connection<B>>, bool), Failed> {
         let mut connecting = pin!(self.connect());
         loop {
             // It hears of all that come to be idle from here on, and the look after that finds those before.
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
             if let Some(connection) = self.take(Instant::now()) {
-                return Ok(Found::Freed(connection));
+                return Ok((connection, false));
             }
             tokio::select! {
                 biased;
-                made = &mut connecting => return made.map(Found::New),
+                made = &mut connecting => return Ok((made?, true)),
                 () = freed => {}
             }
         }

@@ -41,7 +41,7 @@ pub struct Upstream<B> {
 pub(super) struct Shared<B> {
     pub(super) balance: Balance,
     /// Of each origin, in the order of the balance.
-    pub(super) pools: Box<[Arc<Pool<B>>]>,
+    pub(super) pools: Box<[Pool<B>]>,
     preserve_host: bool,
     response_timeout: Duration,
     total_timeout: Option<Duration>,
@@ -94,14 +94,14 @@ where
         let checks = Checks::of(config)?;
         let targets = config.targets()?;
         let secure = Secure::each(config, &targets)?;
-        let pool = |(target, secure)| Arc::new(Pool::new(config, target, secure));
+        let pool = |(target, secure)| Pool::new(config, target, secure);
         let pools: Box<[_]> = targets.iter().zip(secure).map(pool).collect();
         let balance = Balance::new(targets, config.connections_max, rng, budget);
         let members = balance.members();
         let mut running = JoinSet::new();
         if let Some(checks) = checks {
             for (member, pool) in members.iter().zip(&pools) {
-                running.spawn(checks.clone().run(Arc::clone(pool), Arc::clone(member)));
+                running.spawn(checks.clone().run(pool.clone(), Arc::clone(member)));
             }
         }
         let permits = Permits::new(config.connections_max * members.len(), config.queue_max, config.queue_timeout);
