@@ -40,8 +40,10 @@ async fn the_process_is_measured() {
     // The first row began after the process did.
     assert!(used > 0.0 && used <= cpu(&busy) + 0.01, "{used} of {busy:#}");
     let resident = busy["process"]["resident_bytes"].as_u64().unwrap();
-    assert!(resident > 1 << 20 && resident <= proxy.memory_peak_bytes(), "{resident}");
-    assert!(page.most("resident") <= proxy.memory_peak_bytes() as f64);
+    // No closer: the peak is no exact figure. In pages or in kibibytes it would be far off.
+    let most = 2 * proxy.memory_peak_bytes();
+    assert!(resident > 1 << 20 && resident < most, "{resident}");
+    assert!(page.most("resident") < most as f64);
     let metrics = proxy.metrics().await;
     assert!(metrics.sum("process_cpu_seconds_total", &[]) >= cpu(&busy));
     assert!(metrics.sum("process_resident_memory_bytes", &[]) > 0.0);

@@ -311,7 +311,9 @@ impl Proxy {
         line.unwrap_or_else(|| panic!("it ended without logging `{text}`"))
     }
 
-    /// The most memory that the process has held, in bytes.
+    /// The most memory that the process has held, in bytes, and not to the byte: the kernel keeps this mark without adding
+    /// up what each processor has counted, but adds it up for what is resident now. So what was resident at some moment
+    /// may be somewhat above it, and a later mark below an earlier one.
     ///
     /// # Panics
     /// When the system does not tell.
