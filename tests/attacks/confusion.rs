@@ -109,19 +109,20 @@ async fn two_tenants_over_one_redis() {
     let (origin, redis) = (WireOrigin::echo().await, Redis::start().await.unwrap());
     let toml = |tenant: &str| {
         format!(
-            "[origin]\nurl = \"{}\"\n[cache]\ntenant = \"{tenant}\"\n[redis]\nurl = \"{}\"\n",
+            "[origin]\nurl = \"{}\"\n[cache]\ntenant = \"{tenant}\"\n[memory]\nenabled = false\n[redis]\nurl = \"{}\"\n",
             origin.url(),
             redis.url()
         )
     };
+    let start = |tenant: &str| ProxyBuilder::config(&toml(tenant)).patient().start();
     let tenants = ["ada", "bob"];
     let mut count = 0;
     for tenant in tenants {
-        let first = ProxyBuilder::config(&toml(tenant)).start().await;
+        let first = start(tenant).await;
         first.client().get("/").header("host", "h").send().await;
         count += 1;
         assert_eq!(origin.asked().len(), count, "{tenant}: the other's answer is not found");
-        let second = ProxyBuilder::config(&toml(tenant)).start().await;
+        let second = start(tenant).await;
         eventually("the same tenant's is", async || {
             let answer = second.client().get("/").header("host", "h").send().await;
             assert_eq!(answer.status, StatusCode::OK);

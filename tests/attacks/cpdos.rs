@@ -131,7 +131,7 @@ async fn an_error_for_whoever_leads_is_not_the_answer_of_those_who_wait() {
         }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).patient().start().await;
     let leads = |target: &'static str, status: &'static str| {
         tokio::spawn(proxy.client().get(target).header("x-provoke", status).send())
     };

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 async fn impatient(origin: &WireOrigin) -> Proxy {
-    ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\n[limits]\nhead_timeout = \"200ms\"\n", origin.url()))
+    ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\n[limits]\nhead_timeout = \"1s\"\n", origin.url()))
         .start()
         .await
 }

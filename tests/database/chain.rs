@@ -164,7 +164,7 @@ async fn a_server_that_is_out_is_left_alone_after_three_failures_and_probed_by_o
 #[tokio::test]
 async fn a_crowd_waits_in_a_short_queue_and_the_rest_is_told_at_once() {
     let postgres = Postgres::start().await.unwrap();
-    let limits = DatabaseConfig { connections_max: 2, queue_max: 3, queue_timeout: PATIENCE, ..config(postgres.url()) };
+    let limits = DatabaseConfig { connections_max: 2, queue_max: 3, ..config(postgres.url()) };
     let db = open(limits).await;
     let held = [db.begin().await.unwrap(), db.begin().await.unwrap()];
     let waiting: Vec<_> = (0..3)

@@ -65,7 +65,7 @@ async fn a_commit_is_not_given_up_at_the_deadline() {
 async fn nobody_waits_behind_what_nobody_waits_for() {
     let postgres = Postgres::start().await.unwrap();
     let watcher = open(config(postgres.url())).await;
-    let db = open(DatabaseConfig { connections_max: 10, queue_timeout: PATIENCE, ..config(postgres.url()) }).await;
+    let db = open(DatabaseConfig { connections_max: 10, ..config(postgres.url()) }).await;
     let slow = |priority| {
         let (db, work) = (db.clone(), Work { priority, ..Work::default() });
         tokio::spawn(

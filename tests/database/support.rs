@@ -8,8 +8,17 @@ use tokio::time::timeout;
 /// Longer than any test may take: what ends sooner ended for another reason.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
 
+/// How long a connection may take, and twice as long as a way may be silent: here a busy machine must not decide, and yet some tests wait for it to be over.
+const ACQUIRE: Duration = Duration::from_secs(3);
+
 pub(crate) fn config(url: &str) -> DatabaseConfig {
-    DatabaseConfig { url: url.to_owned(), statement_timeout: FOREVER, ..DatabaseConfig::default() }
+    DatabaseConfig {
+        url: url.to_owned(),
+        acquire_timeout: ACQUIRE,
+        queue_timeout: PATIENCE,
+        statement_timeout: FOREVER,
+        ..DatabaseConfig::default()
+    }
 }
 
 /// The URL of `postgres` by way of `fault`.

@@ -166,7 +166,7 @@ async fn who_takes_most_of_his_requests_back_is_cut_off() {
 #[tokio::test]
 async fn a_quiet_connection_of_http_2_is_ended() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
-    let proxy = proxy(&origin, "idle_timeout = \"300ms\"").await;
+    let proxy = proxy(&origin, "idle_timeout = \"1s\"").await;
     let (mut sender, connection) = h2(&proxy).await;
     assert_eq!(sender.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
     timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("and says goodbye");
@@ -181,7 +181,7 @@ async fn an_answer_under_way_keeps_a_connection_of_http_2_from_being_quiet() {
         async { Reply::new(200).header("cache-control", "no-store").feed(feed) }
     })
     .await;
-    let proxy = proxy(&origin, "idle_timeout = \"200ms\"").await;
+    let proxy = proxy(&origin, "idle_timeout = \"1s\"").await;
     let (mut sender, connection) = h2(&proxy).await;
     let mut answer = sender.send_request(request("/")).await.unwrap();
     // One that comes later and asks for nothing is quiet for longer than that before this one is looked at.
@@ -199,7 +199,7 @@ async fn an_answer_under_way_keeps_a_connection_of_http_2_from_being_quiet() {
 async fn an_old_connection_is_ended_after_what_is_under_way_or_cut() {
     let gate = Gate::new();
     let origin = Origin::behind(&gate, "no-store").await;
-    let proxy = proxy(&origin, "connection_age_max = \"300ms\"").await;
+    let proxy = proxy(&origin, "connection_age_max = \"1s\"").await;
     // Nothing is under way.
     let mut stream = TcpStream::connect(proxy.address).await.unwrap();
     assert_eq!(to_end(&mut stream).await, "");

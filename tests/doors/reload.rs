@@ -59,7 +59,7 @@ async fn what_is_wrong_or_needs_a_restart_leaves_all_as_it_was() {
 async fn a_request_under_way_is_answered_across_reloads() {
     let gate = Gate::new();
     let origin = Origin::behind(&gate, "max-age=60").await;
-    let proxy = ProxyBuilder::config(&toml(&origin, "")).start().await;
+    let proxy = ProxyBuilder::config(&toml(&origin, "")).patient().start().await;
     let under_way = tokio::spawn(proxy.client().get("/slow").send());
     origin.arrived("/slow", 1).await;
     proxy.reload(&toml(&origin, "[limits]\nheaders_max = 50\n"));
@@ -92,7 +92,8 @@ async fn no_request_fails_while_the_configuration_changes_again_and_again() {
         })
         .collect();
     let mut reloads = 0;
-    while asked.load(Ordering::Relaxed) < 2_000 {
+    // Twice at least, however fast the clients are.
+    while asked.load(Ordering::Relaxed) < 2_000 || reloads < 2 {
         reloads += 1;
         let route = "[[route]]\nname = \"r\"\npath = \"/7\"\nuncacheable = true\n";
         let limits = format!("{}[limits]\nheaders_max = {}\n", if reloads % 2 == 0 { route } else { "" }, 50 + reloads);
@@ -108,7 +109,6 @@ async fn no_request_fails_while_the_configuration_changes_again_and_again() {
     for client in clients {
         client.await.unwrap();
     }
-    assert!(reloads > 1);
 }
 
 #[tokio::test]

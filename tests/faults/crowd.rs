@@ -20,7 +20,7 @@ async fn sessions(db: &Database, only: &str) -> Option<i64> {
 async fn fifteen_hundred_clients_on_one_cold_key_are_one_query() {
     allow_files();
     let postgres = Postgres::start().await.unwrap();
-    let demo = Demo::with(&["--database", postgres.url(), "--pitches", "100"]).await;
+    let demo = Demo::patient(&["--database", postgres.url(), "--pitches", "100"]).await;
     // Named apart, so that the test does not count itself.
     let own = pooled_database(&format!("{}?application_name=the-test", postgres.url())).await;
     let before = demo.metrics().await.sum("edge_cache_database_queries_total", &[]);

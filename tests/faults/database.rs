@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 async fn without_its_database_it_serves_what_it_holds_and_503_else() {
     let postgres = Postgres::start().await.unwrap();
     let demo = Demo::with(&["--database", postgres.url(), "--pitches", "60"]).await;
+    eventually("it is ready, so that nothing else is said of it later", async || {
+        (demo.admin().get("/health/ready").send().await.status == StatusCode::OK).then_some(())
+    })
+    .await;
     let trending = demo.get("/api/pitches/trending").await;
     let detail = demo.get("/api/pitches/1").await;
     assert!(!trending.ids().is_empty());

@@ -6,8 +6,8 @@ use edge_cache_tests::{Demo, Gate, Origin, ProxyBuilder, Reply, Resp, eventually
 #[tokio::test]
 async fn a_second_process_finds_what_the_first_stored_with_its_remaining_time() {
     let redis = Redis::start().await.unwrap();
-    let origin = Origin::start(|_| async { Reply::cached("max-age=1000", "x").header("age", "900") }).await;
-    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).start();
+    let origin = Origin::start(|_| async { Reply::cached("max-age=1000", "x").header("age", "500") }).await;
+    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).patient().start();
     let (first, second) = (start().await, start().await);
     // Both are asked under one name, as behind a balancer.
     let ask = |proxy: &edge_cache_tests::Proxy| proxy.client().get("/").header("host", "shop.example").send();
@@ -21,8 +21,8 @@ async fn a_second_process_finds_what_the_first_stored_with_its_remaining_time() 
     let held = ask(&second).await;
     assert!(held.is_hit_of("memory"), "{held:?}");
     for answer in [&promoted, &held] {
-        assert!(answer.header("age").parse::<u64>().unwrap() >= 900, "{answer:?}");
-        assert!(answer.ttl_of("memory").unwrap() <= 100, "{answer:?}");
+        assert!(answer.header("age").parse::<u64>().unwrap() >= 500, "{answer:?}");
+        assert!(answer.ttl_of("memory").unwrap() <= 500, "{answer:?}");
     }
     assert_eq!(origin.count("/"), 1);
 }
@@ -30,7 +30,7 @@ async fn a_second_process_finds_what_the_first_stored_with_its_remaining_time() 
 #[tokio::test]
 async fn a_demo_with_redis_answers_through_both_tiers() {
     let redis = Redis::start().await.unwrap();
-    let demo = Demo::with(&["--pitches", "30", "--redis", redis.url()]).await;
+    let demo = Demo::patient(&["--pitches", "30", "--redis", redis.url()]).await;
     let first = demo.get("/api/pitches/trending?limit=17").await;
     for tier in ["memory", "redis"] {
         assert!(first.said_by(tier).contains("fwd=uri-miss"), "{tier}: {first:?}");
@@ -51,7 +51,7 @@ async fn a_purge_on_one_node_reaches_the_memory_of_the_other() {
         Reply::cached("max-age=1000", format!("answer {}", request.earlier)).header("cache-tag", "shop")
     })
     .await;
-    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).start();
+    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).patient().start();
     let (first, second) = (start().await, start().await);
     let ask = |proxy: &edge_cache_tests::Proxy| proxy.client().get("/").header("host", "shop.example").send();
     ask(&first).await;
@@ -83,7 +83,7 @@ async fn a_cold_key_is_filled_once_for_all_nodes() {
         }
     })
     .await;
-    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).start();
+    let start = || ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).patient().start();
     let nodes = [start().await, start().await, start().await];
     for node in &nodes {
         eventually("it knows the others", async || {

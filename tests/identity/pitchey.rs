@@ -26,7 +26,7 @@ const QUESTIONS: [(&str, &str, bool); 14] = [
 #[tokio::test]
 async fn no_declared_route_shows_who_asks() {
     let postgres = Postgres::start().await.unwrap();
-    let demo = Demo::with(&["--database", postgres.url(), "--pitches", "200"]).await;
+    let demo = Demo::patient(&["--database", postgres.url(), "--pitches", "200"]).await;
     let shown = demo.metrics().await;
     let lines = shown.text().lines().filter_map(|line| line.strip_prefix("edge_cache_identity_distrusted{route=\""));
     let declared: BTreeSet<_> = lines.filter_map(|line| line.split('"').next()).collect();

@@ -47,20 +47,20 @@ async fn incident_05_a_slow_read_that_began_before_a_write_is_not_served_after_i
 #[tokio::test]
 async fn incident_06_a_redis_hit_keeps_its_remaining_time() {
     let redis = Redis::start().await.unwrap();
-    // Of a lifetime of 1 000 s, 900 s are over when the answer comes.
+    // Of a lifetime of 1 000 s, 500 s are over when the answer comes, and at most 100 s are taken off it so that not all end at once.
     let origin =
-        Origin::start(|_| async { Reply::cached("max-age=1000", "x".repeat(20_000)).header("age", "900") }).await;
+        Origin::start(|_| async { Reply::cached("max-age=1000", "x".repeat(20_000)).header("age", "500") }).await;
     // Memory holds about two of the answers, so that the others must come from Redis.
     let toml = format!(
-        "[origin]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\nread_timeout = \"5s\"\nwrite_timeout = \"5s\"\n\
+        "[origin]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n\
          [memory]\ncapacity_bytes = 50000\nbody_bytes_max = 30000\n",
         origin.url(),
         redis.url()
     );
-    let proxy = ProxyBuilder::config(&toml).start().await;
+    let proxy = ProxyBuilder::config(&toml).patient().start().await;
     let targets: Vec<String> = (0..6).map(|at| format!("/{at}")).collect();
     for target in &targets {
-        assert!(proxy.get(target).await.ttl_of("memory").unwrap() <= 100);
+        assert!(proxy.get(target).await.ttl_of("memory").unwrap() <= 500);
     }
     // What is written behind the answers is there: a busy machine takes its time.
     eventually("all are stored in Redis", async || {
@@ -77,9 +77,9 @@ async fn incident_06_a_redis_hit_keeps_its_remaining_time() {
             }
             for answer in [from_redis, proxy.get(target).await] {
                 let age: u64 = answer.header("age").parse().unwrap();
-                assert!(age >= 900, "{answer:?}");
+                assert!(age >= 500, "{answer:?}");
                 for ttl in [answer.ttl_of("memory"), answer.ttl_of("redis")].into_iter().flatten() {
-                    assert!(ttl <= 100, "{answer:?}");
+                    assert!(ttl <= 500, "{answer:?}");
                 }
             }
             seen += 1;

@@ -11,7 +11,7 @@ fn count(state: &Value, name: &str) -> u64 {
 #[tokio::test]
 async fn a_slow_query_holds_a_connection_and_the_figures_say_so() {
     let postgres = Postgres::start().await.unwrap();
-    let demo = Demo::with(&["--database", postgres.url(), "--pitches", "60"]).await;
+    let demo = Demo::patient(&["--database", postgres.url(), "--pitches", "60"]).await;
     let own = pooled_database(postgres.url()).await;
     let mut page = Performance::open(demo.admin_address()).await;
     let before = page.until("nothing is at work", |state| state["database"]["in_use"] == 0).await;
@@ -56,7 +56,7 @@ async fn who_waits_for_a_connection_is_counted() {
     let postgres = Postgres::start().await.unwrap();
     let toml =
         format!("[origin]\nkind = \"pitchey\"\n[database]\nurl = \"{}\"\nlifetime_max = \"1s\"\n", postgres.url());
-    let proxy = ProxyBuilder::config(&toml).start().await;
+    let proxy = ProxyBuilder::config(&toml).patient().start().await;
     let mut page = Performance::open(proxy.admin_address()).await;
     let before = count(page.step().await, "waits");
     let told = page.sum("database_waits");
@@ -119,10 +119,12 @@ async fn a_breaker_opens_when_the_database_is_gone_and_closes_when_it_is_back() 
         (demo.get(&format!("/api/pitches/browse?limit=5&offset={offset}")).await.status == 200).then_some(())
     })
     .await;
-    // What is asked proves it, some at first and then more.
+    // What is asked proves it, some at first and then more. The page is told once a second: each time much is asked.
     let state = eventually("its breaker closes", async || {
-        offset += 1;
-        demo.get(&format!("/api/pitches/browse?limit=5&offset={offset}")).await;
+        for _ in 0..10 {
+            offset += 1;
+            demo.get(&format!("/api/pitches/browse?limit=5&offset={offset}")).await;
+        }
         let state = page.step().await;
         (way(state)["breaker"] == "closed").then(|| state.clone())
     })

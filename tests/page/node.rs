@@ -113,8 +113,9 @@ async fn each_origin_is_counted_and_its_breaker_shown() {
         Origin::start(|_| async { Reply::cached("no-store", "a") }).await,
         Origin::start(|_| async { Reply::cached("no-store", "b") }).await,
     );
-    let more = format!("more_urls = [\"{}\"]\nhealth_path = \"/health\"\nhealth_interval = \"1s\"", b.url());
-    let proxy = ProxyBuilder::config(&format!("[origin]\nurl = \"{}\"\n{more}\n", a.url())).start().await;
+    let checks = "health_path = \"/health\"\nhealth_interval = \"1s\"\nhealth_timeout = \"30s\"";
+    let toml = format!("[origin]\nurl = \"{}\"\nmore_urls = [\"{}\"]\n{checks}\n", a.url(), b.url());
+    let proxy = ProxyBuilder::config(&toml).start().await;
     let mut page = Performance::open(proxy.admin_address()).await;
     for at in 0..20 {
         assert_eq!(proxy.get(&format!("/{at}")).await.status, 200);

@@ -96,7 +96,7 @@ async fn alerts_fire_are_told_once_and_recover() {
     let (receiver, mut messages) = receiver().await;
     let toml = format!(
         "[origin]\nurl = \"{}\"\n[alerts]\nslack = \"{hook}/slack-s3cret\"\nwebhook = \"{hook}/json-s3cret\"\nauthorization = \"Bearer t0ken\"\n\
-         every = \"50ms\"\nfailures = 2\nrequests_min = 1\ncooldown = \"1h\"\n\
+         every = \"300ms\"\nfailures = 2\nrequests_min = 1\ncooldown = \"1h\"\n\
          [[alerts.rule]]\nname = \"errors\"\nfigure = \"error-rate\"\nabove = 0.5\nseverity = \"critical\"\n",
         origin.url(),
         hook = receiver.url()

@@ -180,7 +180,7 @@ async fn an_answer_that_takes_too_long_is_cut_and_not_stored() {
         Reply::cached("max-age=60", "").feed(feed)
     })
     .await;
-    let toml = format!("[origin]\nurl = \"{}\"\ntotal_timeout = \"2s\"\n", origin.url());
+    let toml = format!("[origin]\nurl = \"{}\"\ntotal_timeout = \"5s\"\n", origin.url());
     let proxy = ProxyBuilder::config(&toml).start().await;
     let cut = proxy.client().get("/").try_send().await;
     assert!(cut.is_err(), "{cut:?}");

@@ -15,7 +15,7 @@ async fn a_crowd_on_one_cold_key_is_one_request() {
         }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).patient().start().await;
     let crowd: Vec<_> = (0..50).map(|_| tokio::spawn(proxy.client().get("/").send())).collect();
     origin.arrived("/", 1).await;
     gate.open();
@@ -37,7 +37,7 @@ async fn a_set_cookie_is_shared_with_nobody_who_waited() {
         }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).patient().start().await;
     let crowd: Vec<_> = (0..8).map(|_| tokio::spawn(proxy.client().get("/").send())).collect();
     origin.arrived("/", 1).await;
     gate.open();
@@ -61,7 +61,7 @@ async fn a_leader_whose_client_leaves_does_not_lose_the_fill() {
         }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).patient().start().await;
     let leader = tokio::spawn(proxy.client().get("/").send());
     origin.arrived("/", 1).await;
     leader.abort();
@@ -86,7 +86,7 @@ async fn variants_do_not_wait_for_one_another_in_vain() {
         }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).patient().start().await;
     let ask = |language: &'static str| tokio::spawn(proxy.client().get("/").header("accept-language", language).send());
     let crowd: Vec<_> =
         ["de", "en", "de", "en", "de", "en"].into_iter().map(|language| (language, ask(language))).collect();

@@ -87,11 +87,16 @@ async fn forgetful() -> RawOrigin {
     RawOrigin::start(|request| if request.earlier == 0 { vec![Step::send(OK)] } else { vec![Step::Close] }).await
 }
 
+/// Keeps connections for longer than a busy machine takes between two requests.
+fn long_idle(origin: &RawOrigin) -> ProxyBuilder {
+    ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY__ORIGIN__IDLE_TIMEOUT", "1h")
+}
+
 #[tokio::test]
 async fn a_request_without_a_body_survives_a_connection_that_died_idle() {
     for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT"] {
         let origin = forgetful().await;
-        let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+        let proxy = long_idle(&origin).start().await;
         assert_eq!(proxy.get("/first").await.text(), "ok");
         let answer = proxy.client().ask(method, "/second").send().await;
         assert_eq!(answer.status, StatusCode::OK, "{method}");
@@ -105,7 +110,7 @@ async fn nothing_else_is_ever_sent_twice() {
     // What may not be repeated, and what has a body.
     for (method, body) in [("POST", ""), ("POST", "x"), ("PUT", "x"), ("PATCH", "")] {
         let origin = forgetful().await;
-        let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+        let proxy = long_idle(&origin).start().await;
         proxy.get("/first").await;
         let mut ask = proxy.client().ask(method, "/second");
         if !body.is_empty() {
@@ -121,7 +126,7 @@ async fn nothing_else_is_ever_sent_twice() {
         _ => vec![Step::send("HTTP/1.1 200"), Step::Close],
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = long_idle(&origin).start().await;
     assert_eq!(proxy.get("/fresh").await.status, StatusCode::BAD_GATEWAY);
     proxy.get("/first").await;
     assert_eq!(proxy.get("/begun").await.status, StatusCode::BAD_GATEWAY);

@@ -148,7 +148,7 @@ async fn explain_tells_the_key_what_is_held_and_why_not() {
 #[tokio::test]
 async fn purges_are_written_down_where_all_nodes_find_them_and_explained_in_both_tiers() {
     let (origin, redis) = (origin().await, Redis::start().await.unwrap());
-    let proxy = ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).args(&["--redis", redis.url()]).patient().start().await;
     let url = format!("http://{}/x", proxy.address);
     held(&proxy, "/x").await;
     let both = eventually("both tiers hold it", async || {
@@ -199,7 +199,8 @@ async fn the_purge_method_is_for_trusted_clients_and_off_unless_enabled() {
 async fn many_tags_at_once_purge_what_they_name_and_not_everything() {
     let (origin, redis) = (origin().await, Redis::start().await.unwrap());
     let proxy = ProxyBuilder::serve(&origin.url())
-        .env("CACHE_PROXY__REDIS__LEASE", "500ms")
+        .env("CACHE_PROXY__REDIS__LEASE", "3s")
+        .patient()
         .args(&["--redis", redis.url()])
         .start()
         .await;

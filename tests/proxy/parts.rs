@@ -26,8 +26,9 @@ fn said(answer: &Answer) -> (u16, &str, &str) {
 #[tokio::test]
 async fn parts_are_kept_served_and_completed_by_both_tiers() {
     let (origin, redis) = (origin().await, Redis::start().await.unwrap());
-    let start =
-        async || ProxyBuilder::serve(&origin.url()).args(&["--policy", "rfc", "--redis", redis.url()]).start().await;
+    let start = async || {
+        ProxyBuilder::serve(&origin.url()).args(&["--policy", "rfc", "--redis", redis.url()]).patient().start().await
+    };
     let host = "parts.example";
     let proxy = start().await;
     let ask = async |proxy: &edge_cache_tests::Proxy, range: &str| {

@@ -110,7 +110,10 @@ async fn sigterm_finishes_the_request_in_flight_and_exits_0() {
     })
     .await;
     let proxy = ProxyBuilder::serve(&origin.url()).start().await;
-    assert_eq!(proxy.admin().get("/health/ready").send().await.status, StatusCode::OK);
+    eventually("it is ready", async || {
+        (proxy.admin().get("/health/ready").send().await.status == StatusCode::OK).then_some(())
+    })
+    .await;
     let in_flight = tokio::spawn(proxy.client().get("/").send());
     origin.arrived("/", 1).await;
     proxy.terminate();

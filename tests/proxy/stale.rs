@@ -60,7 +60,7 @@ async fn a_refresh_that_fails_keeps_the_old_answer() {
         if request.earlier == 0 { old("stale-while-revalidate=600") } else { Reply::new(500).body("broken") }
     })
     .await;
-    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    let proxy = ProxyBuilder::serve(&origin.url()).env("CACHE_PROXY__CACHE__RETRY_THROTTLE", "1h").start().await;
     assert_eq!(proxy.get("/").await.text(), "old");
     settled(&proxy, 1.0).await;
     assert_eq!(proxy.get("/").await.text(), "old");

@@ -119,7 +119,7 @@ async fn a_wish_that_is_not_of_this_connection_is_none() {
 #[tokio::test]
 async fn a_tunnel_in_which_nobody_says_anything_ends() {
     let origin = echo().await;
-    let toml = format!("[origin]\nurl = \"{}\"\ntunnel_idle_max = \"50ms\"\n", origin.url());
+    let toml = format!("[origin]\nurl = \"{}\"\ntunnel_idle_max = \"1s\"\n", origin.url());
     let proxy = ProxyBuilder::config(&toml).start().await;
     let (mut stream, _) = switched(proxy.address).await;
     let mut all = Vec::new();

@@ -30,8 +30,20 @@ impl Demo {
     /// # Panics
     /// When it does not start.
     pub async fn with(args: &[&str]) -> Self {
+        Self::of(ProxyBuilder::demo().args(args)).await
+    }
+
+    /// The same, and [patient](ProxyBuilder::patient).
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn patient(args: &[&str]) -> Self {
+        Self::of(ProxyBuilder::demo().args(args).patient()).await
+    }
+
+    async fn of(demo: ProxyBuilder) -> Self {
         // Whoever counts queries asks all that is asked.
-        let proxy = ProxyBuilder::demo().args(&["--no-monitor"]).args(args).start().await;
+        let proxy = demo.args(&["--no-monitor"]).start().await;
         let printed = proxy.printed();
         let lines = printed.lines().skip_while(|line| !line.starts_with("Sessions")).skip(1);
         let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());

@@ -39,7 +39,7 @@ pub use self::{
     metrics::Samples,
     origin::{Arrived, Origin, Seen},
     performance::{Performance, figure, row},
-    proxy::{CpuTime, Ended, Proxy, ProxyBuilder, allow_files, pooled_database},
+    proxy::{CpuTime, Ended, Proxy, ProxyBuilder, allow_files, patient_database, pooled_database},
     raw_origin::{RawOrigin, RawRequest, Step},
     reply::Reply,
     resp::Resp,

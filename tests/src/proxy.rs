@@ -136,6 +136,21 @@ impl ProxyBuilder {
         self
     }
 
+    /// It waits for Redis, for the database, and for what another request fetches, as long as a test does at most: for tests that are about none
+    /// of these limits, which a busy machine must not decide.
+    pub fn patient(self) -> Self {
+        const LIMITS: [&str; 6] = [
+            "REDIS__READ_TIMEOUT",
+            "REDIS__WRITE_TIMEOUT",
+            "DATABASE__ACQUIRE_TIMEOUT",
+            "DATABASE__QUEUE_TIMEOUT",
+            "DATABASE__STATEMENT_TIMEOUT",
+            "CACHE__WAIT_MAX",
+        ];
+        let patience = format!("{}s", PATIENCE.as_secs());
+        LIMITS.iter().fold(self, |this, limit| this.env(&format!("CACHE_PROXY__{limit}"), &patience))
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -394,11 +409,22 @@ pub fn allow_files() {
     }
 }
 
-/// A connection of the test's own to `url`.
+/// A connection of the test's own to `url`, which waits as long as a test does.
 ///
 /// # Panics
 /// When the database does not answer.
 pub async fn pooled_database(url: &str) -> Database {
-    let config = DatabaseConfig { url: url.to_owned(), connections_max: 2, ..DatabaseConfig::default() };
+    let config = DatabaseConfig { url: url.to_owned(), connections_max: 2, ..patient_database() };
     Database::connect(config).await.expect("the database answers")
+}
+
+/// A database whose limits of time are those of a test: for tests that are about none of them.
+#[must_use]
+pub fn patient_database() -> DatabaseConfig {
+    DatabaseConfig {
+        acquire_timeout: PATIENCE,
+        queue_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+        ..DatabaseConfig::default()
+    }
 }

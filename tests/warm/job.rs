@@ -19,6 +19,7 @@ fn config(folder: &Path, origin: &Origin, redis: &str) -> String {
 async fn warm(folder: &Path, args: &[&str]) -> Ended {
     // Its journal goes with the folder.
     ProxyBuilder::bare(&["warm", "--json", "-"])
+        .patient()
         .env("XDG_STATE_HOME", folder.to_str().unwrap())
         .args(args)
         .to_end()
@@ -41,7 +42,7 @@ async fn redis_is_filled_without_a_running_proxy_and_readers_find_it() {
     let args = ["--direct", "--config", &config, "--authority", "shop.example", "--from-log", log.to_str().unwrap()];
     let done = report(&warm(folder.path(), &args).await);
     assert_eq!((&done["warmed"], &done["fresh"]), (&json!(2), &json!(0)), "{done}");
-    let node = ProxyBuilder::bare(&["serve", "--config", &config, "--listen", "127.0.0.1:0"]).start().await;
+    let node = ProxyBuilder::bare(&["serve", "--config", &config, "--listen", "127.0.0.1:0"]).patient().start().await;
     for target in ["/a", "/b?x=1"] {
         let answer = eventually("the node is in step", async || {
             let answer = ask(&node, target).await;
@@ -93,7 +94,7 @@ async fn what_is_hot_on_all_nodes_is_read_from_redis() {
     let folder = tempfile::tempdir().unwrap();
     let (redis, origin) = (Redis::start().await.unwrap(), counting("max-age=1000").await);
     let config = config(folder.path(), &origin, redis.url());
-    let first = ProxyBuilder::bare(&["serve", "--config", &config, "--listen", "127.0.0.1:0"]).start().await;
+    let first = ProxyBuilder::bare(&["serve", "--config", &config, "--listen", "127.0.0.1:0"]).patient().start().await;
     for target in ["/a", "/a"] {
         ask(&first, target).await;
     }

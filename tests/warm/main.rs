@@ -14,7 +14,7 @@ use serde_json::Value;
 /// A node over `origin`, with `warm` in its `[warm]` and `rest` behind it.
 fn node(origin: &Origin, warm: &str, rest: &str) -> ProxyBuilder {
     let toml = format!("[origin]\nurl = \"{}\"\n\n[warm]\n{warm}\n\n{rest}\n", origin.url());
-    ProxyBuilder::config(&toml)
+    ProxyBuilder::config(&toml).patient()
 }
 
 /// Every node is asked under one name, as behind a balancer.

@@ -11,7 +11,7 @@ use crate::{
 use nix::sys::signal::Signal;
 use std::{
     ffi::OsString,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     sync::Arc,
@@ -75,12 +75,13 @@ impl RedisBuilder {
     }
 
     /// A sentinel that watches the server on `primary` under the name `mymaster`, alone to decide that it is down. `auth` are lines of its
-    /// configuration, such as `sentinel auth-pass mymaster …`.
+    /// configuration, such as `sentinel auth-pass mymaster …`. On a busy machine a server may be silent for a while: it takes one for dead after a
+    /// minute, until it is [told](Redis::be_quick) to be quick.
     #[must_use]
     pub fn sentinel(mut self, primary: u16, auth: &str) -> Self {
         self.sentinel = Some(format!(
             "sentinel monitor mymaster 127.0.0.1 {primary} 1\n\
-             sentinel down-after-milliseconds mymaster 500\n\
+             sentinel down-after-milliseconds mymaster 60000\n\
              sentinel failover-timeout mymaster 2000\n{auth}\n"
         ));
         self
@@ -251,6 +252,15 @@ impl Redis {
         .await
     }
 
+    /// Has a sentinel take its server for dead after half a second: right before that is killed.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or that it is no sentinel.
+    pub async fn be_quick(&self) -> Result<(), Error> {
+        let port = self.port();
+        blocking(move || set_down_after(port).map_err(Error::io("tell the sentinel when its server is down"))).await
+    }
+
     /// Halts the server: it still accepts connections (the kernel does) and never answers.
     ///
     /// # Errors
@@ -275,11 +285,23 @@ fn answers(port: u16, process: Process) -> bool {
     process_id(port).is_ok_and(|text| text.trim() == process.pid.to_string())
 }
 
-fn process_id(port: u16) -> std::io::Result<String> {
+fn ask(port: u16, line: &[u8], patience: Duration) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PROBE)?;
-    stream.set_read_timeout(Some(PROBE))?;
-    stream.write_all(b"INFO server\r\n")?;
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(line)?;
+    Ok(stream)
+}
+
+fn set_down_after(port: u16) -> io::Result<()> {
+    let stream = ask(port, b"SENTINEL SET mymaster down-after-milliseconds 500\r\n", Duration::from_secs(30))?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    if answer.trim() == "+OK" { Ok(()) } else { Err(io::Error::other(answer)) }
+}
+
+fn process_id(port: u16) -> io::Result<String> {
+    let stream = ask(port, b"INFO server\r\n", PROBE)?;
     // A sentinel knows no QUIT: the line that is looked for ends the reading.
     for line in BufReader::new(stream.take(64 << 10)).lines() {
         if let Some(id) = line?.strip_prefix("process_id:") {

@@ -148,6 +148,7 @@ async fn failover(world: &World, lasts: Duration) {
     let (replica, sentinel) = world.replica.as_ref().expect("there is a replica");
     let port = primary(sentinel.port()).await;
     let killed = if port == world.redis.port() { &world.redis } else { replica };
+    sentinel.be_quick().await.expect(DONE);
     killed.kill().await.expect(DONE);
     eventually("the sentinel names another primary", async || (primary(sentinel.port()).await != port).then_some(()))
         .await;

@@ -16,7 +16,7 @@ use edge_cache_sandbox::{Postgres, Redis};
 use tokio::{sync::RwLock, time::Instant};
 
 use super::{Plan, Scenario, drill::OVERLAP, ledger::ITEMS, origin::Origin};
-use crate::{Fault, Proxy, ProxyBuilder, Resp, eventually};
+use crate::{Fault, Proxy, ProxyBuilder, Resp, eventually, patient_database};
 
 pub(super) const NODES: usize = 3;
 
@@ -45,8 +45,7 @@ pub(super) struct Node {
 impl World {
     pub(super) async fn start(scenario: Scenario, plan: Plan) -> Self {
         let postgres = Postgres::builder().start().await.expect("Postgres starts");
-        let config =
-            DatabaseConfig { url: postgres.url().to_owned(), connections_max: 20, ..DatabaseConfig::default() };
+        let config = DatabaseConfig { url: postgres.url().to_owned(), connections_max: 20, ..patient_database() };
         let database = Database::connect(config).await.expect("Postgres answers");
         let items = format!(
             "CREATE TABLE items (id bigint PRIMARY KEY, version bigint NOT NULL); \

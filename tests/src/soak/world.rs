@@ -11,7 +11,6 @@ use std::{
 };
 
 use edge_cache_core::{Clock, SystemClock};
-use edge_cache_origin::database::{Database, DatabaseConfig};
 use edge_cache_pitchey::SeedOptions;
 use edge_cache_sandbox::{Postgres, Redis};
 use tempfile::TempDir;
@@ -20,6 +19,7 @@ use tokio::sync::RwLock;
 use crate::{
     Client, Ended, Proxy, ProxyBuilder, Samples, eventually,
     pki::{Authority, Issued},
+    pooled_database,
 };
 
 pub(super) const NODES: usize = 2;
@@ -108,9 +108,9 @@ impl World {
             let prefix = if apart { nth } else { 0 };
             let toml = format!(
                 "{tls}[origin]\nkind = \"pitchey\"\n\
-                 [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"5s\"\nacquire_timeout = \"2s\"\nstatement_timeout = \"5s\"\n\
+                 [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"60s\"\nacquire_timeout = \"30s\"\nstatement_timeout = \"60s\"\n\
                  [memory]\ncapacity_bytes = {MEMORY_BYTES}\n\
-                 [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\n\
+                 [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\nwrite_timeout = \"60s\"\n\
                  [telemetry]\nrequests_kept = {REQUESTS_KEPT}\n\
                  [log]\nfilter = \"warn\"\n",
                 postgres.url(),
@@ -135,13 +135,7 @@ impl World {
 
 /// Fills the database; the pitches that are to be written with their owners, and other public ones.
 async fn seed(url: &str) -> (Vec<(i64, Who)>, Vec<i64>) {
-    let config = DatabaseConfig {
-        url: url.to_owned(),
-        connections_max: 2,
-        statement_timeout: Duration::from_secs(60),
-        ..DatabaseConfig::default()
-    };
-    let database = Database::connect(config).await.expect("Postgres answers");
+    let database = pooled_database(url).await;
     let now = SystemClock.now();
     edge_cache_pitchey::migrate(&database, now).await.expect("the tables are made");
     let options = SeedOptions { pitches: PITCHES, seed: SEED };

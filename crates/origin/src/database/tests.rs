@@ -9,8 +9,15 @@ use super::{ConstraintKind, Database, DatabaseConfig, DbError, Dialect, OpenErro
 const COUNT: &str =
     "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE application_name = 'edge-cache' AND pid <> pg_backend_pid()";
 
+/// Limits that a busy machine does not come to.
 fn config(url: &str) -> DatabaseConfig {
-    DatabaseConfig { url: url.to_owned(), ..DatabaseConfig::default() }
+    DatabaseConfig {
+        url: url.to_owned(),
+        acquire_timeout: Duration::from_secs(20),
+        queue_timeout: Duration::from_secs(20),
+        statement_timeout: Duration::from_secs(20),
+        ..DatabaseConfig::default()
+    }
 }
 
 async fn sqlite() -> (Database, tempfile::TempDir) {
@@ -122,7 +129,7 @@ async fn a_long_statement_is_ended_by_the_statement_timeout() {
         (server.url().to_owned(), "SELECT CAST(pg_sleep(60) AS text) AS slept"),
     ];
     for (url, sql) in cases {
-        let config = DatabaseConfig { statement_timeout: Duration::from_millis(100), ..config(&url) };
+        let config = DatabaseConfig { statement_timeout: Duration::from_millis(500), ..config(&url) };
         let db = Database::connect(config).await.unwrap();
         assert!(matches!(db.query(sql, &[]).await, Err(DbError::Timeout { .. })), "{url}");
         db.query("SELECT 1 AS one", &[]).await.unwrap();
@@ -132,12 +139,8 @@ async fn a_long_statement_is_ended_by_the_statement_timeout() {
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_is_stopped_and_its_connection_replaced() {
     let server = Postgres::start().await.unwrap();
-    let config = DatabaseConfig {
-        connections_max: 1,
-        acquire_timeout: Duration::from_secs(10),
-        statement_timeout: Duration::from_secs(60),
-        ..config(server.url())
-    };
+    let config =
+        DatabaseConfig { connections_max: 1, statement_timeout: Duration::from_secs(60), ..config(server.url()) };
     let db = Database::connect(config).await.unwrap();
     let slow = db.query("SELECT CAST(pg_sleep(60) AS text) AS slept", &[]);
     assert!(tokio::time::timeout(Duration::from_millis(100), slow).await.is_err());
@@ -154,8 +157,7 @@ async fn a_pool_never_opens_more_connections_than_it_may() {
         ..config(&format!("{}?application_name=observer", server.url()))
     });
     let observer = observer.await.unwrap();
-    let limits =
-        DatabaseConfig { connections_max: 3, acquire_timeout: Duration::from_secs(20), ..config(server.url()) };
+    let limits = DatabaseConfig { connections_max: 3, ..config(server.url()) };
     let db = Database::connect(limits).await.unwrap();
     let mut queries = tokio::task::JoinSet::new();
     for _ in 0..60 {
@@ -254,7 +256,8 @@ fn configuration_is_checked_by_key_and_never_shows_the_password() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_unavailable_in_time_and_found_again() {
     let postgres = Postgres::start().await.unwrap();
-    let limits = DatabaseConfig { statement_timeout: Duration::from_millis(100), ..config(postgres.url()) };
+    let brief = Duration::from_millis(100);
+    let limits = DatabaseConfig { statement_timeout: brief, acquire_timeout: 2 * brief, ..config(postgres.url()) };
     let db = Database::connect(limits).await.unwrap();
     postgres.pause().await.unwrap();
     let error = db.query("SELECT 1 AS n", &[]).await.unwrap_err();

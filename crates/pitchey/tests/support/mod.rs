@@ -1,7 +1,7 @@
 //! A seeded database and a client that speaks to its router in this process.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part of it, and may panic")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -68,7 +68,15 @@ impl Site {
     }
 
     pub async fn start(url: &str, pitches: u32, folder: Option<tempfile::TempDir>) -> Self {
-        let config = DatabaseConfig { url: url.to_owned(), ..DatabaseConfig::default() };
+        // Limits that a busy machine does not come to.
+        let patience = Duration::from_secs(30);
+        let config = DatabaseConfig {
+            url: url.to_owned(),
+            acquire_timeout: patience,
+            queue_timeout: patience,
+            statement_timeout: patience,
+            ..DatabaseConfig::default()
+        };
         let db = Database::connect(config).await.unwrap();
         migrate(&db, NOW).await.unwrap();
         let seeded = seed(&db, SeedOptions { pitches, seed: 7 }, NOW).await.unwrap();

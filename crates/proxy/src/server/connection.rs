@@ -277,7 +277,8 @@ impl<C: GracefulConnection> Future for Served<C> {
             }
             std::task::ready!(this.timer.as_mut().poll(&mut aside));
             this.rarely.call();
-            if this.limits.is_old(2) {
+            // Not before it was asked: whoever had no time to look for so long has no time to be strict.
+            if *this.asked && this.limits.is_old(2) {
                 return Poll::Ready(Ended::Old);
             }
             let stalled = this.conduct.stalled();
@@ -296,5 +297,32 @@ impl<C: GracefulConnection> Future for Served<C> {
             let quiet = if is_quiet { Duration::ZERO } else { quiet };
             this.timer.as_mut().reset(this.limits.next(quiet, stalled));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, pin::pin};
+
+    use bytes::Bytes;
+    use http::Response;
+    use http_body_util::Empty;
+    use hyper::service::service_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_not_asked_to_end_is_not_cut_however_old() {
+        let limits = LimitSettings { connection_age_max: Duration::from_secs(1), ..LimitSettings::default() };
+        let (_client, stream) = tokio::io::duplex(64);
+        let nothing = service_fn(async |_| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
+        let connection = builder(&limits, HeadTimer::of(limits.head_timeout))
+            .serve_connection_with_upgrades(TokioIo::new(stream), nothing)
+            .into_owned();
+        let draining = CancellationToken::new().cancelled_owned();
+        let served = pin!(Served::new(connection, draining, (Arc::new(Conduct::new()), &limits)));
+        // The thread had no time for it meanwhile.
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(matches!(served.await, Ended::Itself(_)));
     }
 }

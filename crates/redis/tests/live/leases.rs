@@ -1,6 +1,9 @@
 //! Leases on fills.
 
+use std::time::Duration;
+
 use edge_cache_core::{Lease, Store, marker::Fence};
+use edge_cache_redis::RedisConfig;
 use edge_cache_sandbox::Redis;
 
 use crate::{
@@ -61,11 +64,16 @@ async fn alone_or_without_redis_nobody_waits() {
     let redis = Redis::start().await.unwrap();
     let alone = Node::start(config(redis.url())).await;
     assert!(matches!(alone.store.lease(&key("/a"), alone.start().fence, false).await, Lease::Free));
-    let [one, _other] = pair(&redis).await;
+    let _other = Node::start(config(redis.url())).await;
+    let brief = RedisConfig { read_timeout: Duration::from_millis(100), ..config(redis.url()) };
+    let one = Node::start(brief).await;
+    while one.backplane.following().nodes < 2 {
+        tokio::task::yield_now().await;
+    }
     redis.pause().await.unwrap();
     assert!(matches!(one.store.lease(&key("/a"), one.start().fence, false).await, Lease::Free));
     redis.resume().await.unwrap();
-    let off = edge_cache_redis::RedisConfig { fill_leases: false, ..config(redis.url()) };
+    let off = RedisConfig { fill_leases: false, ..config(redis.url()) };
     let off = Node::start(off).await;
     assert!(matches!(off.store.lease(&key("/a"), off.start().fence, false).await, Lease::Free));
 }

@@ -8,7 +8,7 @@ use edge_cache_redis::{Acknowledge, BackplaneError, Certainty, Delivery, RedisBa
 use tokio::task::JoinHandle;
 
 /// A lease that is over soon.
-pub(crate) const LEASE: Duration = Duration::from_millis(400);
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// A node that follows until it is dropped.
 pub(crate) struct Node {
@@ -33,7 +33,7 @@ impl Deref for Node {
 }
 
 pub(crate) fn config(url: &str) -> RedisConfig {
-    RedisConfig { url: url.to_owned(), lease: LEASE, ..RedisConfig::default() }
+    RedisConfig { lease: LEASE, ..crate::patient(url) }
 }
 
 impl Node {
