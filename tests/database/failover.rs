@@ -35,11 +35,11 @@ async fn a_standby_takes_over_once_it_is_promoted_and_is_not_read_before() {
     let mut tx = eventually("a transaction begins", async || db.begin().await.ok()).await;
     tx.execute("INSERT INTO t VALUES (4)", &[]).await.unwrap();
     tx.commit().await.unwrap();
-    // What was sent on a connection that broke may have been done, and was sent once more.
-    let sql = "SELECT DISTINCT i FROM t ORDER BY i";
-    let rows = eventually("reads too", async || db.query(sql, &[]).await.ok()).await;
+    let rows = eventually("reads too", async || db.query("SELECT i FROM t ORDER BY i", &[]).await.ok()).await;
     let written: Vec<i64> = rows.iter().map(|row| row.int("i").unwrap()).collect();
-    assert_eq!(written, [1, 3, 4]);
+    // What was sent on a connection that broke may have been done, and was sent once more.
+    let (again, once): (Vec<i64>, Vec<i64>) = written.into_iter().partition(|i| *i == 3);
+    assert!(!again.is_empty() && once == [1, 4], "{again:?} {once:?}");
 }
 
 #[tokio::test]

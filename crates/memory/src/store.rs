@@ -13,14 +13,26 @@ use moka::{Expiry, notification::RemovalCause, sync::Cache};
 
 use crate::{MemoryConfig, key::KeptKey};
 
+/// Entries are dealt out to shares of at least so many bytes. Each time that entries have left a tenth of their places, moka puts in order what it holds, a
+/// sixty-fourth of it at a time, and whoever comes then waits: about a microsecond for each of these entries, which in a share are two to four thousand of
+/// 2 KiB. Smaller shares cost each hit more, as each has a queue of what was read of it.
+const SHARE_BYTES_MIN: u64 = 256 << 20;
+/// And a share has room for so many of the largest bodies.
+const LARGEST_BODIES_MIN: u64 = 16;
+/// Two to the power of this many shares at most: each takes memory of its own, and time at each housekeeping.
+const DOUBLINGS_MAX: u32 = 6;
+
 /// The memory tier's store. Cheap to clone; clones share the entries.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    entries: Cache<KeptKey, Kept, BuildHasherDefault<DigestHasher>>,
+    /// A power of two of them.
+    shares: Arc<[Share]>,
     evictions: Arc<Evictions>,
     capacity_bytes: u64,
     body_bytes_max: u64,
 }
+
+type Share = Cache<KeptKey, Kept, BuildHasherDefault<DigestHasher>>;
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -51,36 +63,30 @@ impl MemoryStore {
     #[must_use]
     pub fn new(config: &MemoryConfig) -> Self {
         let evictions = Arc::<Evictions>::default();
-        let counts = Arc::clone(&evictions);
-        let entries = Cache::builder()
-            .max_capacity(config.capacity_bytes)
-            .weigher(|key: &KeptKey, Kept { entry, .. }| {
-                u32::try_from(entry.weight_bytes(key.weight_bytes())).unwrap_or(u32::MAX)
-            })
-            .expire_after(KeepFor)
-            .eviction_listener(move |_, _, cause| {
-                let count = match cause {
-                    RemovalCause::Size => &counts.size,
-                    RemovalCause::Expired => &counts.expired,
-                    RemovalCause::Replaced | RemovalCause::Explicit => &counts.replaced,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
-            })
-            .build_with_hasher(BuildHasherDefault::default());
         let capacity_bytes = config.capacity_bytes;
-        Self { entries, evictions, capacity_bytes, body_bytes_max: config.body_bytes_max.min(capacity_bytes) }
+        let body_bytes_max = config.body_bytes_max.min(capacity_bytes);
+        let count = shares(capacity_bytes, body_bytes_max);
+        let shares = (0..count).map(|_| share(capacity_bytes / count, Arc::clone(&evictions))).collect();
+        Self { shares, evictions, capacity_bytes, body_bytes_max }
+    }
+
+    /// Where a key with this digest is.
+    fn share(&self, digest: u128) -> &Share {
+        // By the half of it that moka does not go by.
+        let at = (digest >> 64) as usize & (self.shares.len() - 1);
+        &self.shares[at]
     }
 
     /// Entries held, as of the last housekeeping.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        self.entries.entry_count()
+        self.shares.iter().map(Share::entry_count).sum()
     }
 
     /// Bytes held, as of the last housekeeping.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        self.entries.weighted_size()
+        self.shares.iter().map(Share::weighted_size).sum()
     }
 
     /// Bytes that may be held.
@@ -103,17 +109,17 @@ impl MemoryStore {
 
     /// How many entries are so. Looks at all of them: for a person who asks.
     pub fn count(&self, is_so: impl Fn(&Entry) -> bool) -> usize {
-        self.entries.iter().filter(|(_, kept)| is_so(&kept.entry)).count()
+        self.shares.iter().flat_map(Share::iter).filter(|(_, kept)| is_so(&kept.entry)).count()
     }
 
     /// Everything that is held now, in no order.
     pub fn all(&self) -> impl Iterator<Item = (CacheKey, Entry)> {
-        self.entries.iter().map(|(key, kept)| (key.key(), kept.entry))
+        self.shares.iter().flat_map(Share::iter).map(|(key, kept)| (key.key(), kept.entry))
     }
 
     /// Housekeeping: drops what expired and what is over the budget. moka does it on access; without traffic somebody must call.
     pub fn tidy(&self) {
-        self.entries.run_pending_tasks();
+        self.shares.iter().for_each(Share::run_pending_tasks);
     }
 }
 
@@ -130,22 +136,52 @@ impl Store for MemoryStore {
     }
 
     fn get(&self, key: &CacheKey) -> Self::Get {
-        ready(Ok(self.entries.get(key).map(|kept| kept.entry)))
+        ready(Ok(self.share(key.digest()).get(key).map(|kept| kept.entry)))
     }
 
     fn at_once(&self, probe: &KeyProbe) -> Option<Option<Entry>> {
-        Some(self.entries.get(probe).map(|kept| kept.entry))
+        Some(self.share(probe.digest()).get(probe).map(|kept| kept.entry))
     }
 
     fn put(&self, key: CacheKey, entry: Entry, keep: Duration) -> Self::Put {
-        self.entries.insert(KeptKey::new(&key), Kept { entry, keep: keep.max(Duration::from_millis(1)) });
+        let kept = Kept { entry, keep: keep.max(Duration::from_millis(1)) };
+        self.share(key.digest()).insert(KeptKey::new(&key), kept);
         ready(Ok(()))
     }
 
     fn remove(&self, key: &CacheKey) -> Self::Put {
-        self.entries.invalidate(key);
+        self.share(key.digest()).invalidate(key);
         ready(Ok(()))
     }
+}
+
+/// How many shares there are, a power of two.
+const fn shares(capacity_bytes: u64, body_bytes_max: u64) -> u64 {
+    let largest = body_bytes_max.saturating_mul(LARGEST_BODIES_MIN);
+    let least = if largest > SHARE_BYTES_MIN { largest } else { SHARE_BYTES_MIN };
+    match (capacity_bytes / least).checked_ilog2() {
+        Some(doublings) if doublings < DOUBLINGS_MAX => 1 << doublings,
+        Some(_) => 1 << DOUBLINGS_MAX,
+        None => 1,
+    }
+}
+
+fn share(capacity_bytes: u64, evictions: Arc<Evictions>) -> Share {
+    Cache::builder()
+        .max_capacity(capacity_bytes)
+        .weigher(|key: &KeptKey, Kept { entry, .. }| {
+            u32::try_from(entry.weight_bytes(key.weight_bytes())).unwrap_or(u32::MAX)
+        })
+        .expire_after(KeepFor)
+        .eviction_listener(move |_, _, cause| {
+            let count = match cause {
+                RemovalCause::Size => &evictions.size,
+                RemovalCause::Expired => &evictions.expired,
+                RemovalCause::Replaced | RemovalCause::Explicit => &evictions.replaced,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        })
+        .build_with_hasher(BuildHasherDefault::default())
 }
 
 /// Bounds memory only: freshness is the entry's own, on the stack's clock.
@@ -178,6 +214,33 @@ impl Hasher for DigestHasher {
         // Not reached by keys; correct all the same.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_room_for_the_largest_bodies_and_is_not_small() {
+        const MIB: u64 = 1 << 20;
+        for (capacity_bytes, body_bytes_max, count) in [
+            (0, 0, 1),
+            (50_000, 30_000, 1),
+            (256 * MIB, MIB, 1),
+            (511 * MIB, MIB, 1),
+            (512 * MIB, MIB, 2),
+            (2000 * MIB, MIB, 4),
+            (2048 * MIB, 16 * MIB, 8),
+            (2048 * MIB, 17 * MIB, 4),
+            (2048 * MIB, 2048 * MIB, 1),
+            (u64::MAX, u64::MAX, 1),
+            (16384 * MIB, MIB, 64),
+            (1 << 40, MIB, 64),
+            (u64::MAX, MIB, 64),
+        ] {
+            assert_eq!(shares(capacity_bytes, body_bytes_max), count, "{capacity_bytes} {body_bytes_max}");
         }
     }
 }

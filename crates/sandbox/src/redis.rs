@@ -76,7 +76,7 @@ impl RedisBuilder {
 
     /// A sentinel that watches the server on `primary` under the name `mymaster`, alone to decide that it is down. `auth` are lines of its
     /// configuration, such as `sentinel auth-pass mymaster …`. On a busy machine a server may be silent for a while: it takes one for dead after a
-    /// minute, until it is [told](Redis::be_quick) to be quick.
+    /// minute, until it is [told](Redis::down_after) to be quicker.
     #[must_use]
     pub fn sentinel(mut self, primary: u16, auth: &str) -> Self {
         self.sentinel = Some(format!(
@@ -252,13 +252,14 @@ impl Redis {
         .await
     }
 
-    /// Has a sentinel take its server for dead after half a second: right before that is killed.
+    /// Has a sentinel take its server for dead once that was silent for so long: a short time right before it is killed.
     ///
     /// # Errors
-    /// [`Error::Io`], or that it is no sentinel.
-    pub async fn be_quick(&self) -> Result<(), Error> {
+    /// [`Error::Io`], also where this is no sentinel.
+    pub async fn down_after(&self, silence: Duration) -> Result<(), Error> {
         let port = self.port();
-        blocking(move || set_down_after(port).map_err(Error::io("tell the sentinel when its server is down"))).await
+        blocking(move || set_down_after(port, silence).map_err(Error::io("tell the sentinel when its server is down")))
+            .await
     }
 
     /// Halts the server: it still accepts connections (the kernel does) and never answers.
@@ -293,8 +294,9 @@ fn ask(port: u16, line: &[u8], patience: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn set_down_after(port: u16) -> io::Result<()> {
-    let stream = ask(port, b"SENTINEL SET mymaster down-after-milliseconds 500\r\n", Duration::from_secs(30))?;
+fn set_down_after(port: u16, silence: Duration) -> io::Result<()> {
+    let line = format!("SENTINEL SET mymaster down-after-milliseconds {}\r\n", silence.as_millis());
+    let stream = ask(port, line.as_bytes(), Duration::from_secs(30))?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     if answer.trim() == "+OK" { Ok(()) } else { Err(io::Error::other(answer)) }

@@ -148,10 +148,11 @@ async fn failover(world: &World, lasts: Duration) {
     let (replica, sentinel) = world.replica.as_ref().expect("there is a replica");
     let port = primary(sentinel.port()).await;
     let killed = if port == world.redis.port() { &world.redis } else { replica };
-    sentinel.be_quick().await.expect(DONE);
+    sentinel.down_after(Duration::from_millis(500)).await.expect(DONE);
     killed.kill().await.expect(DONE);
     eventually("the sentinel names another primary", async || (primary(sentinel.port()).await != port).then_some(()))
         .await;
+    sentinel.down_after(Duration::from_secs(60)).await.expect(DONE);
     sleep(lasts).await;
     // It comes back as the replica that the sentinel makes of it: empty until it has what the new primary has.
     killed.restart().await.expect(DONE);

@@ -108,9 +108,9 @@ impl World {
             let prefix = if apart { nth } else { 0 };
             let toml = format!(
                 "{tls}[origin]\nkind = \"pitchey\"\n\
-                 [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"60s\"\nacquire_timeout = \"30s\"\nstatement_timeout = \"60s\"\n\
+                 [database]\nurl = \"{}\"\nconnections_max = {POOL}\nqueue_timeout = \"10s\"\nacquire_timeout = \"10s\"\nstatement_timeout = \"10s\"\n\
                  [memory]\ncapacity_bytes = {MEMORY_BYTES}\n\
-                 [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\nwrite_timeout = \"60s\"\n\
+                 [redis]\nurl = \"{}\"\nkey_prefix = \"soak{prefix}\"\nwrite_timeout = \"7s\"\n\
                  [telemetry]\nrequests_kept = {REQUESTS_KEPT}\n\
                  [log]\nfilter = \"warn\"\n",
                 postgres.url(),

@@ -22,8 +22,8 @@ use super::{
 };
 
 const WRITERS: usize = 4;
-/// A write without an answer may still be under way: the next one to its pitch waits until it cannot be.
-const REST: Duration = Duration::from_secs(15);
+/// A write without an answer may still be under way: the next one to its pitch waits until it cannot be, by the limits of the nodes' database together.
+const REST: Duration = Duration::from_secs(35);
 
 /// Writes every pitch once, so that each has a version.
 pub(super) async fn first(world: &Arc<World>, ledger: &Arc<Ledger>) {

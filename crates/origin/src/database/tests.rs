@@ -256,7 +256,7 @@ fn configuration_is_checked_by_key_and_never_shows_the_password() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_unavailable_in_time_and_found_again() {
     let postgres = Postgres::start().await.unwrap();
-    let brief = Duration::from_millis(100);
+    let brief = Duration::from_millis(500);
     let limits = DatabaseConfig { statement_timeout: brief, acquire_timeout: 2 * brief, ..config(postgres.url()) };
     let db = Database::connect(limits).await.unwrap();
     postgres.pause().await.unwrap();

@@ -19,6 +19,9 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// `CDN-Loop` (RFC 8586).
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
+/// Lines that most requests have more when they leave: those that are added here, and a `Host`.
+const ADDED: usize = 6;
+
 /// Whether a request has passed `name` before (RFC 8586 §2): it goes in circles.
 #[must_use]
 pub fn has_passed(headers: &HeaderMap, name: &str) -> bool {
@@ -65,6 +68,8 @@ pub(super) fn forward<B>(req: &mut Request<B>, gateway: &Gateway) {
     let trace = trace.map(|context| (context.traceparent(), context.parent.is_some()));
     let scheme = if req.uri().scheme() == Some(&Scheme::HTTPS) { "https" } else { "http" };
     let headers = req.headers_mut();
+    // The map grows once, and not again and again.
+    headers.reserve(ADDED);
     if let Some((traceparent, goes_on)) = trace {
         headers.insert(TRACEPARENT, traceparent);
         if !goes_on {

@@ -272,6 +272,7 @@ impl<C: GracefulConnection> Future for Served<C> {
             if !*this.asked && this.draining.as_mut().poll(&mut aside).is_ready() {
                 *this.asked = true;
                 this.connection.as_mut().graceful_shutdown();
+                this.timer.as_mut().reset(this.limits.next(Duration::ZERO, Duration::ZERO));
                 this.rarely.call();
                 continue;
             }

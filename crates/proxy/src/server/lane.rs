@@ -1,7 +1,7 @@
 //! The lane for hits: beneath the server of HTTP, requests that stand alone and whose answers are in memory are answered straight from the connection.
 //!
-//! Whatever else a request may be, the server reads it as if there were no lane: its bytes are handed on as they came, with what was found out about it
-//! ([`Turn`](super::turn::Turn)). Where one request ends and the next begins is the server's to tell, so the lane takes part only while there is no doubt: it has seen
+//! Whatever else a request may be, the server reads it as if there were no lane: its bytes are handed on as they came, with what was found out about it if it
+//! was looked at ([`Turn`](super::turn::Turn)). Where one request ends and the next begins is the server's to tell, so the lane takes part only while there is no doubt: it has seen
 //! all bytes that the server got, they were heads without bodies, one in each read, and the answer to the last is out. Once that is not so, as after a POST or a
 //! head in two pieces, the server has the connection to its end: no more is lost than the lane.
 //!
@@ -33,6 +33,10 @@ use super::{
 
 /// A longer head is the server's.
 const READ_MAX: usize = 8 << 10;
+/// Whoever was not answered here so many times in a row, as one who asks for what may not be stored, mostly is not the next time either: then the lane looks at
+/// one in so many, and leaves the look at the others to the server, which reads them in any case, and answers hits too.
+const NO_HITS: u32 = 4;
+const ONE_IN: u32 = 8;
 
 thread_local! {
     static READ: RefCell<[u8; READ_MAX]> = const { RefCell::new([0; READ_MAX]) };
@@ -48,6 +52,8 @@ pub(super) struct Lane<T, S> {
     timer: HeadTimer,
     lines_max: usize,
     stage: Stage,
+    /// Requests since the last one that was answered here.
+    no_hits: u32,
     /// What was read for the server, and is more than it took so far.
     left: Bytes,
     /// What the client makes no room for yet.
@@ -73,7 +79,12 @@ enum Stage {
 impl<T, S> Lane<T, S> {
     /// A lane for what `front` finds in memory, and for heads of at most `lines_max` lines.
     pub(super) fn new(stream: T, front: Arc<Front<S>>, timer: HeadTimer, lines_max: usize) -> Self {
-        Self { stream, front, timer, lines_max, stage: Stage::New, left: Bytes::new(), unsent: None }
+        Self { stream, front, timer, lines_max, stage: Stage::New, no_hits: 0, left: Bytes::new(), unsent: None }
+    }
+
+    /// Whether it is worth a look whether the next request is a hit.
+    const fn is_worth_a_look(&self) -> bool {
+        self.no_hits < NO_HITS || self.no_hits.is_multiple_of(ONE_IN)
     }
 
     /// Lets the server read these bytes, in as many turns as it takes.
@@ -92,13 +103,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S> Lane<T, S> {
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
             let bytes = read.filled();
             let known = match self.stage {
-                // There is nothing to spare it: the server looks.
+                // There is nothing to spare it, or hardly: the server looks.
                 Stage::New if head::is_alone(bytes, self.lines_max) => None,
+                Stage::Open if !self.is_worth_a_look() && head::is_alone(bytes, self.lines_max) => None,
                 Stage::Open if let Some(parts) = head::alone_in(bytes, self.lines_max) => {
                     let came = Instant::now();
                     let site = self.front.site.load();
                     match self.front.look(&site, parts, Told::NOTHING, came.into_std()) {
                         Looked::Hit(hit) if hit.is_whole() => {
+                            self.no_hits = 0;
                             self.unsent = answer(&mut self.stream, cx, hit)?;
                             match self.unsent {
                                 None => self.timer.begin(came),
@@ -117,6 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S> Lane<T, S> {
                 }
             };
             self.front.turn.hand(known);
+            self.no_hits = self.no_hits.wrapping_add(1);
             self.stage = Stage::Handed;
             self.pass_on(bytes, buf);
             Poll::Ready(Ok(false))

@@ -161,8 +161,9 @@ impl RedisBackplane {
     /// # Errors
     /// Why it does not know them; it stays in step for as long as the last news are good.
     pub async fn sync(&self) -> Result<(), BackplaneError> {
-        // What is younger is being published by whoever purges.
-        self.sync_waiting(self.0.config.write_timeout * 2).await
+        // What is younger is being published by whoever purges; but within a lease it is tried again, and may have two numbers then.
+        let config = &self.0.config;
+        self.sync_waiting((config.write_timeout * 2).min(config.lease / 2)).await
     }
 
     async fn sync_waiting(&self, at_least: Duration) -> Result<(), BackplaneError> {

@@ -31,12 +31,8 @@ fn store(redis: &Redis) -> RedisStore {
 
 /// A node that is in step.
 async fn node(redis: &Redis) -> (Arc<Markers>, RedisBackplane) {
-    node_of(&store(redis)).await
-}
-
-async fn node_of(store: &RedisStore) -> (Arc<Markers>, RedisBackplane) {
     let markers = Arc::new(Markers::shared(2 * PATIENCE, true));
-    let backplane = store.backplane(Arc::clone(&markers)).unwrap();
+    let backplane = store(redis).backplane(Arc::clone(&markers)).unwrap();
     backplane.sync().await.unwrap();
     (markers, backplane)
 }
@@ -169,9 +165,7 @@ async fn purges_of_two_nodes_do_not_hide_each_other() {
 #[tokio::test]
 async fn a_purge_made_while_redis_is_away_counts_at_once_and_is_published_later() {
     let redis = Redis::start().await.unwrap();
-    // It waits for a Redis that is away no longer than the other may be without it.
-    let brief = RedisConfig { write_timeout: Duration::from_millis(250), ..patient(redis.url()) };
-    let (one, other) = (node_of(&RedisStore::new(brief).unwrap()).await, node(&redis).await);
+    let (one, other) = (node(&redis).await, node(&redis).await);
     let (held, held_there) = (entry(one.0.start(), "a"), entry(other.0.start(), "a"));
     redis.kill().await.unwrap();
     assert!(!purge(&one, PurgeKind::Hard, "a").await);

@@ -301,7 +301,7 @@ async fn sentinels_name_the_primary_and_the_next_one_after_a_failover() {
     works(&servers.config()).await;
     let (one, other) = (Node::start(servers.config()).await, Node::start(servers.config()).await);
     let before = copy(&one.store, one.start(), "before").await;
-    servers.sentinel.be_quick().await.unwrap();
+    servers.sentinel.down_after(Duration::from_millis(500)).await.unwrap();
     servers.primary.kill().await.unwrap();
     for node in [&one, &other] {
         while node.admit(&before).is_some() || !node.is_in_step() {

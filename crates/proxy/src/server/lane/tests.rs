@@ -229,6 +229,31 @@ async fn hits_are_answered_beneath_the_server_and_all_else_by_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_no_hits_is_looked_at_now_and_then_and_finds_the_lane_again() {
+    let site = site();
+    let mut client = Client::connect(&site, 64 << 10);
+    client.get("/kept").await;
+    for n in 0..100 {
+        let path = format!("/other/{n}");
+        assert_eq!(client.get(&path).await.body, format!("GET {path} 0").as_bytes());
+    }
+    client.server_read();
+    let mut by_the_server = 0;
+    loop {
+        assert_eq!(client.get("/kept").await.body, b"GET /kept 0", "whoever answers");
+        if client.server_read().is_empty() {
+            break;
+        }
+        by_the_server += 1;
+    }
+    assert_eq!(by_the_server, 3, "after 101 that were none, the next one looked at is the 104th");
+    for _ in 0..10 {
+        client.get("/kept").await;
+    }
+    assert_eq!(client.server_read(), "", "it is as before");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_lane_says_what_the_server_says() {
     let site = site();
     let mut client = Client::connect(&site, 64 << 10);
