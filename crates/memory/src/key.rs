@@ -5,41 +5,44 @@ use std::hash::{Hash, Hasher};
 use edge_cache_core::{CacheKey, KeyProbe};
 use equivalent::Equivalent;
 
-/// The fields of a key and nothing else, as there may be millions of them. The map knows where it put them: it asks for their digest only
-/// when it grows.
+/// The fields of a key, and as much of its digest as the map goes by, as there may be millions of them. The map asks for it of each key that it moves, which it
+/// does over and over where memory is full: to make it of the fields would be to fetch them, too, from memory that nobody has touched for long.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct KeptKey(Box<[u8]>);
+pub(crate) struct KeptKey {
+    digest: u64,
+    fields: Box<[u8]>,
+}
 
 impl KeptKey {
     pub(crate) fn new(key: &CacheKey) -> Self {
-        Self(key.fields().into())
+        Self { digest: key.digest() as u64, fields: key.fields().into() }
     }
 
     pub(crate) fn key(&self) -> CacheKey {
-        CacheKey::from_fields(&self.0).expect("these are the fields of a key")
+        CacheKey::from_fields(&self.fields).expect("these are the fields of a key")
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.0.len()
+        self.fields.len()
     }
 }
 
 impl Hash for KeptKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // As the key does.
-        state.write_u64(CacheKey::digest_of(&self.0) as u64);
+        state.write_u64(self.digest);
     }
 }
 
 impl Equivalent<KeptKey> for CacheKey {
     fn equivalent(&self, kept: &KeptKey) -> bool {
-        *self.fields() == *kept.0
+        *self.fields() == *kept.fields
     }
 }
 
 impl Equivalent<KeptKey> for KeyProbe {
     fn equivalent(&self, kept: &KeptKey) -> bool {
-        *self.fields() == *kept.0
+        *self.fields() == *kept.fields
     }
 }
 

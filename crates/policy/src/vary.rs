@@ -11,9 +11,11 @@ pub enum Vary {
     None,
     /// These request headers select it: sorted, without repeats.
     Fields(Vec<HeaderName>),
-    /// Something outside the request selects it: never reused (`*`).
+    /// Something outside the request selects it: never reused (`*`). So does whom it is from, which a gateway writes into `X-Forwarded-For` behind the cache.
     Star,
 }
+
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 impl Vary {
     /// Reads every line. A name that is no header name is taken for `*`: it cannot be compared.
@@ -23,7 +25,7 @@ impl Vary {
         for line in headers.get_all(header::VARY) {
             for name in line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|n| !n.is_empty()) {
                 match HeaderName::from_bytes(name) {
-                    Ok(name) if name.as_str() != "*" => fields.push(name),
+                    Ok(name) if !matches!(name.as_str(), "*" | X_FORWARDED_FOR) => fields.push(name),
                     _ => return Self::Star,
                 }
             }
@@ -37,34 +39,40 @@ impl Vary {
     }
 }
 
-/// The value of `name` in a request as variants compare it: lines joined, white space folded, list orders that mean nothing sorted.
+/// The value of `name` in a request as variants compare it: its lines joined, without white space beside commas. Where the field is known to be a list of what a
+/// client takes, its members in an order of their own. Nothing else, as it may mean something to whoever reads the field: an empty member, as in
+/// `Origin: https://a.example,`, or white space between quotes.
 #[must_use]
 pub fn selecting<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let lines = headers.get_all(name);
     let first = lines.iter().next()?.as_bytes();
-    let plain = lines.iter().nth(1).is_none()
-        && !first.iter().any(|b| matches!(b, b' ' | b'\t' | b',' | b'A'..=b'Z'))
-        && *name != header::ACCEPT_ENCODING;
-    if plain {
+    let is_wish = WISHES.contains(name);
+    let is_one = lines.iter().nth(1).is_none();
+    if is_one && !is_wish && !first.contains(&b',') {
         return Some(Cow::Borrowed(first));
     }
-    let mut members: Vec<Vec<u8>> = lines
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .map(fold_space)
-        .filter(|member| !member.is_empty())
-        .collect();
+    let lines: Vec<&[u8]> = lines.iter().map(http::HeaderValue::as_bytes).collect();
+    if lines.iter().any(|line| line.contains(&b'"')) {
+        return Some(Cow::Owned(lines.join(&b", "[..])));
+    }
+    let members = lines.iter().flat_map(|line| line.split(|b| *b == b','));
+    if !is_wish {
+        return Some(Cow::Owned(members.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b',')));
+    }
+    // Ranges and codings carry their weight in `q`, so their order says nothing; case does not either, nor does a member that is empty (RFC 9110 §5.6.1.2).
+    let mut members: Vec<Vec<u8>> = members.map(without_space).filter(|member| !member.is_empty()).collect();
+    members.iter_mut().for_each(|member| member.make_ascii_lowercase());
     if *name == header::ACCEPT_ENCODING {
-        return Some(Cow::Owned(normal_codings(&members)));
+        members = normal_codings(&members);
     }
-    if *name == header::ACCEPT_LANGUAGE || *name == header::ACCEPT || *name == header::ACCEPT_CHARSET {
-        // Ranges carry their weight in `q`, so their order says nothing; case does not either.
-        members.iter_mut().for_each(|member| member.make_ascii_lowercase());
-        members.sort_unstable();
-        members.dedup();
-    }
+    members.sort_unstable();
+    members.dedup();
     Some(Cow::Owned(members.join(&b',')))
 }
+
+/// Lists of what a client takes (RFC 9110 §12.5).
+const WISHES: [HeaderName; 4] =
+    [header::ACCEPT, header::ACCEPT_CHARSET, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE];
 
 /// The language that a request prefers to every other, in lower case: the one with the highest weight, if there is one such and it is
 /// not `*` (RFC 9110 §12.5.4).
@@ -113,42 +121,38 @@ pub fn content_language(value: &[u8]) -> Option<String> {
     plain.then(|| language.to_ascii_lowercase())
 }
 
-fn fold_space(member: &[u8]) -> Vec<u8> {
-    let mut folded = Vec::with_capacity(member.len());
-    for byte in member.trim_ascii() {
-        let space = matches!(byte, b' ' | b'\t');
-        if !(space && folded.last() == Some(&b' ')) {
-            folded.push(if space { b' ' } else { *byte });
-        }
-    }
-    // `en ; q=0.5` and `en;q=0.5` are one.
-    let mut tight = Vec::with_capacity(folded.len());
-    for (at, byte) in folded.iter().enumerate() {
-        let beside_semicolon = folded.get(at + 1) == Some(&b';') || tight.last() == Some(&b';');
-        if !(*byte == b' ' && beside_semicolon) {
-            tight.push(*byte);
-        }
-    }
-    tight
+/// `en ; q=0.5` and `en;q=0.5` are one.
+fn without_space(member: &[u8]) -> Vec<u8> {
+    member.iter().copied().filter(|b| !matches!(b, b' ' | b'\t')).collect()
 }
 
-/// The codings a client takes, sorted, without those it refuses: browsers spell the same wish in many ways (Souin #519).
-fn normal_codings(members: &[Vec<u8>]) -> Vec<u8> {
-    let mut codings: Vec<Vec<u8>> = members
+/// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). What it refuses says something where it would be
+/// taken else: beside `*`, or if it is `identity`, which everybody takes who does not say so (RFC 9110 §12.5.3).
+fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let members: Vec<(&[u8], bool)> = members.iter().map(|member| coding(member)).collect();
+    let others = |taken| members.contains(&(b"*", taken));
+    let (takes_others, refuses_others) = (others(true), others(false));
+    let says_something = |(coding, taken): &(&[u8], bool)| match (*coding, taken) {
+        (b"", _) => false,
+        (b"identity", true) => refuses_others,
+        (b"identity" | b"*", _) | (_, true) => true,
+        (_, false) => takes_others,
+    };
+    members
         .iter()
-        .filter_map(|member| {
-            let mut parts = member.split(|b| *b == b';').map(<[u8]>::trim_ascii);
-            let coding = parts.next()?.to_ascii_lowercase();
-            let refused = parts.any(|p| {
-                let weight = p.strip_prefix(b"q=").or_else(|| p.strip_prefix(b"Q="));
-                weight.is_some_and(|w| w.iter().all(|b| matches!(b, b'0' | b'.')))
-            });
-            (!refused && !coding.is_empty() && coding != b"identity").then_some(coding)
-        })
-        .collect();
-    codings.sort_unstable();
-    codings.dedup();
-    codings.join(&b',')
+        .filter(|member| says_something(member))
+        .map(|(coding, taken)| if *taken { coding.to_vec() } else { [coding, REFUSED].concat() })
+        .collect()
+}
+
+const REFUSED: &[u8] = b";q=0";
+
+/// A coding, and whether it is taken.
+fn coding(member: &[u8]) -> (&[u8], bool) {
+    let mut parts = member.split(|b| *b == b';');
+    let coding = parts.next().unwrap_or_default();
+    let is_zero = |weight: &[u8]| weight.starts_with(b"0") && weight.iter().all(|b| matches!(b, b'0' | b'.'));
+    (coding, !parts.any(|part| part.strip_prefix(b"q=").is_some_and(is_zero)))
 }
 
 #[cfg(test)]
@@ -167,6 +171,7 @@ mod tests {
         assert_eq!(Vary::of(&map(&[("vary", "B, a , A,,")])), fields(&["a", "b"]));
         assert_eq!(Vary::of(&map(&[("vary", "a"), ("vary", "x, *")])), Vary::Star);
         assert_eq!(Vary::of(&map(&[("vary", "a b")])), Vary::Star);
+        assert_eq!(Vary::of(&map(&[("vary", "a, X-Forwarded-For")])), Vary::Star, "the cache does not see it");
         assert_eq!(Vary::of(&map(&[("vary", "")])), Vary::None);
     }
 
@@ -184,6 +189,39 @@ mod tests {
         assert!(same("x-any", "1,2", "1 ,  2"));
         assert!(!same("x-any", "1, 2", "2, 1"));
         assert!(!same("x-any", "A", "a"));
+    }
+
+    #[test]
+    fn what_may_mean_something_selects() {
+        let all_differ = |name: &'static str, sent: &[&str]| {
+            let name = HeaderName::from_static(name);
+            let lists = sent.iter().map(|value| map(&[(name.as_str().to_owned().leak(), value)]));
+            let values: Vec<_> = lists.map(|list| selecting(&list, &name).unwrap().into_owned()).collect();
+            for (at, value) in values.iter().enumerate() {
+                assert!(!values[..at].contains(value), "{name}: {sent:?} became {values:?}");
+            }
+        };
+        all_differ("origin", &["https://a.example", "https://a.example,", ",https://a.example", ""]);
+        all_differ("x-any", &["a  b", "a b", "a ; b", "a;b"]);
+        all_differ("x-any", &[r#""a, b""#, r#""a,b""#, r#""a , b""#]);
+        all_differ("accept-encoding", &["*", "gzip;q=0, *", "gzip, *", "gzip, *;q=0", "gzip, identity, *;q=0", "gzip"]);
+        all_differ("accept-encoding", &["br", "br, identity;q=0.0", "identity;q=0", ""]);
+        let two = map(&[("x-any", "a"), ("x-any", "")]);
+        assert_eq!(selecting(&two, &HeaderName::from_static("x-any")).unwrap(), &b"a,"[..]);
+    }
+
+    #[test]
+    fn what_says_nothing_does_not_select() {
+        for (one, other) in [
+            ("gzip, br;q=0", "gzip"),
+            ("gzip, *;q=0, br;q=0", "*; q=0.000 , GZIP;q=0.3"),
+            ("identity", ""),
+            ("*, identity;q=1", "*"),
+            ("gzip;q=0.001", "gzip"),
+        ] {
+            let value = |sent| selecting(&map(&[("accept-encoding", sent)]), &header::ACCEPT_ENCODING).unwrap().into_owned();
+            assert_eq!(value(one), value(other), "{one:?} and {other:?}");
+        }
     }
 
     #[test]
