@@ -1,8 +1,12 @@
 //! Content codings that this cache applies itself (RFC 9110 §8.4): which of them a client prefers, and which answers gain by one.
 
+use edge_cache_core::headers::CDN_CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{CacheControl, Scope, vary::thousandths};
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// A coding that the cache can apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,12 @@ pub fn accepted(headers: &HeaderMap, codings: &[Coding]) -> Vec<Coding> {
     taken
 }
 
+/// Whether a request says `no-transform` (RFC 9111 §5.2.1.6).
+#[must_use]
+pub fn is_forbidden(request: &HeaderMap) -> bool {
+    CacheControl::of(request, &header::CACHE_CONTROL).no_transform
+}
+
 /// Asks the origin for these codings and no others, so that spellings of one wish are one variant.
 pub fn ask_for(headers: &mut HeaderMap, codings: &[Coding]) {
     if codings.is_empty() {
@@ -70,10 +80,10 @@ pub fn gains(headers: &HeaderMap, bytes_min: u64) -> bool {
         header::CONTENT_ENCODING,
         header::CONTENT_RANGE,
         // Of these bytes and no others (RFC 9530).
-        HeaderName::from_static("content-digest"),
+        CONTENT_DIGEST,
         HeaderName::from_static("repr-digest"),
         HeaderName::from_static("digest"),
-        HeaderName::from_static("content-md5"),
+        CONTENT_MD5,
         // For one client: text that holds a secret is not ours to compress (BREACH).
         header::SET_COOKIE,
     ];
@@ -83,8 +93,11 @@ pub fn gains(headers: &HeaderMap, bytes_min: u64) -> bool {
     {
         return false;
     }
-    let cc = CacheControl::of(headers, &header::CACHE_CONTROL);
-    let withheld = cc.no_transform || cc.no_store || cc.private != Scope::None;
+    // Whichever of the two decides for this cache: what either forbids is not done.
+    let withheld = [header::CACHE_CONTROL, CDN_CACHE_CONTROL].iter().any(|name| {
+        let cc = CacheControl::of(headers, name);
+        cc.no_transform || cc.no_store || cc.private != Scope::None
+    });
     !withheld && !BOUND.iter().any(|name| headers.contains_key(name))
 }
 
@@ -95,6 +108,13 @@ fn is_text(kind: &[u8]) -> bool {
         || has(b"json")
         || has(b"xml")
         || has(b"javascript")
+}
+
+/// Takes off what was said of the bytes that came with it, for a message with others (RFC 9530 §2). What is said of the whole representation stays.
+pub fn forget_digests(headers: &mut HeaderMap) {
+    for name in [CONTENT_DIGEST, CONTENT_MD5] {
+        headers.remove(name);
+    }
 }
 
 /// An entity tag for other bytes than it was made for: weak (RFC 9110 §8.8.3.3).

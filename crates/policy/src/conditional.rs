@@ -3,7 +3,7 @@
 use edge_cache_core::{PackedHeaders, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{date, hop, vary::Vary};
+use crate::{coding, date, hop, vary::Vary};
 
 /// Preconditions that guard a change, or that only the origin can judge.
 #[must_use]
@@ -71,7 +71,13 @@ fn matches_any(list: &[u8], etag: Option<&[u8]>) -> bool {
         return true;
     }
     let Some(etag) = etag else { return false };
-    crate::cache_control::split_unquoted(list, b',').any(|tag| opaque(tag) == opaque(etag))
+    // No backslash escapes anything in a tag (RFC 9110 §8.8.3).
+    let mut quoted = false;
+    let mut tags = list.split(|byte| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !quoted
+    });
+    tags.any(|tag| opaque(tag.trim_ascii()) == opaque(etag))
 }
 
 /// Turns the headers of a 200 into those of a 304 (RFC 9110 §15.4.5): what describes the body goes.
@@ -86,6 +92,7 @@ pub fn not_modified(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
+    coding::forget_digests(headers);
 }
 
 /// Adds our validators to a request for an answer that we hold (RFC 9111 §4.3.1). Returns whether there were any.
@@ -186,6 +193,7 @@ mod tests {
     fn entity_tags_come_first_and_compare_weakly() {
         assert!(holds(&[("if-none-match", "\"a\", W/\"b\"")], &[("etag", "\"b\"")]));
         assert!(holds(&[("if-none-match", "*")], &[]));
+        assert!(holds(&[("if-none-match", r#""x\", "b""#)], &[("etag", "\"b\"")]), "no escape");
         assert!(holds(&[("if-none-match", "\"a,b\"")], &[("etag", "W/\"a,b\"")]));
         assert!(!holds(&[("if-none-match", "\"a\"")], &[("etag", "\"b\"")]));
         let late = ("if-modified-since", "Sun, 06 Nov 2094 08:49:37 GMT");

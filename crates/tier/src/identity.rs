@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,6 +15,7 @@ use edge_cache_core::{
 };
 use edge_cache_policy::{identity::Distrust, steering};
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 /// Samples that wait to be looked at: more are dropped.
@@ -29,12 +30,12 @@ struct Inner {
     /// By their place among all routes.
     routes: Box<[Declared]>,
     shared: Arc<Shared>,
-    /// What took its place: what is found out late counts there too.
-    next: OnceLock<IdentityWatch>,
 }
 
 /// What outlives a change of the declarations.
 struct Shared {
+    /// The declarations of now: what is found out late counts for them too.
+    latest: Mutex<Weak<Inner>>,
     clock: SharedClock,
     sampling: OnceLock<Sampling>,
     /// Somebody was distrusted.
@@ -122,7 +123,13 @@ impl IdentityWatch {
     /// Watches those of `routes` that declare an identity, under `mode` where they have no rules of their own. Under [`Mode::Rfc`] nothing is declared.
     #[must_use]
     pub fn new(routes: &Routes, mode: Mode, clock: SharedClock) -> Self {
-        let shared = Shared { clock, sampling: OnceLock::new(), news: Notify::new(), results: Default::default() };
+        let shared = Shared {
+            latest: Mutex::default(),
+            clock,
+            sampling: OnceLock::new(),
+            news: Notify::new(),
+            results: Default::default(),
+        };
         Self::over(routes, mode, &Arc::new(shared))
     }
 
@@ -138,15 +145,16 @@ impl IdentityWatch {
             }
         };
         let routes = routes.iter().map(declared).collect();
-        Self(Arc::new(Inner { routes, shared: Arc::clone(shared), next: OnceLock::new() }))
+        let new = Arc::new(Inner { routes, shared: Arc::clone(shared) });
+        *shared.latest.lock() = Arc::downgrade(&new);
+        Self(new)
     }
 
     /// The same for other declarations. What was not believed and is declared as before is not believed now.
     #[must_use]
     pub fn redeclared(&self, routes: &Routes, mode: Mode) -> Self {
+        // Known as the latest before anything is copied, so that nothing falls between.
         let new = Self::over(routes, mode, &self.0.shared);
-        // Before that is copied, so that nothing falls between.
-        self.0.next.get_or_init(|| new.clone());
         for route in &new.0.routes {
             let same = |old: &&Declared| old.name == route.name && old.identity == route.identity;
             let distrusted = self.0.routes.iter().find(same).and_then(|old| old.distrusted.get());
@@ -186,9 +194,10 @@ impl IdentityWatch {
     /// Believes a route's declaration no more. From here on its requests go past the cache; [`untold`](Self::untold) tells whoever purges.
     pub fn distrust(&self, route_at: usize, why: Distrust) {
         let Some(route) = self.0.routes.get(route_at).filter(|route| route.is_declared()) else { return };
-        if let Some(next) = self.0.next.get() {
+        let latest = self.0.shared.latest.lock().upgrade().filter(|latest| !Arc::ptr_eq(latest, &self.0));
+        if let Some(latest) = latest.map(Self) {
             let same = |later: &Declared| later.name == route.name && later.identity == route.identity;
-            next.0.routes.iter().position(same).into_iter().for_each(|at| next.distrust(at, why));
+            latest.0.routes.iter().position(same).into_iter().for_each(|at| latest.distrust(at, why));
         }
         if route.distrusted.set(why).is_err() {
             return;

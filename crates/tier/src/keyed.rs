@@ -3,11 +3,11 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use edge_cache_core::{
-    Bypass, CacheKey, KeyParts, KeyProbe, Timestamp,
+    Bypass, CacheKey, ClientAddress, KeyParts, KeyProbe, Timestamp,
     route::{Identity, QueryRule, Route, Routes},
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{Extensions, HeaderMap, HeaderName, Uri, header};
 
 use crate::identity::{Belief, IdentityWatch};
 
@@ -139,7 +139,7 @@ pub struct Keying {
     pub routes: Arc<Routes>,
     /// The tenant that every key carries; empty where there is one.
     pub tenant: Arc<str>,
-    /// Clients whose request directives count under [`Mode::Guarded`].
+    /// Clients whose request directives count under [`Mode::Guarded`], as by [`Trusted`]: known by the [`ClientAddress`] of their requests.
     pub trusted: Arc<[IpAddr]>,
     /// Leave `Cache-Tag` and the like on answers instead of taking them off.
     pub expose_tags: bool,
@@ -203,6 +203,13 @@ impl Place<'_, '_> {
 }
 
 impl Keying {
+    /// Whether a request with these extensions is from a client whose directives count.
+    #[must_use]
+    pub fn trusts(&self, extensions: &Extensions) -> bool {
+        let is_named = || extensions.get().is_some_and(|ClientAddress(client)| self.trusted.contains(client));
+        extensions.get::<Trusted>().is_some() || (!self.trusted.is_empty() && is_named())
+    }
+
     /// The key of a URL.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ const WINDOW_BYTES: u64 = 256 << 10;
 /// Written by one fill, read by its leader and the waiters.
 ///
 /// While it may still be stored it keeps everything, and the origin is read at its own pace. Past the store's limit it keeps only a
-/// window: the slowest of those that already read sets the pace, and nobody joins any more.
+/// window: the slowest of those that already read sets the pace, unless it takes nothing at all, and nobody joins any more.
 #[derive(Debug)]
 pub(crate) struct SharedBody {
     state: Mutex<State>,
@@ -47,6 +47,8 @@ struct State {
 struct Place {
     chunk: usize,
     waker: Option<Waker>,
+    /// The others do not wait for it any more: it gets no more.
+    left_behind: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,11 @@ enum End {
 }
 
 impl State {
+    /// Readers whose pace counts.
+    fn followed(&self) -> impl Iterator<Item = &Place> {
+        self.readers.iter().flatten().filter(|place| !place.left_behind)
+    }
+
     fn wake_readers(&mut self) {
         for place in self.readers.iter_mut().flatten() {
             if let Some(waker) = place.waker.take() {
@@ -70,7 +77,7 @@ impl State {
             return;
         }
         let next = self.dropped + self.chunks.len();
-        let slowest = self.readers.iter().flatten().map(|place| place.chunk).min().unwrap_or(next);
+        let slowest = self.followed().map(|place| place.chunk).min().unwrap_or(next);
         while self.dropped < slowest {
             let Some(chunk) = self.chunks.pop_front() else { break };
             self.kept -= chunk.len() as u64;
@@ -124,7 +131,7 @@ impl SharedBody {
         if !state.windowed {
             return Poll::Ready(true);
         }
-        if state.readers.iter().all(Option::is_none) {
+        if state.followed().next().is_none() {
             return Poll::Ready(false);
         }
         if state.kept < WINDOW_BYTES {
@@ -132,6 +139,25 @@ impl SharedBody {
         }
         state.writer = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Leaves those behind who have taken the least, where others have taken more and wait for them. Whether there were any.
+    pub(crate) fn leave_behind(&self) -> bool {
+        let mut state = self.state.lock();
+        let (slowest, fastest) = state.followed().fold((usize::MAX, 0), |(slowest, fastest), place| {
+            (slowest.min(place.chunk), fastest.max(place.chunk))
+        });
+        if slowest >= fastest {
+            return false;
+        }
+        for place in state.readers.iter_mut().flatten().filter(|place| place.chunk == slowest) {
+            place.left_behind = true;
+            if let Some(waker) = place.waker.take() {
+                waker.wake();
+            }
+        }
+        state.slide();
+        true
     }
 
     /// Everything written so far, in one piece.
@@ -154,7 +180,7 @@ impl SharedBody {
         if state.windowed {
             return None;
         }
-        let place = Some(Place { chunk: 0, waker: None });
+        let place = Some(Place { chunk: 0, waker: None, left_behind: false });
         let slot = match state.readers.iter().position(Option::is_none) {
             Some(free) => {
                 state.readers[free] = place;
@@ -167,6 +193,16 @@ impl SharedBody {
         };
         drop(state);
         Some(Reader { body: Arc::clone(self), slot, done: false })
+    }
+}
+
+/// Cuts a body off where whoever writes it goes before its end: nobody must wait for what does not come.
+#[derive(Debug)]
+pub(crate) struct Writing(pub(crate) Arc<SharedBody>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 
@@ -189,6 +225,11 @@ impl Body for Reader {
         let mut guard = self.body.state.lock();
         let state = &mut *guard;
         let place = state.readers[self.slot].as_mut().expect("a reader keeps its place until it is dropped");
+        if place.left_behind {
+            drop(guard);
+            self.done = true;
+            return Poll::Ready(Some(Err(BodyCut)));
+        }
         if let Some(chunk) = state.chunks.get(place.chunk - state.dropped) {
             let chunk = chunk.clone();
             place.chunk += 1;
@@ -214,12 +255,16 @@ impl Body for Reader {
         }
         let state = self.body.state.lock();
         let place = state.readers[self.slot].as_ref().expect("a reader keeps its place until it is dropped");
-        matches!(state.end, Some(End::Complete(None))) && place.chunk - state.dropped == state.chunks.len()
+        let is_after_all = || place.chunk - state.dropped == state.chunks.len();
+        matches!(state.end, Some(End::Complete(None))) && !place.left_behind && is_after_all()
     }
 
     fn size_hint(&self) -> SizeHint {
         let state = self.body.state.lock();
         let place = state.readers[self.slot].as_ref().expect("a reader keeps its place until it is dropped");
+        if place.left_behind {
+            return SizeHint::default();
+        }
         let ahead = || state.chunks.iter().skip(place.chunk - state.dropped).map(|chunk| chunk.len() as u64).sum();
         match (&state.end, self.body.len_expected) {
             // A known length would become `Content-Length`, after which nothing can follow (RFC 9112 §6.3).
@@ -298,6 +343,43 @@ mod tests {
         let frame = reader.frame().now_or_never().unwrap().unwrap().unwrap();
         assert_eq!(frame.into_trailers().unwrap(), trailers);
         assert_eq!(next(&mut reader), Some(None));
+    }
+
+    #[test]
+    fn a_body_is_cut_where_its_writer_goes() {
+        let body = SharedBody::new(None);
+        let (writing, mut reader) = (Writing(Arc::clone(&body)), body.reader().unwrap());
+        assert_eq!(next(&mut reader), None);
+        drop(writing);
+        assert!(reader.frame().now_or_never().unwrap().unwrap().is_err());
+
+        let body = SharedBody::new(None);
+        let (writing, mut reader) = (Writing(Arc::clone(&body)), body.reader().unwrap());
+        body.finish(None);
+        drop(writing);
+        assert_eq!(next(&mut reader), Some(None), "it was over");
+    }
+
+    #[test]
+    fn who_takes_nothing_is_left_behind_where_others_wait() {
+        let body = SharedBody::new(Some(1 << 30));
+        let (mut slow, mut fast) = (body.reader().unwrap(), body.reader().unwrap());
+        body.keep_window();
+        let chunk = Bytes::from(vec![0; usize::try_from(WINDOW_BYTES).unwrap()]);
+        body.push(chunk.clone());
+        assert!(!body.leave_behind(), "nobody is ahead of anybody");
+        assert!(next(&mut fast).is_some());
+        assert!(body.leave_behind());
+        assert_eq!(room(&body), Poll::Ready(true));
+        body.push(chunk);
+        assert!(slow.size_hint().exact().is_none() && !slow.is_end_stream());
+        assert!(slow.frame().now_or_never().unwrap().unwrap().is_err());
+        assert!(slow.frame().now_or_never().unwrap().is_none());
+        assert_eq!(room(&body), Poll::Pending);
+        assert!(!body.leave_behind(), "who reads alone may take all the time there is");
+        assert!(next(&mut fast).is_some());
+        drop(fast);
+        assert_eq!(room(&body), Poll::Ready(false), "nobody reads any more who counts");
     }
 
     #[test]

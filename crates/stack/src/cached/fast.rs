@@ -47,7 +47,7 @@ impl Fast {
             // What this process asks of itself looks at what the layers say.
             return None;
         }
-        let decision = match keying.decide(parts, no_body, arrival.trusted) {
+        let decision = match keying.decide(parts, no_body, arrival.trusted || keying.trusts(&parts.extensions)) {
             Ok(decision) => decision,
             Err(why) => {
                 parts.extensions.insert(Decided::new(keying, Err(why)));

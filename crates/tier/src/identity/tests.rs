@@ -172,7 +172,11 @@ async fn other_declarations_lift_the_distrust_and_the_same_one_does_not() {
     assert!(watch.is_distrusted(place(&watch, "free")), "it is declared as before");
     assert!(!watch.is_distrusted(place(&watch, "session")) && !watch.is_distrusted(place(&watch, "new")));
     assert_eq!(watch.untold(), [place(&watch, "free")]);
+    let between = watch.redeclared(&routes, Mode::Guarded);
+    let gone = Arc::downgrade(&between.0);
     let again = watch.redeclared(&routes, Mode::Guarded);
+    drop(between);
+    assert!(gone.upgrade().is_none(), "what is declared no more is not kept");
     watch.distrust(place(&watch, "session"), Distrust::Body);
     assert!(again.is_distrusted(place(&again, "session")), "found out late");
     let watch = again;

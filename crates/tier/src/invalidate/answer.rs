@@ -17,7 +17,7 @@ use super::{Written, text};
 use crate::{
     Keeper, Keyed, Purger,
     keyed::Inner,
-    shared_body::SharedBody,
+    shared_body::{SharedBody, Writing},
     tier::plan::{Exchange, Planned},
     variants::Variant,
 };
@@ -107,6 +107,8 @@ impl Post {
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
+        // A body that panics must not leave its reader waiting.
+        let _writing = Writing(Arc::clone(&shared));
         let mut body = std::pin::pin!(body);
         let len = body.size_hint().exact().unwrap_or(0);
         let (mut all, mut trailers) = (BytesMut::new(), None);

@@ -8,7 +8,7 @@ use edge_cache_policy::{
     request::{self, Directives},
     steering,
 };
-use http::{Uri, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Uri, header, request::Parts, uri::{Authority, PathAndQuery}};
 
 use crate::{Keyed, Keying, identity::Sample, keyed::Inner};
 
@@ -95,6 +95,18 @@ fn with_target(uri: &Uri, target: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Has `Host` name the host that the target names, as it does for whoever passes a request on: that is the host which is asked (RFC 9112 §3.2.2), and the one in the
+/// key. A handler that looks at the other would make an answer for it.
+fn name_one_host(parts: &mut Parts) {
+    let Some(authority) = parts.uri.authority().map(Authority::as_str) else { return };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let mut lines = parts.headers.get_all(header::HOST).iter();
+    let is_said = lines.next().is_none_or(|said| said.as_bytes() == host.as_bytes()) && lines.next().is_none();
+    if !is_said && let Ok(host) = HeaderValue::from_str(host) {
+        parts.headers.insert(header::HOST, host);
+    }
+}
+
 impl Keying {
     /// Whether a request has a key. Takes off the request what its answer does not depend on; `no_body` tells whether it has no body, `trusted` whether all its
     /// directives count.
@@ -102,6 +114,7 @@ impl Keying {
     /// # Errors
     /// Why it has none.
     pub fn decide(&self, parts: &mut Parts, no_body: bool, trusted: bool) -> Result<Decision<'_>, Bypass> {
+        name_one_host(parts);
         let further = &self.steering_headers;
         let is_bare = request::is_bare(&parts.headers) && !steering::names_any(&parts.headers, further);
         if !is_bare {
@@ -121,9 +134,14 @@ impl Keying {
             return Err(Bypass::Precondition);
         }
         let (scheme, authority) = Self::authority(&parts.uri, &parts.headers).ok_or(Bypass::NoKey)?;
-        let query = parts.uri.query().unwrap_or_default();
-        let place = self.place(scheme, authority, parts.uri.path(), query)?;
+        let query = parts.uri.query();
+        let place = self.place(scheme, authority, parts.uri.path(), query.unwrap_or_default())?;
         let (route, route_at, mode) = (place.route, place.route_at, place.mode);
+        // `/a?` is not `/a` to everybody (RFC 3986 §6.2.3), and the key does not tell them apart.
+        let is_empty = query == Some("");
+        if is_empty && mode == Mode::Rfc {
+            return Err(Bypass::Query);
+        }
         if route.uncacheable {
             return Err(Bypass::Route);
         }
@@ -132,6 +150,7 @@ impl Keying {
             return Err(Bypass::Distrusted);
         }
         let (probe, canonical_target) = (place.probe(), place.canonical_target());
+        let canonical_target = canonical_target.or_else(|| is_empty.then(|| parts.uri.path().to_owned()));
         let authorization = match is_bare {
             true => false,
             false => {
@@ -153,7 +172,10 @@ impl Keying {
             steering::strip(&mut parts.headers, further);
         }
         if !self.codings.is_empty() {
-            let taken = coding::accepted(&parts.headers, &self.codings);
+            let taken = match !is_bare && coding::is_forbidden(&parts.headers) {
+                true => Vec::new(),
+                false => coding::accepted(&parts.headers, &self.codings),
+            };
             coding::ask_for(&mut parts.headers, &taken);
         }
         let directives = match is_bare {

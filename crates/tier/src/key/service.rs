@@ -39,7 +39,11 @@ where
             parts.extensions.remove::<LookedUp>();
         }
         let decided = already.unwrap_or_else(|| {
-            let trusted = parts.extensions.get::<Trusted>().is_some();
+            let trusted = self.keying.trusts(&parts.extensions);
+            if trusted {
+                // For the layers further in.
+                parts.extensions.insert(Trusted);
+            }
             Decided::new(&self.keying, self.keying.decide(&mut parts, body.is_end_stream(), trusted))
         });
         let keep = parts.extensions.remove::<NoNewKeys>().is_none();

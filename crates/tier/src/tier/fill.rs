@@ -192,7 +192,13 @@ where
         let handoff = parts.extensions.remove::<Handoff>();
         let outcome = parts.extensions.get::<Outcome>().copied();
         let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
-        let mut said = Inner { status: own_members(&parts.headers), outcome, withheld, headers: None };
+        let mut said = Inner {
+            status: own_members(&parts.headers),
+            answered: Some(parts.status),
+            outcome,
+            withheld,
+            headers: None,
+        };
 
         if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
             // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.

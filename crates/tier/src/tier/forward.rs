@@ -208,11 +208,12 @@ impl<St: Store> Trip<'_, St> {
                     Ok(response)
                 }
                 Ok(Outward::ServerError(response, away)) => {
-                    Ok(self.stale(away).unwrap_or_else(|| self.through(response, "origin-error")))
+                    let stale = self.stale(away, Some(response.status()));
+                    Ok(stale.unwrap_or_else(|| self.through(response, "origin-error")))
                 }
-                Ok(Outward::Error(error)) => self.stale(Away::Yes).ok_or(error),
+                Ok(Outward::Error(error)) => self.stale(Away::Yes, None).ok_or(error),
                 // The fill died: the origin panicked, or the runtime is shutting down.
-                Err(_) => Ok(self.stale(Away::Yes).unwrap_or_else(|| self.unanswered(Away::Yes))),
+                Err(_) => Ok(self.stale(Away::Yes, None).unwrap_or_else(|| self.unanswered(Away::Yes))),
             }
         }
     }
@@ -277,7 +278,7 @@ impl<St: Store> Trip<'_, St> {
             Landing::Shared(landed) => self.shared_with_us(&landed, &flight, purpose),
             Landing::Alone | Landing::Pending => Waited::Alone,
             Landing::Again => Waited::Again,
-            Landing::Failed(away) => self.stale(away).map_or(Waited::Failed(away), Waited::Answer),
+            Landing::Failed(away) => self.stale(away, None).map_or(Waited::Failed(away), Waited::Answer),
         }
     }
 

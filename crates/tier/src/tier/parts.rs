@@ -2,7 +2,10 @@
 
 use bytes::BytesMut;
 use edge_cache_core::{Entry, Head, Kind, PackedHeaders, TagSet, Timestamp};
-use edge_cache_policy::range::{self, Held};
+use edge_cache_policy::{
+    coding, conditional,
+    range::{self, Held},
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::fill::content_length;
@@ -44,6 +47,7 @@ pub(super) fn received(entry: &Entry) -> Option<Entry> {
 
 /// Says in `headers` which bytes are held.
 fn describe(headers: &mut HeaderMap, held: &Held) {
+    coding::forget_digests(headers);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(held.len));
     if held.is_whole() {
         headers.remove(header::CONTENT_RANGE);
@@ -52,14 +56,14 @@ fn describe(headers: &mut HeaderMap, held: &Held) {
     }
 }
 
-/// Both parts as one entry, with the headers of the newer: where they share a strong validator and touch, are at most `max` bytes, and
-/// have no more tags than one entry may.
+/// Both parts as one entry: where they share a strong validator and touch, are at most `max` bytes, and have no more tags than one entry may. It has the headers of
+/// the older as far as the newer does not say them anew: it need not (RFC 9111 §3.4, RFC 9110 §15.3.7).
 ///
 /// It is as old as the older one is in the order of purges, so that what purges either purges it.
 pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Option<Entry> {
     let (old_held, new_held) = (held(old)?, held(new)?);
-    let mut headers = new.head().headers.unpack();
-    if !same_validator(&old.head().headers.unpack(), &headers, now)
+    let said = new.head().headers.unpack();
+    if !same_validator(&old.head().headers.unpack(), &said, now)
         || old.head().fence.incarnation != new.head().fence.incarnation
         || !is_older(old, new.head())
     {
@@ -71,6 +75,7 @@ pub(super) fn combine(old: &Entry, new: &Entry, now: Timestamp, max: u64) -> Opt
         let at = usize::try_from(held.first - joined.first).ok()?;
         bytes[at..at + entry.body().len()].copy_from_slice(entry.body());
     }
+    let mut headers = conditional::freshen(&old.head().headers, &said);
     describe(&mut headers, &joined);
     let (kind, status) = if joined.is_whole() { WHOLE } else { PART };
     let head = together(old, new.head(), kind, status, &headers);
@@ -124,7 +129,7 @@ fn completes(old: &Entry, answer: &HeaderMap, now: Timestamp) -> bool {
 pub(super) fn completed(old: &Entry, rest: &Head) -> Option<(Head, u64)> {
     let part = Held::announced(rest.headers.get(&header::CONTENT_RANGE)?)?;
     let joined = held(old)?.join(&part).filter(|_| is_older(old, rest))?;
-    let mut headers = rest.headers.unpack();
+    let mut headers = conditional::freshen(&old.head().headers, &rest.headers.unpack());
     describe(&mut headers, &joined);
     Some((together(old, rest, Kind::Response, StatusCode::OK, &headers), part.len))
 }

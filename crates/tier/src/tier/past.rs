@@ -13,7 +13,7 @@ use edge_cache_policy::{
     response::is_failure,
     vary::Vary,
 };
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::util::Oneshot;
@@ -35,12 +35,17 @@ impl<St: Store> Trip<'_, St> {
     {
         match Oneshot::new(inner, req).await {
             Ok(response) if is_failure(response.status(), self.keyed.mode()) => {
-                let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
-                Ok(self.stale(away).unwrap_or_else(|| self.through(response, detail)))
+                Ok(self.failed(&response).unwrap_or_else(|| self.through(response, detail)))
             }
             Ok(response) => Ok(self.through(response, detail)),
-            Err(error) => self.stale(Away::Yes).ok_or(error),
+            Err(error) => self.stale(Away::Yes, None).ok_or(error),
         }
+    }
+
+    /// What is stale, in place of a failure.
+    fn failed<RB, IB>(&self, response: &Response<IB>) -> Option<Response<TierBody<RB>>> {
+        let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
+        self.stale(away, Some(response.status()))
     }
 
     /// A HEAD: a 200 to it brings the stored answer to a GET up to date, or shows that it is of another representation
@@ -60,11 +65,10 @@ impl<St: Store> Trip<'_, St> {
         let mut response = match Oneshot::new(inner, req).await {
             Ok(response) if response.status() == StatusCode::OK => response,
             Ok(response) if is_failure(response.status(), self.keyed.mode()) => {
-                let away = if response.extensions().get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
-                return Ok(self.stale(away).unwrap_or_else(|| self.through(response, "head")));
+                return Ok(self.failed(&response).unwrap_or_else(|| self.through(response, "head")));
             }
             Ok(response) => return Ok(self.through(response, "head")),
-            Err(error) => return self.stale(Away::Yes).ok_or(error),
+            Err(error) => return self.stale(Away::Yes, None).ok_or(error),
         };
         let handed_up = response.extensions_mut().remove::<Handoff>();
         let handed_up = handed_up.as_ref().and_then(Handoff::entry);
@@ -79,25 +83,26 @@ impl<St: Store> Trip<'_, St> {
                 && self.shared.markers.judge(entry) != Verdict::Gone
         });
         if let Some(held) = held {
-            self.update(held, &mut response, start, requested, began).await;
+            self.update(held, response.headers(), start, requested, began).await;
         }
         Ok(self.through(response, "head"))
     }
 
-    async fn update<RB>(
+    /// Brings what is stored up to date, and that alone: the client gets what the origin said (RFC 9110 §8.6).
+    async fn update(
         &self,
         held: &Entry,
-        response: &mut Response<RB>,
+        answer: &HeaderMap,
         start: Start,
         requested: edge_cache_core::Timestamp,
         began: Instant,
     ) {
-        if conditional::contradicts(response.headers(), &held.head().headers, held.body().len() as u64) {
+        if conditional::contradicts(answer, &held.head().headers, held.body().len() as u64) {
             drop(self.shared.store.remove(&self.lookup.key).await);
             return;
         }
-        let confirmed = conditional::confirms(response.headers(), &held.head().headers);
-        *response.headers_mut() = conditional::freshen(&held.head().headers, response.headers());
+        let confirmed = conditional::confirms(answer, &held.head().headers);
+        let headers = conditional::freshen(&held.head().headers, answer);
         // Without a validator that both name nothing says that the origin still means this body: what purged it since counts on.
         let start = if confirmed { start } else { held.start() };
         let exchange = Exchange {
@@ -111,7 +116,7 @@ impl<St: Store> Trip<'_, St> {
         };
         let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
         let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
-        if let (Ok(planned), false) = (exchange.head(StatusCode::OK, response.headers(), Some(held)), replaced) {
+        if let (Ok(planned), false) = (exchange.head(StatusCode::OK, &headers, Some(held)), replaced) {
             self.keep(Entry::new(Arc::unwrap_or_clone(planned.head), held.body().clone(), start)).await;
         }
     }
@@ -129,6 +134,7 @@ impl<St: Store> Trip<'_, St> {
     pub(super) fn through<RB>(&self, response: Response<RB>, detail: &'static str) -> Response<TierBody<RB>> {
         let (mut parts, body) = response.into_parts();
         let mut body = TierBody::inner(body);
+        let answered = parts.status;
         // An outer tier that validates its own entry must see the answer itself: a 304 would confirm what it holds.
         let conditions = self.ask.conditions;
         let is_asked = !self.ask.refresh && !conditions.is_empty();
@@ -139,7 +145,7 @@ impl<St: Store> Trip<'_, St> {
         }
         let member = Member::Forward {
             fwd: self.lookup.fwd,
-            fwd_status: None,
+            fwd_status: (answered != parts.status).then_some(answered),
             ttl: None,
             stored: false,
             collapsed: false,

@@ -9,6 +9,7 @@ use edge_cache_core::{
 };
 use edge_cache_policy::{
     cache_status::{self, Member},
+    coding,
     conditional::{self, Conditions},
     range::{self, Asked, Held},
 };
@@ -47,20 +48,20 @@ pub(super) fn hit<RB>(
     finish(response, (served, Some(tier)), key, Source::Entry(entry.clone()), entry.start())
 }
 
-/// A stale entry in place of an origin that failed or is too slow: declared by `fwd=stale` (RFC 9211 §2.2).
+/// A stale entry in place of an origin that failed, by an answer or without one, or is too slow: declared by `fwd=stale` (RFC 9211 §2.2).
 pub(super) fn stale<RB>(
     tier: TierName,
     key: &CacheKey,
     entry: &Entry,
     ask: &Ask<'_>,
     now: Timestamp,
-    detail: &'static str,
+    (detail, answered): (&'static str, Option<StatusCode>),
 ) -> Response<TierBody<RB>> {
     let mut response = whole(entry, entry.head().headers.unpack(), ask, now).map(TierBody::full);
     let ttl = Some(entry.head().freshness.ttl_secs(now));
     let member = Member::Forward {
         fwd: Fwd::Stale,
-        fwd_status: None,
+        fwd_status: answered.filter(|answered| *answered != response.status()),
         ttl,
         stored: false,
         collapsed: false,
@@ -84,6 +85,8 @@ pub(super) struct Filled {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inner {
     pub(super) status: Vec<HeaderValue>,
+    /// The status that it answered with.
+    pub(super) answered: Option<StatusCode>,
     pub(super) outcome: Option<Outcome>,
     /// Fields that may not be stored, and so are the leader's alone.
     pub(super) withheld: Option<Arc<HeaderMap>>,
@@ -143,7 +146,7 @@ pub(super) fn landed<RB>(
     }
     let member = Member::Forward {
         fwd: how.fwd,
-        fwd_status: None,
+        fwd_status: inner.answered.filter(|answered| *answered != response.status()),
         ttl: landed.stored.then(|| head.freshness.ttl_secs(now)),
         stored: landed.stored,
         collapsed: how.collapsed,
@@ -178,6 +181,7 @@ pub(super) fn landed<RB>(
 /// The head of a part whose answer has these headers.
 fn part_head(whole: &Head, answer: &HeaderMap) -> Arc<Head> {
     let mut headers = whole.headers.unpack();
+    coding::forget_digests(&mut headers);
     for name in [header::CONTENT_RANGE, header::CONTENT_LENGTH] {
         if let Some(value) = answer.get(&name) {
             headers.insert(name, value.clone());
@@ -262,6 +266,7 @@ fn part(entry: &Entry, ask: &Ask<'_>, mut headers: HeaderMap, now: Timestamp) ->
 }
 
 fn name_part(headers: &mut HeaderMap, part: &Range<u64>, complete: Option<u64>) {
+    coding::forget_digests(headers);
     headers.insert(header::CONTENT_RANGE, range::content_range(part, complete));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
 }
@@ -278,6 +283,7 @@ fn several(
     let boundary = format!("edge-cache-{}-{}", head.freshness.stored.as_millis(), complete.unwrap_or_default());
     let kind = headers.remove(header::CONTENT_TYPE);
     headers.remove(header::CONTENT_RANGE);
+    coding::forget_digests(headers);
     let mut body = BytesMut::new();
     for part in parts {
         body.put_slice(format!("--{boundary}\r\n").as_bytes());

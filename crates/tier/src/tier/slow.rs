@@ -266,6 +266,6 @@ impl<St: Store> Trip<'_, St> {
         let (entry, _) =
             self.fallback(now, Away::No).filter(|(entry, _)| throttled || spared && self.is_stretched(entry))?;
         let detail = if throttled { "retry-throttle" } else { "pressure" };
-        Some(Answer::Final(respond::stale(tier, &self.lookup.key, entry, &self.ask, now, detail)))
+        Some(Answer::Final(respond::stale(tier, &self.lookup.key, entry, &self.ask, now, (detail, None))))
     }
 }

@@ -10,7 +10,7 @@ use edge_cache_policy::{
     Mode,
     request::{limits_errors, wants_no_stale},
 };
-use http::Response;
+use http::{Response, StatusCode};
 
 use super::{respond, slow::Trip};
 use crate::{TierBody, flight::Away};
@@ -65,8 +65,8 @@ impl<St: Store> Trip<'_, St> {
         }
     }
 
-    /// The stale entry because the origin failed.
-    pub(super) fn stale<RB>(&self, away: Away) -> Option<Response<TierBody<RB>>> {
+    /// The stale entry because the origin failed, by an answer of this status if it gave one.
+    pub(super) fn stale<RB>(&self, away: Away, answered: Option<StatusCode>) -> Option<Response<TierBody<RB>>> {
         let now = self.now();
         let (entry, verdict) = self.fallback(now, away)?;
         let detail = if verdict == Verdict::CutOff {
@@ -77,7 +77,9 @@ impl<St: Store> Trip<'_, St> {
             "stale-if-error"
         };
         self.note("the origin failed: answers with what is stale");
-        let mut response = respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail);
+        // Whoever was away answered nothing: what stands for it was made on this side.
+        let why = (detail, answered.filter(|_| away == Away::No));
+        let mut response = respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, why);
         response.extensions_mut().insert(AskedBehind);
         Some(response)
     }
@@ -88,8 +90,8 @@ impl<St: Store> Trip<'_, St> {
         let (entry, verdict) = self.fallback(now, Away::No)?;
         let live = verdict == Verdict::Live;
         live.then(|| {
-            let mut response =
-                respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, detail);
+            let why = (detail, None);
+            let mut response = respond::stale(self.shared.store.name(), &self.lookup.key, entry, &self.ask, now, why);
             response.extensions_mut().insert(AskedBehind);
             response
         })
@@ -102,7 +104,7 @@ impl<St: Store> Trip<'_, St> {
             && self.now() < entry.head().freshness.fresh_until + self.shared.config.stale_under_pressure
     }
 
-    /// How long to wait for the origin: shorter where a stale copy will do instead (rule 26).
+    /// How long to wait for the origin: shorter where a stale copy will do instead.
     pub(super) fn patience(&self) -> Option<Duration> {
         let guarded = self.keyed.mode() == Mode::Guarded;
         let live = matches!(self.fallback(self.now(), Away::No), Some((_, Verdict::Live)));

@@ -145,6 +145,28 @@ async fn a_leader_that_panics_wakes_everybody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_panics_is_cut_for_everybody() {
+    let origin = Origin::new(|_, _| async {
+        let frames = stream::iter(["a", "b"]).then(|text| async move {
+            tokio::task::yield_now().await;
+            assert_eq!(text, "a", "the body's own fault");
+            Ok(Frame::data(Bytes::from(text)))
+        });
+        answer(200, &[("cache-control", "max-age=60")], "").map(|_| StreamBody::new(frames).boxed_unsync())
+    });
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    let read = async || {
+        let request = get("/a").body(http_body_util::Full::<Bytes>::default()).unwrap();
+        let mut body = stack.clone().oneshot(request).await.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        (first, body.frame().await.unwrap().is_err())
+    };
+    let cut = (Bytes::from("a"), true);
+    assert_eq!(tokio::join!(read(), read()), (cut.clone(), cut));
+    assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiters_of_an_answer_that_cannot_be_shared_ask_for_themselves() {
     let (origin, gate) = held(&[("cache-control", "max-age=60"), ("set-cookie", "a=1")]);
     let stack = Bench::new(Mode::Guarded).over(&origin);

@@ -27,7 +27,7 @@ async fn age_grows_and_ends_in_a_revalidation() {
     advance(SECOND).await;
     let renewed = ask(&stack, get("/a")).await;
     assert_eq!((renewed.status.as_u16(), renewed.text.as_str(), renewed.header("x-round")), (200, "0", Some("two")));
-    assert_eq!(renewed.cache_status(), "edge-memory; fwd=stale; ttl=20; stored");
+    assert_eq!(renewed.cache_status(), "edge-memory; fwd=stale; fwd-status=304; ttl=20; stored");
     advance(19 * SECOND).await;
     assert_eq!(ask(&stack, get("/a")).await.cache_status(), "edge-memory; hit; ttl=1");
     assert_eq!(origin.calls(), 2);
@@ -70,7 +70,7 @@ async fn a_failing_origin_is_hidden_by_the_stale_answer_within_its_limit() {
     advance(60 * SECOND).await;
     let stale = ask(&stack, get("/a")).await;
     assert_eq!((stale.status.as_u16(), stale.text.as_str()), (200, "good"));
-    assert_eq!(stale.cache_status(), "edge-memory; fwd=stale; ttl=-50; detail=stale-if-error");
+    assert_eq!(stale.cache_status(), "edge-memory; fwd=stale; fwd-status=503; ttl=-50; detail=stale-if-error");
     advance(600 * SECOND).await;
     assert_eq!(ask(&stack, get("/a")).await.status, 503, "past its limit");
 }

@@ -53,6 +53,17 @@ async fn an_answer_that_agrees_brings_the_stored_one_up_to_date() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn its_client_gets_what_the_origin_said_and_no_more() {
+    let (bench, origin) = (Bench::new(Mode::Rfc), then(&[("cache-control", "no-store"), ("x-b", "2")], 200));
+    let stack = bench.over(&origin);
+    ask(&stack, get("/a")).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let got = ask(&stack, head()).await;
+    assert_eq!([got.header("x-b"), got.header("etag"), got.header("x-a")], [Some("2"), None, None]);
+    assert_eq!(got.header("content-length"), None, "that of another answer (RFC 9110 §8.6)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_disagrees_makes_the_stored_one_useless() {
     let fresh = ("cache-control", "max-age=1000");
     for headers in [&[("cache-control", "max-age=1000"), ("etag", "\"b\"")][..], &[fresh, ("content-length", "5")]] {

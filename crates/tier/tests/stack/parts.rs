@@ -240,6 +240,43 @@ async fn parts_move_up_from_an_inner_tier() {
     assert_eq!(origin.calls(), 2);
 }
 
+/// As [`ranges`], but who asks with `If-Range` is told again only what a part must say (RFC 9110 §15.3.7).
+fn brief() -> Origin {
+    const ALL: &[(&str, &str)] =
+        &[("cache-control", "max-age=60"), ("etag", "\"a\""), ("content-type", "text/odd"), ("content-digest", "odd")];
+    Origin::new(move |_, req| async move {
+        let headers = if req.headers().contains_key("if-range") { TAGGED } else { ALL };
+        ranged(&req, headers)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_part_does_not_say_again_stays_as_it_was() {
+    let origin = brief();
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    ask(&stack, part("bytes=0-3")).await;
+    for served in ["completed", "stored"] {
+        let whole = ask(&stack, get("/a")).await;
+        assert_eq!((said(&whole), whole.header("content-type")), ((200, TEXT, ""), Some("text/odd")), "{served}");
+        assert_eq!(whole.header("content-digest"), None, "{served}: it was of a part");
+    }
+    assert_eq!(origin.last_header("if-range").as_deref(), Some("\"a\""));
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_says_too_little_to_stand_alone_is_joined_or_not_kept() {
+    let origin = brief();
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    let having = |range| part(range).header("if-range", "\"a\"");
+    ask(&stack, having("bytes=0-3")).await;
+    let next = ask(&stack, part("bytes=0-3")).await;
+    assert_eq!((next.header("content-type"), origin.calls()), (Some("text/odd"), 2), "nothing was kept");
+    ask(&stack, having("bytes=4-5")).await;
+    let both = ask(&stack, part("bytes=0-5")).await;
+    assert_eq!((both.text.as_str(), both.header("content-type"), origin.calls()), ("012345", Some("text/odd"), 3));
+}
+
 #[tokio::test(start_paused = true)]
 async fn guarded_fetches_the_whole_and_cuts_the_range() {
     let origin = ranges(TAGGED);

@@ -1,5 +1,8 @@
-use edge_cache_core::{Served, TierName};
+use std::sync::Arc;
+
+use edge_cache_core::{ClientAddress, Served, TierName};
 use edge_cache_policy::Mode;
+use http::Request;
 
 use crate::origin::{Bench, Origin, answer, ask, get};
 
@@ -82,7 +85,7 @@ async fn parts_come_from_the_stored_whole() {
     // The origin knows no ranges: what it sends instead is stored, and the range cut from it.
     let first = ask(&stack, range("bytes=0-3")).await;
     assert_eq!((first.status.as_u16(), first.text.as_str()), (206, "body"));
-    assert_eq!(first.cache_status(), "edge-memory; fwd=uri-miss; ttl=3600; stored");
+    assert_eq!(first.cache_status(), "edge-memory; fwd=uri-miss; fwd-status=200; ttl=3600; stored");
     assert_eq!(origin.last_header("range").as_deref(), Some("bytes=0-3"));
     let part = ask(&stack, range("bytes=2-3")).await;
     assert_eq!((part.status.as_u16(), part.text.as_str()), (206, "dy"));
@@ -100,6 +103,67 @@ async fn parts_come_from_the_stored_whole() {
     assert_eq!(parts.header("content-length"), Some(want.len().to_string().as_str()));
     assert_eq!(parts.header("content-range"), None);
     assert_eq!(origin.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_of_other_bytes_is_not_told() {
+    let origin = Origin::fixed(&[
+        ("cache-control", "max-age=3600"),
+        ("etag", "\"a\""),
+        ("content-digest", "sha-256=:AAAA:"),
+        ("repr-digest", "sha-256=:BBBB:"),
+    ]);
+    let stack = Bench::new(Mode::Rfc).over(&origin);
+    assert_eq!(ask(&stack, get("/a")).await.header("content-digest"), Some("sha-256=:AAAA:"));
+    for (name, value, status) in [
+        ("range", "bytes=0-1", 206),
+        ("range", "bytes=0-1,3-4", 206),
+        ("range", "bytes=9-", 416),
+        ("if-none-match", "\"a\"", 304),
+    ] {
+        let got = ask(&stack, get("/a").header(name, value)).await;
+        assert_eq!((got.status.as_u16(), got.header("content-digest")), (status, None), "{value}");
+        assert_eq!(got.header("repr-digest"), Some("sha-256=:BBBB:"), "{value}: that of the whole");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_query_is_not_one_thing_with_none() {
+    for (mode, asked, kept) in [(Mode::Rfc, "/a?", false), (Mode::Guarded, "/a", true)] {
+        let origin = Origin::fixed(HOUR);
+        let stack = Bench::new(mode).over(&origin);
+        let first = ask(&stack, get("/a?")).await;
+        let target = origin.seen.lock().unwrap()[0].uri.path_and_query().unwrap().to_string();
+        assert_eq!((target.as_str(), first.cache_status().contains("stored")), (asked, kept), "{mode:?}");
+        ask(&stack, get("/a")).await;
+        assert_eq!(origin.calls(), if kept { 1 } else { 2 }, "{mode:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_sees_the_host_that_has_the_key() {
+    let origin = Origin::fixed(HOUR);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for method in ["GET", "POST"] {
+        ask(&stack, Request::builder().method(method).uri("http://u:p@shop.example/a").header("host", "evil.example"))
+            .await;
+        assert_eq!(origin.last_header("host").as_deref(), Some("shop.example"), "{method}");
+    }
+    ask(&stack, Request::get("http://shop.example/a")).await;
+    assert_eq!(origin.last_header("host"), None, "over HTTP/2 there is none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_trusted_by_its_address() {
+    let origin = Origin::fixed(HOUR);
+    let mut bench = Bench::new(Mode::Guarded);
+    bench.keying.trusted = Arc::new([[10, 0, 0, 1].into()]);
+    let stack = bench.over(&origin);
+    let reload = |last| get("/a").header("cache-control", "no-cache").extension(ClientAddress([10, 0, 0, last].into()));
+    for (last, calls) in [(2, 1), (2, 1), (1, 2), (2, 2)] {
+        ask(&stack, reload(last)).await;
+        assert_eq!(origin.calls(), calls, "10.0.0.{last}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

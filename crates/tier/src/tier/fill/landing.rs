@@ -171,11 +171,12 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     /// Puts an entry into the store: a part as the bytes that came have it, together with what is held of the same representation.
     pub(super) fn keep(&self, entry: Entry, variant: Option<Variant>) -> impl Future<Output = ()> + use<St, RB, E> {
         let (shared, base) = (Arc::clone(&self.shared), self.keyed.key().clone());
+        let was_conditional = self.selecting.contains_key(header::IF_RANGE);
         async move {
             let entry = match entry.head().kind {
                 Kind::Partial => {
                     let key = variant.as_ref().map_or(&base, |variant| &variant.key);
-                    part(&shared, key, &entry).await
+                    part(&shared, key, &entry, was_conditional).await
                 }
                 Kind::Response | Kind::VariantIndex => Some(entry),
             };
@@ -187,17 +188,19 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 }
 
 /// What is kept of a part, in view of what lies under its key by now; `None` where that is worth more, or the part does not fit what it
-/// announces: then it went to its client as it came, and nowhere else.
-async fn part<St: Store>(shared: &Shared<St>, key: &CacheKey, entry: &Entry) -> Option<Entry> {
+/// announces: then it went to its client as it came, and nowhere else. Nor is one kept by itself that was asked for with `If-Range`: it need not say what it is of
+/// to who has that from before (RFC 9110 §15.3.7).
+async fn part<St: Store>(shared: &Shared<St>, key: &CacheKey, entry: &Entry, was_conditional: bool) -> Option<Entry> {
     let part = parts::received(entry)?;
+    let alone = |part| (!was_conditional).then_some(part);
     let known = shared.store.get(key).await.ok().flatten();
-    let Some(known) = known.filter(|known| shared.markers.judge(known) == Verdict::Live) else { return Some(part) };
+    let Some(known) = known.filter(|known| shared.markers.judge(known) == Verdict::Live) else { return alone(part) };
     let now = shared.clock.now();
     match known.head().kind {
         // The way to the variants of the whole.
         Kind::VariantIndex => None,
         Kind::Response if known.head().freshness.fresh_until > now => None,
-        Kind::Response => Some(part),
-        Kind::Partial => Some(parts::combine(&known, &part, now, shared.store.body_bytes_max()).unwrap_or(part)),
+        Kind::Response => alone(part),
+        Kind::Partial => parts::combine(&known, &part, now, shared.store.body_bytes_max()).or_else(|| alone(part)),
     }
 }

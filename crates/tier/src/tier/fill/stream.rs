@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Outward, Pad, reading::Reading};
 use crate::{
     flight::{Landed, LandedBody},
-    shared_body::SharedBody,
+    shared_body::{SharedBody, Writing},
     tier::respond::Inner,
 };
 
@@ -91,6 +91,17 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         }
     }
 
+    /// Waits until somebody has taken enough of a body; `false` where nobody reads it any more. Who takes nothing for long keeps others waiting no longer.
+    async fn wait_for_room(&self, body: &SharedBody) -> bool {
+        loop {
+            let room = std::future::poll_fn(|cx| body.poll_room(cx));
+            match timeout(self.shared.config.body_idle_max, room).await {
+                Ok(is_read) => return is_read,
+                Err(_) => drop(body.leave_behind()),
+            }
+        }
+    }
+
     /// Passes a body on as it comes.
     async fn pass_on<B>(mut self, head: Arc<Head>, mut body: Pin<&mut B>, said: Inner, begun: Begun)
     where
@@ -98,6 +109,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     {
         let Begun { first, mut reading, len_expected, completes } = begun;
         let shared_body = SharedBody::new(len_expected);
+        // A body that panics must not leave its readers waiting.
+        let _writing = Writing(Arc::clone(&shared_body));
         if !first.is_empty() {
             shared_body.push(first);
         }
@@ -131,7 +144,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             if reading.passing {
                 shared_body.keep_window();
             }
-            if !std::future::poll_fn(|cx| shared_body.poll_room(cx)).await {
+            if !self.wait_for_room(&shared_body).await {
                 break;
             }
             let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
