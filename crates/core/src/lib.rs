@@ -49,5 +49,5 @@ pub use self::{
     store::{FillLease, Lease, Store, StoreError, TierName},
     tag::{TagHash, TagSet},
     trace::{RequestId, Step, TRACEPARENT, TraceContext, Trail},
-    work::{ClientAddress, Deadline, Level, OwnRequest, Pressure, Priority},
+    work::{ClientAddress, Deadline, Level, OwnRequest, Pressure, Priority, Upload},
 };

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Instant,
 };
@@ -42,6 +42,24 @@ impl Priority {
 /// When the answer to a request is of no use any more (request extension): the origin's work for it ends then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
+
+/// Whether all of a request's body has come (request extension, of requests that have one): what tells an origin that takes its time from a client that does. Clones
+/// share it.
+#[derive(Clone, Debug, Default)]
+pub struct Upload(Arc<AtomicBool>);
+
+impl Upload {
+    /// Notes that it has.
+    pub fn end(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// Where a request came from (request extension), as the server that took it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache::settings::LimitSettings;
+use edge_cache::{core::Upload, settings::LimitSettings};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
@@ -60,13 +60,14 @@ pub(crate) struct Bounded<B> {
     silence: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     verdict: Verdict,
+    upload: Upload,
 }
 
 impl<B> Bounded<B> {
-    fn new(body: B, limits: &LimitSettings, verdict: Verdict) -> Self {
+    fn new(body: B, limits: &LimitSettings, verdict: Verdict, upload: Upload) -> Self {
         let left = if limits.body_bytes_max == 0 { u64::MAX } else { limits.body_bytes_max };
         let limit = limits.body_timeout;
-        Self { body, left, limit, silence: None, waiting: false, verdict }
+        Self { body, left, limit, silence: None, waiting: false, verdict, upload }
     }
 
     fn fault(&self, fault: Fault, error: BodyError) -> BodyError {
@@ -77,13 +78,14 @@ impl<B> Bounded<B> {
 }
 
 impl ClientBody {
-    /// A client's body, and where is written what was wrong with it; nothing where there is no body.
-    pub(crate) fn of_client(body: Incoming, limits: &LimitSettings) -> (Self, Option<Verdict>) {
+    /// A client's body, and where is written what was wrong with it and when it is over; nothing where there is no body.
+    pub(crate) fn of_client(body: Incoming, limits: &LimitSettings) -> (Self, Option<(Verdict, Upload)>) {
         if body.is_end_stream() {
             return (Self::None, None);
         }
-        let verdict = Verdict::default();
-        (Self::Client(Box::new(Bounded::new(body, limits, Arc::clone(&verdict)))), Some(verdict))
+        let (verdict, upload) = (Verdict::default(), Upload::default());
+        let bounded = Bounded::new(body, limits, Arc::clone(&verdict), upload.clone());
+        (Self::Client(Box::new(bounded)), Some((verdict, upload)))
     }
 }
 
@@ -106,6 +108,9 @@ where
             return silence.as_mut().poll(cx).map(|()| Some(Err(this.fault(Fault::Silent, BodyError::Silent))));
         };
         this.waiting = false;
+        if frame.is_none() || this.body.is_end_stream() {
+            this.upload.end();
+        }
         let Some(frame) = frame else { return Poll::Ready(None) };
         let len = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
         match this.left.checked_sub(len) {
@@ -174,7 +179,7 @@ mod tests {
         let body = StreamBody::new(stream::iter(pieces).chain(stream::pending()));
         let limits = LimitSettings { body_bytes_max: bytes_max, ..LimitSettings::default() };
         let verdict = Verdict::default();
-        (Bounded::new(body, &limits, Arc::clone(&verdict)), verdict)
+        (Bounded::new(body, &limits, Arc::clone(&verdict), Upload::default()), verdict)
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,10 +29,7 @@ pin_project! {
         Incoming {
             #[pin]
             body: Incoming,
-            // The end of the time that the whole answer may take, and what tells of it, once something has to be waited for. Boxed: bodies are moved, and
-            // most come with their heads.
-            end: Option<Instant>,
-            timer: Option<Pin<Box<Sleep>>>,
+            wait: Wait,
             // Held to the last byte.
             held: Option<(InUse, Place)>,
         },
@@ -39,16 +37,39 @@ pin_project! {
     }
 }
 
-/// The answer took longer than `origin.total_timeout`.
+/// Why a body is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer took longer than origin.total_timeout")]
-struct TooLong;
+enum Cut {
+    #[error("the answer took longer than origin.total_timeout")]
+    TooLong,
+    #[error("nothing came of the answer for origin.body_idle_max")]
+    Silent,
+}
+
+/// How long a body may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// When it has to be over.
+    pub(super) end: Option<Instant>,
+    /// The longest silence.
+    pub(super) idle_max: Option<Duration>,
+}
+
+/// The wait for what comes next of a body.
+#[derive(Debug, Default)]
+struct Wait {
+    limits: Limits,
+    /// Since when there is one.
+    since: Option<Instant>,
+    /// What ends it, once there was one; it may ring too early, as it is set anew only then. Boxed: bodies are moved, and most come with their heads.
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl UpstreamBody {
-    /// A body that may come until `end`.
-    pub(super) fn incoming(body: Incoming, held: (InUse, Place), end: Option<Instant>) -> Self {
-        let (end, held) = if body.is_end_stream() { (None, None) } else { (end, Some(held)) };
-        Self { kind: Kind::Incoming { body, end, timer: None, held } }
+    /// A body that may take so long.
+    pub(super) fn incoming(body: Incoming, held: (InUse, Place), limits: Limits) -> Self {
+        let held = (!body.is_end_stream()).then_some(held);
+        Self { kind: Kind::Incoming { body, wait: Wait { limits, ..Wait::default() }, held } }
     }
 
     pub(super) fn bytes(text: Bytes) -> Self {
@@ -66,8 +87,8 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Incoming { mut body, end, timer, held } => {
-                let frame = polled(body.as_mut(), *end, timer, cx);
+            KindProj::Incoming { mut body, wait, held } => {
+                let frame = wait.polled(body.as_mut(), cx);
                 let is_over = match &frame {
                     Poll::Ready(Some(Ok(_))) => body.is_end_stream(),
                     Poll::Ready(None | Some(Err(_))) => true,
@@ -97,24 +118,34 @@ impl Body for UpstreamBody {
     }
 }
 
-/// The next frame, or the end of the time; the timer is set only where there is something to wait for.
-fn polled(
-    mut body: Pin<&mut Incoming>,
-    end: Option<Instant>,
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-    let frame = body.as_mut().poll_frame(cx);
-    let Some(end) = end else { return frame.map_err(Into::into) };
-    match frame {
-        // All of it is there: most answers come so, and have no need of a clock.
-        Poll::Ready(frame) if frame.is_none() || body.is_end_stream() || Instant::now() < end => {
-            Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+impl Wait {
+    /// The next frame, or the end of the time for it. Nobody waits for one while it is not asked for: then it is the client that takes its time.
+    fn polled(
+        &mut self,
+        mut body: Pin<&mut Incoming>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
+            self.since = None;
+            // All of it is there: most answers come so, and have no need of a clock.
+            let is_in_time = || self.limits.end.is_none_or(|end| Instant::now() < end);
+            return Poll::Ready(match frame {
+                Some(Ok(_)) if !body.is_end_stream() && !is_in_time() => Some(Err(Cut::TooLong.into())),
+                frame => frame.map(|frame| frame.map_err(Into::into)),
+            });
         }
-        Poll::Ready(_) => Poll::Ready(Some(Err(TooLong.into()))),
-        Poll::Pending => {
-            ready!(timer.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(cx));
-            Poll::Ready(Some(Err(TooLong.into())))
+        let Limits { end, idle_max } = self.limits;
+        let silent = idle_max.map(|idle_max| *self.since.get_or_insert_with(Instant::now) + idle_max);
+        let Some(until) = end.into_iter().chain(silent).min() else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= until {
+                let why = if end == Some(until) { Cut::TooLong } else { Cut::Silent };
+                return Poll::Ready(Some(Err(why.into())));
+            }
+            // It was set for a silence that is over.
+            timer.as_mut().reset(until);
         }
     }
 }

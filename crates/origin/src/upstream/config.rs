@@ -36,6 +36,8 @@ pub struct UpstreamConfig {
     pub response_timeout: Duration,
     /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
     pub total_timeout: Duration,
+    /// Longest silence in the body of an answer, which is cut then, where the cache has no limit of its own as it does not keep it; zero for any. Default: 1 min.
+    pub body_idle_max: Duration,
     /// Most requests under way to one origin, tunnels aside. Default: 1 024.
     pub connections_max: usize,
     /// Most requests that wait where all origins have as many as they may; more get a 503. Default: 1 000.
@@ -77,6 +79,7 @@ impl Default for UpstreamConfig {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             total_timeout: Duration::from_secs(3600),
+            body_idle_max: Duration::from_secs(60),
             connections_max: 1024,
             queue_max: 1000,
             queue_timeout: Duration::from_secs(1),

@@ -25,6 +25,11 @@ use tower::ServiceExt;
 
 use super::{secure::Secure, target::Target};
 
+/// An origin whose machine is gone is found out within half a minute.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
 /// What happened on a connection so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Usage(Arc<Seen>);
@@ -69,6 +74,10 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(connect_timeout));
         tcp.set_nodelay(true);
+        // Who waits for an answer sends nothing, and would not hear that the other side is gone.
+        tcp.set_keepalive(Some(KEEPALIVE_AFTER));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         tcp.enforce_http(secure.is_none());
         let mut origin = http::uri::Parts::default();
         origin.scheme = Some(target.scheme());
@@ -146,7 +155,14 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            // An origin that reads nothing takes the end of TLS neither: whoever ends the connection would wait for it, and keep it, for as long.
+            Stream::Secure(tls) => Poll::Ready(match Pin::new(tls).poll_shutdown(cx) {
+                Poll::Ready(done) => done,
+                Poll::Pending => Ok(()),
+            }),
+        }
     }
 
     fn poll_write_vectored(

@@ -23,7 +23,8 @@ use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::Notify,
-    time::{Instant, sleep},
+    task::AbortHandle,
+    time::{Instant, sleep, timeout},
 };
 
 pub(super) use self::in_use::InUse;
@@ -37,6 +38,9 @@ use super::{
 
 /// The head of an answer, and the connection that its body comes on.
 pub(super) type Answer = (Response<Incoming>, InUse);
+
+/// How long a connection lives on for the rest of a request that was answered already.
+const UNREAD_MAX: Duration = Duration::from_secs(5);
 
 /// The connections to one origin. Clones share them.
 #[derive(Debug)]
@@ -79,6 +83,8 @@ struct Kept<B> {
 #[derive(Debug)]
 struct Connection<B> {
     sender: SendRequest<B>,
+    /// The task that reads and writes.
+    work: AbortHandle,
     usage: Usage,
     pool: Weak<Shared<B>>,
 }
@@ -195,8 +201,8 @@ where
         let usage = stream.inner().usage();
         let (sender, work) = http1::handshake(stream).await.map_err(|error| Failed::Unconnected(error.into()))?;
         // How it ends is told to whoever waits for an answer on it.
-        tokio::spawn(work.with_upgrades().map(drop));
-        Ok(Box::new(Connection { sender, usage, pool: Arc::downgrade(self) }))
+        let work = tokio::spawn(work.with_upgrades().map(drop)).abort_handle();
+        Ok(Box::new(Connection { sender, work, usage, pool: Arc::downgrade(self) }))
     }
 }
 
@@ -221,14 +227,17 @@ impl<B> Connection<B> {
 }
 
 impl<B: Send + 'static> Connection<B> {
-    /// Gives it back once it can take another request, now mostly: its origin may have answered before it had read all of the last one.
+    /// Gives it back once it can take another request, now mostly: its origin may have answered before it had read all of the last one. How long that takes is its
+    /// client's affair, and the connection is none of those that are counted: after a while it is closed.
     fn give_back(mut self: Box<Self>) {
         if self.sender.is_ready() {
             self.keep();
         } else if !self.sender.is_closed() && Handle::try_current().is_ok() {
             tokio::spawn(async move {
-                if self.sender.ready().await.is_ok() {
-                    self.keep();
+                match timeout(UNREAD_MAX, self.sender.ready()).await {
+                    Ok(Ok(())) => self.keep(),
+                    Ok(Err(_)) => {}
+                    Err(_) => self.work.abort(),
                 }
             });
         }

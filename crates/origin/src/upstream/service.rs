@@ -18,6 +18,7 @@ use tower::retry::budget::TpsBudget;
 use tower_service::Service;
 
 use super::{
+    body::Limits,
     OriginState, UpstreamBody, UpstreamConfig, UpstreamError,
     balance::{Balance, budget},
     forwarding::{self, Gateway},
@@ -45,6 +46,7 @@ pub(super) struct Shared<B> {
     preserve_host: bool,
     response_timeout: Duration,
     total_timeout: Option<Duration>,
+    body_idle_max: Option<Duration>,
     gateway: Gateway,
     upgrades: bool,
     tunnels: Arc<Semaphore>,
@@ -113,6 +115,7 @@ where
             preserve_host: config.preserve_host,
             response_timeout: config.response_timeout,
             total_timeout: (!config.total_timeout.is_zero()).then_some(config.total_timeout),
+            body_idle_max: (!config.body_idle_max.is_zero()).then_some(config.body_idle_max),
             gateway: Gateway::named(name),
             upgrades: config.upgrades,
             tunnels: Arc::new(Semaphore::new(config.tunnels_max)),
@@ -229,8 +232,8 @@ impl<B: Body + Unpin> Shared<B> {
 
     fn inward(&self, answered: Answered, began: Instant) -> Response<UpstreamBody> {
         let Answered { response, in_use, place } = answered;
-        let end = self.total_timeout.map(|total| began + total);
-        let mut response = response.map(|body| UpstreamBody::incoming(body, (in_use, place), end));
+        let limits = Limits { end: self.total_timeout.map(|total| began + total), idle_max: self.body_idle_max };
+        let mut response = response.map(|body| UpstreamBody::incoming(body, (in_use, place), limits));
         hop::strip(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         if !response.headers().contains_key(header::DATE) {

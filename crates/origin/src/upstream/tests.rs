@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use edge_cache_breaker::State;
-use edge_cache_core::{Disconnected, Rng, SystemClock, SystemRng};
+use edge_cache_core::{Disconnected, Rng, SystemClock, SystemRng, Upload};
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -154,6 +154,25 @@ async fn who_does_not_answer_in_time_is_left_alone() {
 }
 
 #[tokio::test]
+async fn who_has_not_sent_all_of_a_question_says_nothing_of_its_origin() {
+    let origin = Origin::answers("HTTP/1.1 200 OK\r\nx: ...").await;
+    let short = Duration::from_millis(5);
+    let upstream = upstream(&UpstreamConfig { response_timeout: short, ..config(&[&origin.url]) });
+    for (is_over, breaker) in [(false, State::Closed), (true, State::Open)] {
+        for _ in 0..3 {
+            let upload = Upload::default();
+            if is_over {
+                upload.end();
+            }
+            let request = Request::post("http://site/").extension(upload).body(Full::from("body")).unwrap();
+            let answer = timeout(PATIENCE, upstream.clone().oneshot(request)).await.expect("in time").unwrap();
+            assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+        }
+        assert_eq!(upstream.state()[0].breaker, breaker);
+    }
+}
+
+#[tokio::test]
 async fn a_failing_answer_is_tried_elsewhere_while_the_budget_lasts() {
     let origins = [Origin::answers(AWAY).await, Origin::answers(AWAY).await];
     let config = config(&[&origins[0].url, &origins[1].url]);
@@ -217,7 +236,8 @@ async fn an_answer_ends_at_its_time_even_while_bytes_come() {
     {
         let origin = Origin::answers(reply).await;
         let limit = Duration::from_secs(60);
-        let upstream = upstream(&UpstreamConfig { total_timeout: limit, ..config(&[&origin.url]) });
+        let limits = UpstreamConfig { total_timeout: limit, body_idle_max: Duration::ZERO, ..config(&[&origin.url]) };
+        let upstream = upstream(&limits);
         let began = Instant::now();
         let mut body = Box::pin(ask(&upstream, "GET", "").await.into_body());
         tokio::time::pause();
@@ -240,6 +260,39 @@ async fn an_answer_ends_at_its_time_even_while_bytes_come() {
         assert_eq!(upstream.state()[0].in_flight, 0);
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn an_answer_ends_where_nothing_comes_of_it_for_long() {
+    let origin = Origin::answers("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun...").await;
+    let limit = Duration::from_secs(60);
+    let limits = UpstreamConfig { total_timeout: Duration::ZERO, body_idle_max: limit, ..config(&[&origin.url]) };
+    let upstream = upstream(&limits);
+    let mut body = Box::pin(ask(&upstream, "GET", "").await.into_body());
+    assert_eq!(timeout(PATIENCE, body.frame()).await.expect("in time").unwrap().unwrap().into_data().unwrap(), "begun...");
+    tokio::time::pause();
+    assert!(body.frame().now_or_never().is_none());
+    // As long as nobody asks it is the client that takes its time, and what came meanwhile would be there.
+    tokio::time::advance(limit / 2).await;
+    let began = Instant::now();
+    let error = timeout(limit * 2, body.frame()).await.expect("it is cut").unwrap().unwrap_err();
+    assert!(error.to_string().contains("origin.body_idle_max"), "{error}");
+    assert!((limit / 2..limit).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(upstream.state()[0].in_flight, 0);
+}
+
+#[tokio::test]
+async fn who_reads_late_does_not_find_the_answer_silent() {
+    let origin = Origin::answers("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun...").await;
+    let limit = Duration::from_secs(60);
+    let upstream = upstream(&UpstreamConfig { body_idle_max: limit, ..config(&[&origin.url]) });
+    let mut body = Box::pin(ask(&upstream, "GET", "").await.into_body());
+    assert!(timeout(PATIENCE, body.frame()).await.expect("in time").unwrap().is_ok());
+    tokio::time::pause();
+    tokio::time::advance(limit * 3).await;
+    let began = Instant::now();
+    assert!(timeout(limit * 2, body.frame()).await.expect("it is cut").unwrap().is_err());
+    assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

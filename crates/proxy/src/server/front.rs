@@ -232,8 +232,12 @@ where
         let may_bring = onward.may_bring(house);
         let interim = self.prepare(&mut onward, may_bring, house).map(|number| (Arc::clone(&self.interim), number));
         let Onward { parts, account, .. } = onward;
-        let (body, verdict) = ClientBody::of_client(body, &house.limits);
-        let req = Request::from_parts(parts, body);
+        let (body, told) = ClientBody::of_client(body, &house.limits);
+        let mut req = Request::from_parts(parts, body);
+        let verdict = told.map(|(verdict, upload)| {
+            req.extensions_mut().insert(upload);
+            verdict
+        });
         // What has a state of its own is cloned: the service is every request's. Its layers are always ready to be called.
         let answer = After::new(Cached::clone(cached).call(req), interim);
         let account = account.filter(|_| house.limits.new_keys_per_client > 0 && may_bring);

@@ -45,6 +45,9 @@ pub struct OriginSettings {
     /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub total_timeout: Duration,
+    /// Longest silence in the body of an answer that is passed on; zero for any. Default: 1 min.
+    #[serde(with = "humantime_serde")]
+    pub body_idle_max: Duration,
     /// Most requests under way to one origin, tunnels aside. Default: 1 024.
     pub connections_max: usize,
     /// Most requests that wait where all origins have as many as they may; more get a 503. Default: 1 000.
@@ -91,6 +94,7 @@ impl Default for OriginSettings {
             connect_timeout,
             response_timeout,
             total_timeout,
+            body_idle_max,
             connections_max,
             queue_max,
             queue_timeout,
@@ -116,6 +120,7 @@ impl Default for OriginSettings {
             connect_timeout,
             response_timeout,
             total_timeout,
+            body_idle_max,
             connections_max,
             queue_max,
             queue_timeout,
@@ -149,6 +154,7 @@ impl OriginSettings {
             connect_timeout,
             response_timeout,
             total_timeout,
+            body_idle_max,
             connections_max,
             queue_max,
             queue_timeout,
@@ -175,6 +181,7 @@ impl OriginSettings {
             connect_timeout,
             response_timeout,
             total_timeout,
+            body_idle_max,
             connections_max,
             queue_max,
             queue_timeout,
@@ -208,9 +215,12 @@ impl OriginSettings {
                 return Err(SettingsError::rule(key, format!("{value:?}"), "must be above zero and at most 24h"));
             }
         }
-        if self.total_timeout > DAY {
-            let value = format!("{:?}", self.total_timeout);
-            return Err(SettingsError::rule("origin.total_timeout", value, "must be at most 24h, or 0s for any time"));
+        for (key, value) in
+            [("origin.total_timeout", self.total_timeout), ("origin.body_idle_max", self.body_idle_max)]
+        {
+            if value > DAY {
+                return Err(SettingsError::rule(key, format!("{value:?}"), "must be at most 24h, or 0s for any time"));
+            }
         }
         // A tunnel costs two descriptors, a request one; the system's limit is far below. No tunnel at all is `upgrades = false`.
         for (key, value) in [("origin.connections_max", self.connections_max), ("origin.tunnels_max", self.tunnels_max)]

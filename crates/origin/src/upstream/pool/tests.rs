@@ -157,6 +157,31 @@ async fn who_may_not_be_idle_at_all_is_closed() {
     assert!(pool.shared.idle.lock().kept.is_empty());
 }
 
+#[tokio::test]
+async fn who_was_answered_before_all_was_sent_is_closed_after_a_while() {
+    let (pool, listener) = pool(UpstreamConfig::default()).await;
+    let origin = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        heard(&mut stream).await;
+        say(&mut stream, OK).await;
+        stream
+    };
+    // More than sockets take.
+    let mut post = request(Method::POST, "").map(|_| Full::from(vec![0; 64 << 20]));
+    let (answer, mut stream) = timely(async { tokio::join!(pool.ask(&mut post, Instant::now()), origin) }).await;
+    assert_eq!(text(answer.unwrap()).await, "ok");
+    assert!(pool.shared.idle.lock().kept.is_empty());
+    tokio::time::pause();
+    timeout(UNREAD_MAX * 2, std::future::pending::<()>()).await.expect_err("time passes");
+    // What it had sent, and then no more of it.
+    let (mut piece, mut read) = (vec![0; 1 << 20], 0);
+    while let Ok(len @ 1..) = stream.read(&mut piece).await {
+        read += len;
+    }
+    assert!(read < 64 << 20, "{read} bytes");
+    assert!(pool.shared.idle.lock().kept.is_empty());
+}
+
 /// The origin takes no new connections, and answers on those it has.
 #[tokio::test]
 async fn who_waits_for_a_connection_takes_one_that_came_to_be_idle() {
