@@ -302,6 +302,29 @@ async fn who_makes_no_room_for_an_answer_over_http_2_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_leaves_one_answer_over_http_2_while_it_takes_others_is_asked_to_go_and_then_cut_off() {
+    let origin = Origin::start(|arrived| async move {
+        Reply::cached("max-age=60", if arrived.seen.target == "/long" { "too much" } else { "x" })
+    })
+    .await;
+    let proxy = proxy(&origin, "send_timeout = \"500ms\"").await;
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(1);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let _left = sender.send_request(request("/long")).await.unwrap();
+    let takes_others = async {
+        while let Ok(answer) = sender.send_request(request("/")).await {
+            drop(answer);
+        }
+    };
+    timeout(PATIENCE, takes_others).await.expect("it is asked to go");
+    drop(timeout(PATIENCE, connection).await.expect("it is cut"));
+    eventually("it is counted", async || (cut(&proxy, "stalled").await == 1.0).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_tunnel_occupies_a_place_for_as_long_as_it_is_open() {
     let origin = RawOrigin::start(|_| {
         let switched = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";

@@ -219,7 +219,8 @@ mod tests {
             ("*, identity;q=1", "*"),
             ("gzip;q=0.001", "gzip"),
         ] {
-            let value = |sent| selecting(&map(&[("accept-encoding", sent)]), &header::ACCEPT_ENCODING).unwrap().into_owned();
+            let value =
+                |sent| selecting(&map(&[("accept-encoding", sent)]), &header::ACCEPT_ENCODING).unwrap().into_owned();
             assert_eq!(value(one), value(other), "{one:?} and {other:?}");
         }
     }

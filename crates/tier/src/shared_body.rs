@@ -144,9 +144,9 @@ impl SharedBody {
     /// Leaves those behind who have taken the least, where others have taken more and wait for them. Whether there were any.
     pub(crate) fn leave_behind(&self) -> bool {
         let mut state = self.state.lock();
-        let (slowest, fastest) = state.followed().fold((usize::MAX, 0), |(slowest, fastest), place| {
-            (slowest.min(place.chunk), fastest.max(place.chunk))
-        });
+        let (slowest, fastest) = state
+            .followed()
+            .fold((usize::MAX, 0), |(slowest, fastest), place| (slowest.min(place.chunk), fastest.max(place.chunk)));
         if slowest >= fastest {
             return false;
         }

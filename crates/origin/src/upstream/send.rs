@@ -127,7 +127,9 @@ where
             Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             // Who has not sent all of a question waits for nobody but himself.
-            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.is_none_or(|upload| !upload.is_over())) => None,
+            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.is_none_or(|upload| !upload.is_over())) => {
+                None
+            }
             Err(failed) => failed.says(),
         };
         if let Some(said) = said {

@@ -18,9 +18,9 @@ use tower::retry::budget::TpsBudget;
 use tower_service::Service;
 
 use super::{
-    body::Limits,
     OriginState, UpstreamBody, UpstreamConfig, UpstreamError,
     balance::{Balance, budget},
+    body::Limits,
     forwarding::{self, Gateway},
     health::Checks,
     instead::{disconnected, instead},

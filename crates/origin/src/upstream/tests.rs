@@ -269,7 +269,10 @@ async fn an_answer_ends_where_nothing_comes_of_it_for_long() {
     let limits = UpstreamConfig { total_timeout: Duration::ZERO, body_idle_max: limit, ..config(&[&origin.url]) };
     let upstream = upstream(&limits);
     let mut body = Box::pin(ask(&upstream, "GET", "").await.into_body());
-    assert_eq!(timeout(PATIENCE, body.frame()).await.expect("in time").unwrap().unwrap().into_data().unwrap(), "begun...");
+    assert_eq!(
+        timeout(PATIENCE, body.frame()).await.expect("in time").unwrap().unwrap().into_data().unwrap(),
+        "begun..."
+    );
     tokio::time::pause();
     assert!(body.frame().now_or_never().is_none());
     // As long as nobody asks it is the client that takes its time, and what came meanwhile would be there.

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use edge_cache::settings::LimitSettings;
 use http::{HeaderValue, Request, header};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 
 use super::token::VerifiedClient;
 use crate::{
+    body::ClientBody,
     listener::{Listener, Socket},
     server::{Stalled, Stream, Tls},
 };
@@ -72,6 +74,7 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
         (Socket::Tcp(stream), None) => Stream::Tcp(stream),
         (Socket::Unix(stream), _) => Stream::Unix(stream),
     };
+    let limits = LimitSettings { body_timeout: PATIENCE, ..LimitSettings::default() };
     let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(operator);
         // It may stand in the target, which counts.
@@ -82,9 +85,9 @@ async fn connection(socket: Socket, tls: Option<Tls>, router: Router) {
         if let Some(verified) = verified.clone() {
             request.extensions_mut().insert(verified);
         }
-        request.map(axum::body::Body::new)
+        request.map(|body| axum::body::Body::new(ClientBody::of_client(body, &limits).0))
     });
-    // HTTP/1.1 alone, whose heads have a time: a silent connection must not take an operator's place.
+    // HTTP/1.1 alone, whose heads have a time, as their bodies do: a silent connection must not take an operator's place.
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)

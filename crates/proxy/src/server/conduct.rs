@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// What is noted of one connection.
@@ -22,8 +23,9 @@ pub(super) struct Conduct {
     taken_back: AtomicU32,
     /// When the last one ended, in milliseconds since the beginning.
     ended: AtomicU64,
-    /// Answers of which something is there that the client has not made room for, and when it last did, in milliseconds since the beginning.
-    owed: AtomicU32,
+    /// Answers of which something is there that the client has not made room for, each with when that came to be; and when the client last made room, in
+    /// milliseconds since the beginning.
+    owed: Mutex<Vec<Option<u64>>>,
     taken: AtomicU64,
 }
 
@@ -31,7 +33,8 @@ pub(super) struct Conduct {
 #[derive(Debug)]
 pub(super) struct UnderWay {
     conduct: Arc<Conduct>,
-    owes: bool,
+    /// Its place among those that are owed.
+    owed_at: Option<usize>,
 }
 
 impl Conduct {
@@ -43,7 +46,7 @@ impl Conduct {
             open: AtomicU32::new(0),
             taken_back: AtomicU32::new(0),
             ended: AtomicU64::new(0),
-            owed: AtomicU32::new(0),
+            owed: Mutex::default(),
             taken: AtomicU64::new(0),
         }
     }
@@ -57,7 +60,7 @@ impl Conduct {
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.all.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
-        UnderWay { conduct: Arc::clone(self), owes: false }
+        UnderWay { conduct: Arc::clone(self), owed_at: None }
     }
 
     /// Whether more than `max` requests, and more than half of all, were taken back (CVE-2023-44487).
@@ -69,21 +72,27 @@ impl Conduct {
     /// How long there was no request; `None` over HTTP/1, where the server's own limit holds, and while there is one.
     pub(super) fn idle(&self) -> Option<Duration> {
         let quiet = self.is_h2.load(Relaxed) && self.open.load(Relaxed) == 0;
-        quiet.then(|| self.since(&self.ended))
+        quiet.then(|| self.since(self.ended.load(Relaxed)))
     }
 
     /// For how long the client has taken nothing of the answers that are there for it. The server does not ask for a piece before there is room for it, so a stream that
     /// nobody makes room on never waits in a write.
     pub(super) fn stalled(&self) -> Duration {
-        if self.owed.load(Relaxed) == 0 { Duration::ZERO } else { self.since(&self.taken) }
+        if self.owed.lock().iter().all(Option::is_none) { Duration::ZERO } else { self.since(self.taken.load(Relaxed)) }
+    }
+
+    /// For how long the client has taken nothing of the answer that it has left for longest, whatever it took of others meanwhile.
+    pub(super) fn left(&self) -> Duration {
+        let longest = self.owed.lock().iter().flatten().min().copied();
+        longest.map_or(Duration::ZERO, |since| self.since(since))
     }
 
     fn millis(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn since(&self, millis: &AtomicU64) -> Duration {
-        self.began.elapsed().saturating_sub(Duration::from_millis(millis.load(Relaxed)))
+    fn since(&self, millis: u64) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(millis))
     }
 }
 
@@ -95,16 +104,26 @@ impl UnderWay {
 
     /// A piece of the answer is there; the next is asked for once there is room for it.
     pub(super) fn owe(&mut self) {
-        if !std::mem::replace(&mut self.owes, true) && self.conduct.owed.fetch_add(1, Relaxed) == 0 {
-            self.conduct.taken.store(self.conduct.millis(), Relaxed);
+        if self.owed_at.is_some() {
+            return;
         }
+        let (mut owed, now) = (self.conduct.owed.lock(), self.conduct.millis());
+        if owed.iter().all(Option::is_none) {
+            self.conduct.taken.store(now, Relaxed);
+        }
+        let at = owed.iter().position(Option::is_none).unwrap_or(owed.len());
+        match owed.get_mut(at) {
+            Some(free) => *free = Some(now),
+            None => owed.push(Some(now)),
+        }
+        self.owed_at = Some(at);
     }
 
     /// The client made room.
     pub(super) fn paid(&mut self) {
-        if std::mem::take(&mut self.owes) {
+        if let Some(at) = self.owed_at.take() {
             self.conduct.taken.store(self.conduct.millis(), Relaxed);
-            self.conduct.owed.fetch_sub(1, Relaxed);
+            self.conduct.owed.lock()[at] = None;
         }
     }
 }
@@ -151,12 +170,14 @@ mod tests {
         one.paid();
         one.owe();
         assert_eq!(conduct.stalled(), Duration::ZERO, "it takes something");
+        assert_eq!(conduct.left(), Duration::from_secs(2), "not of the other");
         advance(Duration::from_secs(1)).await;
+        assert_eq!(conduct.left(), Duration::from_secs(3));
         drop(one);
         advance(Duration::from_secs(1)).await;
         assert_eq!(conduct.stalled(), Duration::from_secs(1));
         drop(other);
-        assert_eq!(conduct.stalled(), Duration::ZERO);
+        assert_eq!((conduct.stalled(), conduct.left()), (Duration::ZERO, Duration::ZERO));
     }
 
     #[tokio::test]

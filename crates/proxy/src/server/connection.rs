@@ -237,10 +237,9 @@ impl<C: GracefulConnection> Served<C> {
 }
 
 impl Limits {
-    /// When to look again, after it was quiet, and has taken nothing, for so long.
-    fn next(&self, quiet: Duration, stalled: Duration) -> Instant {
-        let wait =
-            self.idle.saturating_sub(quiet).min(self.send.saturating_sub(stalled)).max(Duration::from_millis(10));
+    /// When to look again, after it was quiet, and has left something, for so long.
+    fn next(&self, quiet: Duration, left: Duration) -> Instant {
+        let wait = self.idle.saturating_sub(quiet).min(self.send.saturating_sub(left)).max(Duration::from_millis(10));
         let next = Instant::now() + wait;
         let ages = self.age_max.map(|age| [self.began + age, self.began + age * 2]);
         let now = Instant::now();
@@ -282,8 +281,10 @@ impl<C: GracefulConnection> Future for Served<C> {
             if *this.asked && this.limits.is_old(2) {
                 return Poll::Ready(Ended::Old);
             }
-            let stalled = this.conduct.stalled();
-            if stalled >= this.limits.send {
+            // One answer that is left while others are taken may be a film that somebody has paused: what comes after it goes to another connection, and it has as
+            // long again.
+            let (stalled, left, send) = (this.conduct.stalled(), this.conduct.left(), this.limits.send);
+            if stalled >= send || (*this.asked && left >= send * 2) {
                 return Poll::Ready(Ended::Stalled);
             }
             let quiet = this.conduct.idle().unwrap_or_default();
@@ -291,12 +292,13 @@ impl<C: GracefulConnection> Future for Served<C> {
             if *this.asked && quiet >= this.limits.idle * 2 {
                 return Poll::Ready(Ended::Quiet);
             }
-            if !*this.asked && (this.limits.is_old(1) || is_quiet) {
+            if !*this.asked && (this.limits.is_old(1) || is_quiet || left >= send) {
                 *this.asked = true;
                 this.connection.as_mut().graceful_shutdown();
             }
             let quiet = if is_quiet { Duration::ZERO } else { quiet };
-            this.timer.as_mut().reset(this.limits.next(quiet, stalled));
+            let waits = if left >= send { left - send } else { left };
+            this.timer.as_mut().reset(this.limits.next(quiet, waits.max(stalled)));
         }
     }
 }

@@ -38,6 +38,7 @@ impl RedisBackplane {
             match self.sync().await {
                 Ok(()) if away => {
                     away = false;
+                    self.0.back.notify_waiters();
                     tracing::info!("back in step with redis");
                 }
                 Err(error) if !away => {
@@ -66,8 +67,10 @@ impl RedisBackplane {
         }
     }
 
-    /// Listens until the connection is lost. Tells whether there was one.
+    /// Listens until the connection is lost, or news come again after there were none: they may come from another server, while the machine of one that was only
+    /// stopped keeps this connection open, and says nothing. Tells whether there was a connection.
     async fn hear(&self) -> bool {
+        let mut back = std::pin::pin!(self.0.back.notified());
         let Ok(Ok(subscription)) = timeout(SUBSCRIBE_WAIT, self.0.link.subscribe(self.0.scripts.channel())).await
         else {
             return false;
@@ -75,7 +78,12 @@ impl RedisBackplane {
         self.0.subscribed.store(true, Ordering::Release);
         self.0.wake.notify_one();
         let mut messages = std::pin::pin!(subscription);
-        while let Some(message) = messages.next().await {
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = &mut back => return true,
+            };
+            let Some(message) = message else { return true };
             let Some(record) = record(message.get_payload_bytes()) else {
                 // Of another version: what it says is in the markers too.
                 self.0.wake.notify_one();
@@ -91,6 +99,5 @@ impl RedisBackplane {
                 }
             }
         }
-        true
     }
 }

@@ -53,6 +53,8 @@ struct Inner {
     /// One question for news at a time.
     asking: Mutex<Settling>,
     wake: Notify,
+    /// News come again after there were none.
+    back: Notify,
     sent: Sent,
     nodes: Arc<AtomicUsize>,
     heard_at: AtomicU64,
@@ -133,6 +135,7 @@ impl RedisBackplane {
             markers,
             asking: Mutex::default(),
             wake: Notify::new(),
+            back: Notify::new(),
             sent: Sent::default(),
             nodes,
             heard_at: AtomicU64::new(u64::MAX),

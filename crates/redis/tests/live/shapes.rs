@@ -13,7 +13,7 @@ use redis::{aio::MultiplexedConnection, cmd};
 use tempfile::TempDir;
 
 use crate::{
-    connect, copy, entry,
+    PATIENCE, connect, copy, entry,
     nodes::{Node, config},
 };
 
@@ -263,7 +263,7 @@ async fn a_cluster_and_the_failover_of_the_primary_that_holds_the_markers() {
 /// A primary, a replica and a sentinel.
 struct Watched {
     primary: Redis,
-    _replica: Redis,
+    replica: Redis,
     sentinel: Redis,
 }
 
@@ -283,7 +283,7 @@ impl Watched {
             }
             tokio::task::yield_now().await;
         }
-        Self { primary, _replica: replica, sentinel }
+        Self { primary, replica, sentinel }
     }
 
     fn config(&self) -> RedisConfig {
@@ -297,12 +297,34 @@ impl Watched {
 
 #[tokio::test]
 async fn sentinels_name_the_primary_and_the_next_one_after_a_failover() {
+    fails_over(PATIENCE, async |primary| primary.kill().await.unwrap()).await;
+}
+
+/// A primary that is stopped closes no connection: who only listens there hears nothing for ever.
+#[tokio::test]
+async fn announcements_are_heard_at_the_next_primary_where_the_last_one_only_stopped() {
+    let answers_within = Duration::from_secs(3);
+    let servers = fails_over(answers_within, async |primary| primary.pause().await.unwrap()).await;
+    let mut link = connect(&servers.0.replica).await;
+    let mut listeners = 0;
+    while listeners < 2 {
+        let channels: Vec<String> = cmd("PUBSUB").arg("CHANNELS").arg("{ec}*").query_async(&mut link).await.unwrap();
+        for channel in channels {
+            (_, listeners) =
+                cmd("PUBSUB").arg("NUMSUB").arg(channel).query_async::<(String, u32)>(&mut link).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn fails_over(limit: Duration, stop: impl AsyncFn(&Redis)) -> (Watched, [Node; 2]) {
     let servers = Watched::start().await;
     works(&servers.config()).await;
-    let (one, other) = (Node::start(servers.config()).await, Node::start(servers.config()).await);
+    let config = RedisConfig { read_timeout: limit, write_timeout: limit, ..servers.config() };
+    let (one, other) = (Node::start(config.clone()).await, Node::start(config).await);
     let before = copy(&one.store, one.start(), "before").await;
     servers.sentinel.down_after(Duration::from_millis(500)).await.unwrap();
-    servers.primary.kill().await.unwrap();
+    stop(&servers.primary).await;
     for node in [&one, &other] {
         while node.admit(&before).is_some() || !node.is_in_step() {
             tokio::task::yield_now().await;
@@ -311,4 +333,5 @@ async fn sentinels_name_the_primary_and_the_next_one_after_a_failover() {
     works_again(&one).await;
     works_again(&other).await;
     share(&one, &other, "after").await;
+    (servers, [one, other])
 }

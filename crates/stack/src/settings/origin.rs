@@ -215,8 +215,7 @@ impl OriginSettings {
                 return Err(SettingsError::rule(key, format!("{value:?}"), "must be above zero and at most 24h"));
             }
         }
-        for (key, value) in
-            [("origin.total_timeout", self.total_timeout), ("origin.body_idle_max", self.body_idle_max)]
+        for (key, value) in [("origin.total_timeout", self.total_timeout), ("origin.body_idle_max", self.body_idle_max)]
         {
             if value > DAY {
                 return Err(SettingsError::rule(key, format!("{value:?}"), "must be at most 24h, or 0s for any time"));

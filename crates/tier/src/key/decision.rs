@@ -8,7 +8,11 @@ use edge_cache_policy::{
     request::{self, Directives},
     steering,
 };
-use http::{HeaderValue, Uri, header, request::Parts, uri::{Authority, PathAndQuery}};
+use http::{
+    HeaderValue, Uri, header,
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
 
 use crate::{Keyed, Keying, identity::Sample, keyed::Inner};
 

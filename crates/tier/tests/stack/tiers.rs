@@ -98,7 +98,11 @@ async fn a_newer_answer_further_in_replaces_the_outer_one_without_the_origin() {
     advance(5 * SECOND).await;
     let got = ask(&other, get("/a")).await;
     assert_eq!(got.status, 200);
-    assert!(got.cache_status().ends_with("edge-memory; fwd=stale; fwd-status=304; ttl=5; stored"), "{}", got.cache_status());
+    assert!(
+        got.cache_status().ends_with("edge-memory; fwd=stale; fwd-status=304; ttl=5; stored"),
+        "{}",
+        got.cache_status()
+    );
     assert_eq!(origin.calls(), calls);
 }
 
