@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{root, takes, text};
+use crate::{checked, root, takes, text};
 
 /// Instructions of each stage: name and arguments.
 pub(crate) struct Dockerfile(BTreeMap<String, Vec<(String, String)>>);
@@ -79,4 +79,19 @@ fn what_the_build_needs_is_sent_to_it() {
         assert!(root().join(needed).exists());
     }
     assert_eq!(ignore.lines().next(), Some("*"), "nothing else is sent");
+}
+
+#[tokio::test]
+async fn the_image_needs_to_be_told_no_more_than_its_origin() {
+    let file = Dockerfile::read();
+    let set = file.all("cache-proxy", "ENV").join(" ");
+    let set = set.split_whitespace().map(|one| one.split_once('=').expect("NAME=VALUE"));
+    let mut variables: Vec<_> = set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    variables.push(("CACHE_PROXY__ORIGIN__URL".to_owned(), "http://origin:80".to_owned()));
+    let checked = checked(&variables).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let says = &checked.stdout;
+    assert!(says.contains("listen 0.0.0.0:8080, admin 127.0.0.1:9901,") && !says.contains("warning"), "{says}");
+    let exposed = file.all("cache-proxy", "EXPOSE").join(" ");
+    assert!(exposed.split(' ').any(|port| port == "8080"), "clients come from elsewhere: {exposed}");
 }

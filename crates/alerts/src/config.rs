@@ -91,7 +91,8 @@ impl AlertConfig {
             ("keep", self.keep, DAY, "24h"),
         ] {
             if !within(value, max) {
-                return Err(broken(key, format!("{value:?}"), format!("must be above zero and at most {shown}")));
+                let value = if value.is_zero() { "0s".to_owned() } else { format!("{value:?}") };
+                return Err(broken(key, value, format!("must be above zero and at most {shown}")));
             }
         }
         check("failures", self.failures.into(), 1..=1000)?;
@@ -201,13 +202,13 @@ mod tests {
     #[test]
     fn what_is_wrong_where_and_what_would_be_right() {
         for (text, message) in [
-            ("every = \"0s\"", "alerts.every = 0ns: must be above zero and at most 1h"),
+            ("every = \"0s\"", "alerts.every = 0s: must be above zero and at most 1h"),
             ("cooldown = \"25h\"", "alerts.cooldown = 90000s: must be above zero and at most 24h"),
             ("timeout = \"61s\"", "alerts.timeout = 61s: must be above zero and at most 1m"),
             ("failures = 0", "alerts.failures = 0: must be from 1 to 1000"),
             ("per_hour_max = 0", "alerts.per_hour_max = 0: must be from 1 to 1000"),
             ("requests_min = 1000000001", "alerts.requests_min = 1000000001: must be from 0 to 1000000000"),
-            ("keep = \"0s\"", "alerts.keep = 0ns: must be above zero and at most 24h"),
+            ("keep = \"0s\"", "alerts.keep = 0s: must be above zero and at most 24h"),
         ] {
             assert_eq!(refused(text), message);
         }

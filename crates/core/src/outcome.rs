@@ -1,5 +1,7 @@
 //! What happened to a request, as closed enums: `Cache-Status`, metrics and logs all read these, so they cannot disagree.
 
+use std::fmt;
+
 use crate::TierName;
 
 /// Marks an answer that was made in place of the origin's (response extension): it closed the connection, could not be reached or was
@@ -101,7 +103,7 @@ pub enum Bypass {
     Route,
     /// The route's declaration of identity was found to be wrong.
     Distrusted,
-    /// A declared parameter is malformed: the origin's 400 is not worth a key.
+    /// A declared parameter is malformed: the origin's 400 is not worth a key. Or, under the letter, the query is empty, which a key does not tell from none.
     Query,
     /// The path is not canonical, or looks like a static file on a dynamic route (cache deception).
     Path,
@@ -114,6 +116,14 @@ pub enum Bypass {
     /// The request carries a precondition that only the origin can judge.
     Precondition,
 }
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_reason())
+    }
+}
+
+impl std::error::Error for Bypass {}
 
 impl Bypass {
     /// The `detail` text.
@@ -143,7 +153,7 @@ impl Bypass {
             Self::Distrusted => {
                 "goes past: the route's answers were found to depend on who asks, against its declaration"
             }
-            Self::Query => "goes past: a declared parameter is malformed",
+            Self::Query => "goes past: a declared parameter is malformed, or the query is there and empty",
             Self::Path => "goes past: the path is not canonical, or looks like a file on a route that makes answers",
             Self::Body => "goes past: it has a body",
             Self::Range => "goes past: a range is asked for, and nothing whole is stored",

@@ -64,7 +64,7 @@ impl Route {
     }
 }
 
-/// What an answer may depend on (rule 4: private by default).
+/// What an answer may depend on; private by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// A request with `Cookie` goes past the cache, one with `Authorization` is stored only as RFC 9111 §3.5 allows.
@@ -88,7 +88,7 @@ pub enum QueryRule {
     Policy,
     /// Only parameters of these names, sorted; the rest reach neither the key nor the origin. Under `rfc` as sent.
     Allow(Vec<Cow<'static, str>>),
-    /// Only declared parameters, in their canonical spelling (rule 16). Under `rfc` as sent.
+    /// Only declared parameters, in their canonical spelling. Under `rfc` as sent.
     Declared(QuerySpec),
 }
 

@@ -74,7 +74,7 @@ impl DiskConfig {
             return refuse("body_bytes_max", self.body_bytes_max.to_string(), rule);
         }
         if self.timeout.is_zero() {
-            return refuse("timeout", format!("{:?}", self.timeout), "must be more than 0s".to_owned());
+            return refuse("timeout", "0s".to_owned(), "must be more than 0s".to_owned());
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ mod tests {
         for (config, says) in [
             (DiskConfig { capacity_bytes: 1, ..ours() }, "disk.capacity_bytes = 1: must be at least 16777216"),
             (DiskConfig { body_bytes_max: 1 << 30, ..ours() }, "disk.body_bytes_max = 1073741824: must be at most a"),
-            (DiskConfig { timeout: Duration::ZERO, ..ours() }, "disk.timeout = 0ns: must be more than"),
+            (DiskConfig { timeout: Duration::ZERO, ..ours() }, "disk.timeout = 0s: must be more than"),
         ] {
             let said = config.validate().unwrap_err().to_string();
             assert!(said.starts_with(says), "{said}");

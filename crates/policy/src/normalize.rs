@@ -1,4 +1,4 @@
-//! URIs as the guarded policy keys them (rules 13 and 15).
+//! URIs as the guarded policy keys them: spellings of one are one key, and what two servers could read differently has none.
 
 use std::borrow::Cow;
 

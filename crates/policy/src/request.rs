@@ -1,4 +1,4 @@
-//! What a request asks of the cache (RFC 9111 §5.2.1) and what it says of its sender (rule 4).
+//! What a request asks of the cache (RFC 9111 §5.2.1) and what it says of its sender.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Directives {
 }
 
 /// Reads the directives. What makes the origin work (`no-cache`, `max-age`, `min-fresh`, `Pragma`) counts under
-/// [`Mode::Rfc`] or from a trusted client only: else any reload is a query (rule 8).
+/// [`Mode::Rfc`] or from a trusted client only: else any reload is a query.
 #[must_use]
 pub fn directives(headers: &HeaderMap, mode: Mode, trusted: bool) -> Directives {
     let present = headers.contains_key(header::CACHE_CONTROL);

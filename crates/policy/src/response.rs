@@ -35,7 +35,7 @@ pub struct Plan {
     pub withheld: Vec<HeaderName>,
 }
 
-/// Default negative lifetimes (rule 12).
+/// Lifetimes, under `guarded`, of what is not there and says nothing of its own.
 const NOT_FOUND_TTL: Duration = Duration::from_secs(5);
 const GONE_TTL: Duration = Duration::from_secs(60);
 /// Longest heuristic lifetime: beyond a day the age of `Last-Modified` says little.
@@ -58,7 +58,7 @@ pub fn plan(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Resul
         Some(lifetime) => (lifetime, true),
         None => (default_lifetime(asked, status, headers, &cc), false),
     };
-    // What is not there has a lifetime of its own, which the route's does not stretch (rule 12).
+    // What is not there has a lifetime of its own, which the route's does not stretch.
     let negative = !declared && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
     let no_cache = cc.no_cache == Scope::All;
     let mut lifetime = if no_cache { Duration::ZERO } else { lifetime };
@@ -159,7 +159,7 @@ fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bo
         return false;
     }
     // Nor is an error that one request may have provoked (a header too long, a method that another field overrides) for anybody else. What is not
-    // there is not there for all: that is worth a while (rule 12).
+    // there is not there for all: that is worth a while.
     if guarded && (status.is_client_error() || status.is_server_error()) && !matches!(code, 404 | 410) {
         return false;
     }
@@ -238,7 +238,7 @@ fn clamped(lifetime: Duration, route: &Route) -> Duration {
     route.ttl_max.map_or(raised, |max| raised.min(max))
 }
 
-/// Spreads expiries: up to 10 % off what the origin said, 10 % either way of our own default (rule 25).
+/// Spreads expiries: up to 10 % off what the origin said, 10 % either way of our own default.
 fn jittered(lifetime: Duration, declared: bool, unit: f64) -> Duration {
     let factor = if declared { 1.0 - 0.1 * unit } else { 0.9 + 0.2 * unit };
     // A lifetime that no longer fits is one that never ends, jittered or not.

@@ -1,4 +1,4 @@
-//! Headers that steer an origin without being part of the key (rule 14): whoever sends one would shape the answer stored for all.
+//! Headers that steer an origin without being part of the key: whoever sends one would shape the answer stored for all.
 //!
 //! A name counts in every spelling that an origin may take for it: to whoever hands headers on as variables of an environment (CGI, WSGI, PHP),
 //! `X_Forwarded_Host` is `X-Forwarded-Host`.

@@ -25,7 +25,9 @@ use http::{Uri, header};
 use self::{audit::Auditor, token::Access};
 pub(crate) use self::{
     health::Readiness,
-    token::{VARIABLE as TOKEN_VARIABLE, is_short as token_is_short, usable as token_is_usable},
+    token::{
+        VARIABLE as TOKEN_VARIABLE, is_set as token_is_set, is_short as token_is_short, usable as token_is_usable,
+    },
 };
 use crate::{
     listener::Listener,

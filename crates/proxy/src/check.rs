@@ -1,10 +1,13 @@
-use std::io::Write;
+use std::{borrow::Cow, io::Write, net::IpAddr};
 
 use anyhow::Context;
-use edge_cache::{Settings, settings::OriginKind};
+use edge_cache::{
+    Settings,
+    settings::{OriginKind, Place, Policy, RouteSettings},
+};
 
 use crate::{
-    admin::{token_is_short, token_is_usable},
+    admin::{token_is_set, token_is_short, token_is_usable},
     cli::{CheckArgs, ConfigArgs},
     exit::UsageError,
     server::Tls,
@@ -17,8 +20,9 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../config/cache-proxy.toml
 /// `cache-proxy check`.
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let settings = Settings::load(&args.config)?;
-    runnable(&settings)?;
-    warming::plan(&settings)?;
+    let in_file = || args.config.display().to_string();
+    runnable(&settings).with_context(in_file)?;
+    warming::plan(&settings).with_context(in_file)?;
     Tls::load(&settings.tls)?;
     let redis = if settings.redis.url.is_empty() { "off".to_owned() } else { settings.redis.url_redacted() };
     let admin = if settings.listen.admin.is_empty() { "off" } else { &settings.listen.admin };
@@ -48,43 +52,69 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
 }
 
 /// What is allowed, and weakens what is promised.
-pub(crate) fn concerns(settings: &Settings) -> Vec<&'static str> {
-    let mut concerns = settings.redis.concerns();
+pub(crate) fn concerns(settings: &Settings) -> Vec<Cow<'static, str>> {
+    let mut concerns: Vec<Cow<'static, str>> = settings.redis.concerns().into_iter().map(Into::into).collect();
     if settings.outbox.enabled && settings.redis.url.is_empty() {
-        concerns.push(
-            "outbox.enabled without redis.url: one process consumes the outbox; of several over one database the others do not hear of it",
-        );
+        concerns.push("outbox.enabled without redis.url: one process consumes the outbox; of several over one database the others do not hear of it".into());
     }
     if !settings.listen.admin.is_empty() && token_is_short() {
-        concerns.push("CACHE_PROXY_ADMIN_TOKEN has fewer than 16 bytes: it may be guessed");
+        concerns.push("CACHE_PROXY_ADMIN_TOKEN has fewer than 16 bytes: it may be guessed".into());
     }
+    if is_open_to_nobody(settings) {
+        concerns.push("listen.admin is open to other machines and CACHE_PROXY_ADMIN_TOKEN is not set: whoever asks for metrics or a purge gets a 403".into());
+    }
+    concerns.extend(ignored(settings).map(Into::into));
     let http = settings.origin.kind == OriginKind::Http;
     if http && settings.origin.response_timeout >= settings.limits.request_timeout {
-        concerns.push(
-            "origin.response_timeout is not below limits.request_timeout: an origin that hangs is not found out, because requests end first",
-        );
+        concerns.push("origin.response_timeout is not below limits.request_timeout: an origin that hangs is not found out, because requests end first".into());
     }
     if !http && settings.database.statement_timeout >= settings.limits.request_timeout {
         concerns.push(
-            "database.statement_timeout is not below limits.request_timeout: a database that hangs is not found out",
+            "database.statement_timeout is not below limits.request_timeout: a database that hangs is not found out"
+                .into(),
         );
     }
     if !http && !settings.origin.more_urls.is_empty() {
-        concerns.push("origin.more_urls is for origins of kind \"http\" and is ignored");
+        concerns.push("origin.more_urls is for origins of kind \"http\" and is ignored".into());
     }
     if http && !settings.origin.more_urls.is_empty() && settings.origin.health_path.is_empty() {
         concerns.push(
-            "origin.more_urls without origin.health_path: an origin that answers, only wrongly, goes on being asked",
+            "origin.more_urls without origin.health_path: an origin that answers, only wrongly, goes on being asked"
+                .into(),
         );
     }
     let told = !(settings.alerts.slack.is_empty() && settings.alerts.webhook.is_empty());
     if told && (settings.monitor.check.is_empty() || !settings.monitor.enabled) {
-        concerns.push("alerts without a [[monitor.check]]: an origin that is down behind a warm cache is not seen until somebody misses");
+        concerns.push("alerts without a [[monitor.check]]: an origin that is down behind a warm cache is not seen until somebody misses".into());
     }
     if told && !settings.telemetry.enabled {
-        concerns.push("alerts without telemetry.enabled: rules about requests have nothing to go by");
+        concerns.push("alerts without telemetry.enabled: rules about requests have nothing to go by".into());
     }
     concerns
+}
+
+/// Whether operators can connect from elsewhere, and have nothing to show.
+fn is_open_to_nobody(settings: &Settings) -> bool {
+    let Some(Place::Tcp { address, .. }) = Place::parse(&settings.listen.admin) else { return false };
+    let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host).trim_matches(['[', ']']);
+    let is_local = host.parse::<IpAddr>().map_or(host == "localhost", |address| address.is_loopback());
+    !is_local && settings.tls.admin_client_ca_file.as_os_str().is_empty() && !token_is_set()
+}
+
+/// What is declared of routes whose policy does not look at it.
+fn ignored(settings: &Settings) -> impl Iterator<Item = String> {
+    settings.route.iter().enumerate().filter_map(|(at, route)| {
+        let counts = RouteSettings {
+            name: route.name.clone(),
+            path: route.path.clone(),
+            policy: route.policy,
+            uncacheable: route.uncacheable,
+            ..RouteSettings::default()
+        };
+        let is_rfc = route.policy.unwrap_or(settings.cache.policy) == Policy::Rfc;
+        (is_rfc && counts != *route)
+            .then(|| format!("route[{at}] is under the policy rfc: but for path, policy and uncacheable nothing that is declared of it counts"))
+    })
 }
 
 /// Checks what a file may leave open and a server needs.
@@ -150,6 +180,16 @@ mod tests {
         let told = "[alerts]\nwebhook = \"http://h/x\"\n[telemetry]\nenabled = false\n";
         assert!(concerns(&settings(told))[0].starts_with("alerts without a [[monitor.check]]"));
         assert!(concerns(&settings(told))[1].starts_with("alerts without telemetry.enabled"));
+        let open = "[listen]\nadmin = \"0.0.0.0:9901\"\n";
+        assert!(concerns(&settings(open))[0].starts_with("listen.admin is open"));
+        for local in ["127.0.0.1:9901", "[::1]:9901", "localhost:9901", "unix:/run/admin"] {
+            assert!(concerns(&settings(&format!("[listen]\nadmin = \"{local}\"\n"))).is_empty(), "{local}");
+        }
+        let letter = "[[route]]\nname = \"a\"\npath = \"/a\"\npolicy = \"rfc\"\n";
+        assert!(concerns(&settings(letter)).is_empty());
+        assert!(
+            concerns(&settings(&format!("{letter}ttl = \"1s\"\n")))[0].starts_with("route[0] is under the policy rfc")
+        );
         let watched = "[redis]\nurl = \"redis://h\"\ntopology = \"sentinel\"";
         assert!(concerns(&settings(watched))[0].starts_with("redis.wait_replicas"));
     }

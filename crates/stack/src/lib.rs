@@ -40,8 +40,11 @@ pub use edge_cache_core::{
 };
 pub use edge_cache_disk::{DiskConfig, DiskError, DiskStore};
 pub use edge_cache_memory::{MemoryConfig, MemoryStore};
+pub use edge_cache_origin as origin;
 pub use edge_cache_policy::{self as policy, Mode};
-pub use edge_cache_redis::{Acknowledge, Following, RedisConfig, RedisStore, Topology};
+pub use edge_cache_redis::{
+    Acknowledge, BackplaneError, Following, RedisConfig, RedisConfigError, RedisStore, Topology,
+};
 pub use edge_cache_telemetry::{self as telemetry, Metrics};
 pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TierConfig};
 pub use edge_cache_warmer::{self as warmer, HotSet};

@@ -1,3 +1,5 @@
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, reload};
 
 /// How log lines look.
@@ -34,7 +36,10 @@ impl std::fmt::Debug for LogFilter {
 /// # Errors
 /// When the filter is none, or a subscriber is set already.
 pub fn init_logs(filter: &str, format: LogFormat) -> Result<LogFilter, Box<dyn std::error::Error + Send + Sync>> {
-    let logs = tracing_subscriber::fmt().with_env_filter(chosen(filter)?).with_writer(std::io::stderr);
+    // Only a terminal knows colours from text, and not everybody likes them (no-color.org).
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(chosen(filter)?).with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Text => {
             let logs = logs.with_filter_reloading();

@@ -1,12 +1,12 @@
 //! What a tier holds of a URL, and what it would do with it: for people who ask why.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use edge_cache_core::{
     Entry, Freshness, Fwd, Kind, NoStore, Store, StoreError, TagHash, TierName, Timestamp,
     marker::{Fence, Standing, Verdict},
 };
-use edge_cache_policy::request::{Reuse, directives, reuse};
+use edge_cache_policy::request::{Reuse, directives, limits_errors, reuse};
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, StatusCode};
 
@@ -65,6 +65,8 @@ pub struct Held {
     pub headers: HeaderMap,
     /// The instants of its life.
     pub freshness: Freshness,
+    /// Until when it is served, stale, where the origin cannot be reached.
+    pub disconnected_until: Timestamp,
     /// Now.
     pub now: Timestamp,
     /// Where in the order of purges its origin read began.
@@ -114,12 +116,18 @@ async fn report<St: Store>(shared: &Shared<St>, located: &Located, headers: &Hea
             Reuse::Validate { .. } => "validated with the origin first",
         },
     };
-    let held = lookup.entry.as_ref().map(|(entry, verdict)| held(entry, *verdict, now));
+    let held = lookup.entry.as_ref().map(|(entry, verdict)| {
+        let stale_max = shared.config.stale_if_disconnected;
+        held(entry, *verdict, stale_max, now)
+    });
     TierReport { tier: shared.store.name(), unused, varies, held, not_stored, failed, outcome }
 }
 
-fn held(entry: &Entry, verdict: Verdict, now: Timestamp) -> Held {
+fn held(entry: &Entry, verdict: Verdict, stale_max: Duration, now: Timestamp) -> Held {
     let head = entry.head();
+    let Freshness { fresh_until, error_until, stale_allowed, .. } = head.freshness;
+    // As a tier answers that fails to reach the origin.
+    let may_outlive = stale_allowed && !limits_errors(&head.headers);
     Held {
         kind: match head.kind {
             Kind::Response => "whole",
@@ -130,6 +138,7 @@ fn held(entry: &Entry, verdict: Verdict, now: Timestamp) -> Held {
         body_bytes: entry.body().len(),
         headers: head.headers.unpack(),
         freshness: head.freshness,
+        disconnected_until: if may_outlive { error_until.max(fresh_until + stale_max) } else { error_until },
         now,
         fence: head.fence,
         verdict: match verdict {

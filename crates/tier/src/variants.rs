@@ -5,7 +5,7 @@ use edge_cache_core::CacheKey;
 use edge_cache_policy::vary;
 use http::{HeaderMap, HeaderName, header};
 
-/// Variants kept of one resource (rule 2); the oldest is forgotten.
+/// Variants kept of one resource; the oldest is forgotten.
 pub(crate) const VARIANTS_MAX: usize = 16;
 
 /// Stored under the base key of a resource whose answers carry `Vary`.

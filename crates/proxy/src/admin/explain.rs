@@ -116,6 +116,7 @@ fn entry(located: &Located, held: &Held) -> Value {
         "lifetime_seconds": freshness.fresh_until.since(freshness.born).as_secs_f64(),
         "stale_while_revalidate_for_seconds": seconds(freshness.revalidate_until),
         "stale_if_error_for_seconds": seconds(freshness.error_until),
+        "stale_if_disconnected_for_seconds": seconds(held.disconnected_until),
         "may_be_stale": freshness.stale_allowed,
         "purges": held.verdict,
         "fence": { "incarnation": format!("{:032x}", { held.fence.incarnation }), "seq": held.fence.seq },

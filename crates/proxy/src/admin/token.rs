@@ -131,6 +131,11 @@ pub(crate) fn usable() -> Result<(), UsageError> {
     judge(&token.into_encoded_bytes()).map(drop)
 }
 
+/// Whether there is one in the environment.
+pub(crate) fn is_set() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|token| !token.is_empty())
+}
+
 /// Whether the token of the environment is one, and a short one.
 pub(crate) fn is_short() -> bool {
     let token = std::env::var_os(VARIABLE).unwrap_or_default();

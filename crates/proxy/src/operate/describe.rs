@@ -65,16 +65,21 @@ fn describe_tier(text: &mut String, tier: &Value) {
         return;
     }
     line("held", &format!("{}, status {}, {} bytes", plain(&held["kind"]), held["status"], held["body_bytes"]));
-    let seconds = |name: &str| format!("{:.1} s", held[name].as_f64().unwrap_or(0.0));
+    let seconds = |name: &str| held[name].as_f64().unwrap_or(0.0);
+    let left = |name: &str| match seconds(name) {
+        left @ 0.0.. => format!("for {left:.1} s"),
+        ended => format!("until {:.1} s ago", -ended),
+    };
     line(
         "time",
         &format!(
-            "age {} of {}; fresh for {}, stale while revalidated for {}, stale if the origin fails for {}",
+            "age {:.1} of {:.1} s; fresh {}, stale while revalidated {}, stale if the origin fails {}, or cannot be reached {}",
             seconds("age_seconds"),
             seconds("lifetime_seconds"),
-            seconds("fresh_for_seconds"),
-            seconds("stale_while_revalidate_for_seconds"),
-            seconds("stale_if_error_for_seconds")
+            left("fresh_for_seconds"),
+            left("stale_while_revalidate_for_seconds"),
+            left("stale_if_error_for_seconds"),
+            left("stale_if_disconnected_for_seconds")
         ),
     );
     for (name, value) in held["headers"].as_object().into_iter().flatten() {

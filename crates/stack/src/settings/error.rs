@@ -1,6 +1,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// What is wrong with a configuration: the file, the key, its value, and the rule it breaks.
@@ -23,6 +24,11 @@ impl SettingsError {
         self.file = Some(file.to_owned());
         self
     }
+}
+
+/// A length of time as messages tell it.
+pub(crate) fn time(value: Duration) -> String {
+    if value.is_zero() { "0s".to_owned() } else { format!("{value:?}") }
 }
 
 impl fmt::Display for SettingsError {

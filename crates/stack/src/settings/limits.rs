@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::SettingsError;
+use super::{SettingsError, error::time};
 
 /// Longest wait that makes sense anywhere.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -109,7 +109,7 @@ impl LimitSettings {
             return Err(SettingsError::rule("limits.requests_per_client_burst", self.requests_per_client_burst, rule));
         }
         if self.connection_age_max > DAY {
-            let value = format!("{:?}", self.connection_age_max);
+            let value = time(self.connection_age_max);
             return Err(SettingsError::rule("limits.connection_age_max", value, "must be at most 24h, or 0s for any"));
         }
         let waits = [
@@ -121,7 +121,7 @@ impl LimitSettings {
         ];
         for (key, wait) in waits {
             if wait.is_zero() || wait > DAY {
-                return Err(SettingsError::rule(key, format!("{wait:?}"), "must be above zero and at most 24h"));
+                return Err(SettingsError::rule(key, time(wait), "must be above zero and at most 24h"));
             }
         }
         Ok(())

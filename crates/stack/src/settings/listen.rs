@@ -3,7 +3,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, limits::DAY};
+use super::{SettingsError, error::time, limits::DAY};
 
 /// A place to listen at: `ADDRESS:PORT`, `https://ADDRESS:PORT` for TLS, or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,17 @@ impl Place {
         let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
         let named = !host.is_empty() && !host.contains('/') && !bare_ipv6;
         (named && port.parse::<u16>().is_ok()).then(|| Self::Tcp { address: address.to_owned(), tls })
+    }
+
+    /// Whether both cannot be listened at.
+    fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp { address, .. }, Self::Tcp { address: other, .. }) => {
+                address == other && !address.ends_with(":0")
+            }
+            (Self::Unix(path), Self::Unix(other)) => path == other,
+            _ => false,
+        }
     }
 
     /// Whether TLS is spoken there.
@@ -172,11 +183,15 @@ impl ListenSettings {
 
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         let admin = Some(("listen.admin".to_owned(), &self.admin)).filter(|(_, admin)| !admin.is_empty());
-        for (key, place) in self.places().chain(admin) {
-            if Place::parse(place).is_none() {
-                let rule = "must be ADDRESS:PORT, https://ADDRESS:PORT or unix:PATH";
-                return Err(SettingsError::rule(&key, format!("\"{place}\""), rule));
+        let mut taken = Vec::<(String, Place)>::new();
+        for (key, text) in self.places().chain(admin) {
+            let wrong = |rule: &str| SettingsError::rule(&key, format!("\"{text}\""), rule);
+            let place =
+                Place::parse(text).ok_or_else(|| wrong("must be ADDRESS:PORT, https://ADDRESS:PORT or unix:PATH"))?;
+            if let Some((other, _)) = taken.iter().find(|(_, other)| other.is_at(&place)) {
+                return Err(wrong(&format!("must be another place than that of {other}")));
             }
+            taken.push((key, place));
         }
         if let Err(line) = TrustedProxies::parse(&self.trusted_proxies) {
             let rule = "must be an address, a network such as 10.0.0.0/8, or unix";
@@ -199,7 +214,7 @@ impl ListenSettings {
             return Err(SettingsError::rule("listen.threads", self.threads, rule));
         }
         if self.drain_timeout > DAY {
-            let drain = format!("{:?}", self.drain_timeout);
+            let drain = time(self.drain_timeout);
             return Err(SettingsError::rule("listen.drain_timeout", drain, "must be at most 24h"));
         }
         Ok(())

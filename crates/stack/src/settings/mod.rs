@@ -154,17 +154,21 @@ impl Settings {
     /// # Errors
     /// The first that is malformed.
     pub fn declared_routes(&self) -> Result<Vec<Route>, SettingsError> {
-        let mut names = std::collections::HashSet::new();
-        self.route
-            .iter()
-            .enumerate()
-            .map(|(at, route)| {
-                if !names.insert(&route.name) {
-                    return Err(SettingsError::rule(&format!("route[{at}].name"), &route.name, "must be unique"));
-                }
-                route.declared(at)
-            })
-            .collect()
+        let mut declared = Vec::<Route>::with_capacity(self.route.len());
+        for (at, route) in self.route.iter().enumerate() {
+            let wrong =
+                |key: &str, value, rule: &str| Err(SettingsError::rule(&format!("route[{at}].{key}"), value, rule));
+            if declared.iter().any(|other| other.name == *route.name) {
+                return wrong("name", route.name.clone(), "must be unique");
+            }
+            let route = route.declared(at)?;
+            if let Some(other) = declared.iter().position(|other| other.path == route.path) {
+                let rule = format!("fits the same paths as that of route[{other}], which would answer for all of them");
+                return wrong("path", format!("\"{}\"", self.route[at].path), &rule);
+            }
+            declared.push(route);
+        }
+        Ok(declared)
     }
 }
 

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use edge_cache_origin::upstream::{UpstreamConfig, UpstreamError};
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, limits::DAY};
+use super::{SettingsError, error::time, limits::DAY};
 
 /// What stands behind the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,13 +212,13 @@ impl OriginSettings {
             ("origin.tunnel_idle_max", self.tunnel_idle_max),
         ] {
             if value.is_zero() || value > DAY {
-                return Err(SettingsError::rule(key, format!("{value:?}"), "must be above zero and at most 24h"));
+                return Err(SettingsError::rule(key, time(value), "must be above zero and at most 24h"));
             }
         }
         for (key, value) in [("origin.total_timeout", self.total_timeout), ("origin.body_idle_max", self.body_idle_max)]
         {
             if value > DAY {
-                return Err(SettingsError::rule(key, format!("{value:?}"), "must be at most 24h, or 0s for any time"));
+                return Err(SettingsError::rule(key, time(value), "must be at most 24h, or 0s for any time"));
             }
         }
         // A tunnel costs two descriptors, a request one; the system's limit is far below. No tunnel at all is `upgrades = false`.

@@ -3,7 +3,7 @@ use std::{borrow::Cow, time::Duration};
 use edge_cache_core::route::{Identity, PathPattern, QueryRule, Route};
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, SettingsError};
+use super::{Policy, SettingsError, error::time};
 
 /// What an answer may depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ impl RouteSettings {
             && min > max
         {
             let rule = format!("must be at most {} ({max:?})", key("ttl_max"));
-            return Err(SettingsError::rule(&key("ttl_min"), format!("{min:?}"), rule));
+            return Err(SettingsError::rule(&key("ttl_min"), time(min), rule));
         }
         let owned = |texts: &[String]| texts.iter().cloned().map(Cow::Owned).collect::<Vec<Cow<'static, str>>>();
         let identity = match (self.identity, self.session_cookies.is_empty()) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::SettingsError;
+use super::{SettingsError, error::time};
 
 /// Shorter rounds would be one long one.
 const EVERY_MIN: Duration = Duration::from_millis(100);
@@ -76,7 +76,7 @@ impl WarmSettings {
         }
         if !self.every.is_zero() && self.every < EVERY_MIN {
             let rule = format!("must be 0s (never) or at least {EVERY_MIN:?}");
-            return Err(SettingsError::rule("warm.every", format!("{:?}", self.every), rule));
+            return Err(SettingsError::rule("warm.every", time(self.every), rule));
         }
         if self.timeout.is_zero() {
             return Err(SettingsError::rule("warm.timeout", "0s", "must be above zero"));

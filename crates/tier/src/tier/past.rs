@@ -82,13 +82,16 @@ impl<St: Store> Trip<'_, St> {
                 && entry.head().status == StatusCode::OK
                 && self.shared.markers.judge(entry) != Verdict::Gone
         });
-        if let Some(held) = held {
-            self.update(held, response.headers(), start, requested, began).await;
+        if let Some(held) = held
+            && let Some(headers) = self.update(held, response.headers(), start, requested, began).await
+        {
+            *response.headers_mut() = headers;
         }
         Ok(self.through(response, "head"))
     }
 
-    /// Brings what is stored up to date, and that alone: the client gets what the origin said (RFC 9110 §8.6).
+    /// Brings what is stored up to date. Returns its headers where a GET would be answered by it from now on: only then may they be told to whoever asked what a GET
+    /// would bring (RFC 9110 §9.3.2, §8.6).
     async fn update(
         &self,
         held: &Entry,
@@ -96,10 +99,10 @@ impl<St: Store> Trip<'_, St> {
         start: Start,
         requested: edge_cache_core::Timestamp,
         began: Instant,
-    ) {
+    ) -> Option<HeaderMap> {
         if conditional::contradicts(answer, &held.head().headers, held.body().len() as u64) {
             drop(self.shared.store.remove(&self.lookup.key).await);
-            return;
+            return None;
         }
         let confirmed = conditional::confirms(answer, &held.head().headers);
         let headers = conditional::freshen(&held.head().headers, answer);
@@ -116,9 +119,11 @@ impl<St: Store> Trip<'_, St> {
         };
         let now_kept = self.shared.store.get(&self.lookup.key).await.ok().flatten();
         let replaced = now_kept.is_none_or(|now_kept| now_kept.head().freshness.stored > held.head().freshness.stored);
-        if let (Ok(planned), false) = (exchange.head(StatusCode::OK, &headers, Some(held)), replaced) {
-            self.keep(Entry::new(Arc::unwrap_or_clone(planned.head), held.body().clone(), start)).await;
-        }
+        let planned = exchange.head(StatusCode::OK, &headers, Some(held)).ok().filter(|_| !replaced)?;
+        let entry = Entry::new(Arc::unwrap_or_clone(planned.head), held.body().clone(), start);
+        let is_live = self.shared.markers.judge(&entry) == Verdict::Live;
+        self.keep(entry).await;
+        is_live.then_some(headers)
     }
 
     async fn keep(&self, entry: Entry) {
