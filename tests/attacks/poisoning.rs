@@ -310,3 +310,52 @@ async fn under_rfc_the_origin_s_word_is_all_that_counts() {
     proxy.client().get("/").header("x-host", EVIL).send().await;
     assert!(proxy.get("/").await.text().contains(EVIL), "to the letter: nothing is taken off");
 }
+
+/// An origin that names in `Vary` what it answers by.
+async fn by(header: &'static str) -> Origin {
+    Origin::start(move |request| async move {
+        let said = request.seen.headers.get(header).map_or("nothing", |value| value.to_str().unwrap());
+        Reply::cached("max-age=60", format!("for {said:?}")).header("vary", header)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_variant_whose_header_is_only_almost_the_victims() {
+    for policy in ["rfc", "guarded"] {
+        for (header, attackers, victims) in [
+            ("origin", "https://shop.example,", "https://shop.example"),
+            ("origin", ",https://shop.example", "https://shop.example"),
+            ("x-tenant", "a ; b", "a;b"),
+            ("x-tenant", "\"a, b\"", "\"a,b\""),
+            ("accept-encoding", "*", "gzip;q=0, *"),
+            ("accept-encoding", "br, identity;q=0", "br"),
+        ] {
+            let origin = by(header).await;
+            let proxy = ProxyBuilder::serve(&origin.url()).args(&["--policy", policy]).start().await;
+            for sent in [attackers, victims] {
+                let answer = proxy.client().get("/").header(header, sent).send().await;
+                assert_eq!(answer.text(), format!("for {sent:?}"), "{policy}: {header}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_variant_by_what_is_only_added_behind_the_cache() {
+    let origin = by("x-forwarded-for").await;
+    for policy in ["rfc", "guarded"] {
+        let toml = format!(
+            "[cache]\npolicy = \"{policy}\"\n[listen]\ntrusted_proxies = [\"127.0.0.1\"]\n[origin]\nurl = \"{}\"\n",
+            origin.url()
+        );
+        let proxies = [ProxyBuilder::serve(&origin.url()).args(&["--policy", policy]), ProxyBuilder::config(&toml)];
+        for proxy in proxies {
+            let proxy = proxy.start().await;
+            for _ in 0..2 {
+                let answer = proxy.get("/").await;
+                assert_eq!((answer.text(), answer.is_hit_of("memory")), ("for \"127.0.0.1\"", false), "{policy}");
+            }
+        }
+    }
+}

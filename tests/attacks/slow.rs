@@ -1,6 +1,7 @@
 //! Slow headers: a connection that does not get to the end of a head is closed, and costs nobody else anything.
 
 use edge_cache_tests::{PATIENCE, Proxy, ProxyBuilder, WireOrigin};
+use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -20,6 +21,22 @@ async fn ended(stream: &mut TcpStream) -> String {
     // A reset is an end too.
     drop(read);
     String::from_utf8_lossy(&got).into_owned()
+}
+
+#[tokio::test]
+async fn uploads_that_do_not_come_to_their_end_speak_for_nobody_but_their_clients() {
+    let origin = WireOrigin::echo().await;
+    let toml = format!("[origin]\nurl = \"{}\"\nresponse_timeout = \"500ms\"\n", origin.url());
+    let proxy = ProxyBuilder::config(&toml).start().await;
+    let upload = async || {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        let head = "POST /slow HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        ended(&mut stream).await
+    };
+    let (one, two, three) = tokio::join!(upload(), upload(), upload());
+    assert!([&one, &two, &three].iter().all(|got| got.starts_with("HTTP/1.1 504")), "{one}");
+    assert_eq!(proxy.get("/other").await.status, StatusCode::OK, "the origin is asked as before");
 }
 
 #[tokio::test]

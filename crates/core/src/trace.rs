@@ -221,14 +221,15 @@ impl Trail {
     /// Notes a decision of this moment. After 64 of them no more are kept.
     pub fn note(&self, who: &'static str, what: impl Into<Cow<'static, str>>) {
         if let Some(shared) = &self.0 {
-            shared.note(who, Words::Said(what.into()));
+            shared.note(shared.context.began.elapsed(), who, Words::Said(what.into()));
         }
     }
 
-    /// [`note`](Self::note) for words that cost something: they are made when somebody reads them.
-    pub fn note_later(&self, who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
+    /// [`note`](Self::note) for words that cost something, and of a moment that is known: they are made when somebody reads them.
+    pub fn note_later(&self, at: Instant, who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
         if let Some(shared) = &self.0 {
-            shared.note(who, Words::Later(Box::new(say)));
+            let at = at.saturating_duration_since(shared.context.began);
+            shared.note(at, who, Words::Later(Box::new(say)));
         }
     }
 
@@ -245,13 +246,13 @@ impl Shared {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, who: &'static str, words: Words) {
+    fn note(&self, at: Duration, who: &'static str, words: Words) {
         let mut notes = self.notes();
         if notes.capacity() == 0 {
             notes.reserve_exact(STEPS_MOSTLY);
         }
         if notes.len() < STEPS_MAX {
-            notes.push(Note { at: self.context.began.elapsed(), who, words });
+            notes.push(Note { at, who, words });
         }
     }
 }
@@ -336,7 +337,7 @@ mod tests {
     fn words_for_later_are_said_in_their_place() {
         let trail = Trail::new(context(&[]));
         let status = 200;
-        trail.note_later("memory", move || format!("was answered {status}"));
+        trail.note_later(Instant::now(), "memory", move || format!("was answered {status}"));
         trail.note("memory", "kept");
         let words: Vec<_> = trail.steps().into_iter().map(|step| step.what).collect();
         assert_eq!(words, ["was answered 200", "kept"]);

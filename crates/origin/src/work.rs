@@ -54,9 +54,9 @@ impl Work {
         Self::noted(|trail| trail.note(who, what()));
     }
 
-    /// The same, with words that are made when somebody reads them.
-    pub(crate) fn note_later(who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
-        Self::noted(|trail| trail.note_later(who, say));
+    /// The same of a moment that is known, with words that are made when somebody reads them.
+    pub(crate) fn note_later(at: Instant, who: &'static str, say: impl Fn() -> String + Send + Sync + 'static) {
+        Self::noted(|trail| trail.note_later(at.into_std(), who, say));
     }
 
     fn noted(note: impl FnOnce(&Trail)) {

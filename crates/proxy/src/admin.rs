@@ -20,7 +20,7 @@ use axum::{
 };
 use edge_cache::{EdgeCache, Metrics};
 use edge_cache_origin::database::Database;
-use http::{Uri, header};
+use http::header;
 
 use self::{audit::Auditor, token::Access};
 pub(crate) use self::{
@@ -116,17 +116,4 @@ async fn follow(State(shared): State<Shared>) -> Response {
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], shared.cache.metrics().render())
-}
-
-/// Scheme, authority and the whole of an absolute URL.
-fn absolute(url: &str) -> Result<(String, String, Uri), String> {
-    let wrong = || format!("`{url}`: expected an absolute URL as clients name it, http://HOST[:PORT]/PATH");
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some(_), Some(authority)) if authority.as_str().contains('@') => {
-            Err("expected an absolute URL without a user and a password".to_owned())
-        }
-        (Some(scheme), Some(authority)) => Ok((scheme.to_owned(), authority.to_string(), uri)),
-        _ => Err(wrong()),
-    }
 }

@@ -1,4 +1,20 @@
 //! The client side: accepts connections, bounds them, and drains them at shutdown.
+//!
+//! What one connection of HTTP is made of, from the socket up (`connection.rs`):
+//!
+//! | | | why it stands there |
+//! |---|---|---|
+//! | `stream` | TCP, TLS or a socket in the file system | |
+//! | `small_writes` | joins the pieces of small answers | next to what writes, so that all above may hand out pieces |
+//! | `stalled` | ends it where the client takes nothing | below all that writes; holds the connection's places, also as a tunnel |
+//! | `first_bytes` | ends it where the client says nothing | before anybody tells by these bytes what is spoken |
+//! | `interim` | writes 1xx | sees every byte and flush of the server: only between two messages may it write |
+//! | `lane` | answers plain hits of HTTP/1.1 | sees every byte that the server gets, and its flushes: only in between is the connection its own |
+//! | hyper's server | HTTP/1 and HTTP/2 | |
+//! | `front` | settles who asks, and asks the cache | |
+//!
+//! They tell each other by `conduct` (what a client of HTTP/2 has under way), `turn` (whose request it is, the lane's or the server's) and `head_timer` (since when a
+//! head is waited for).
 
 mod clients;
 mod conduct;

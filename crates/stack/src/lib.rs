@@ -46,7 +46,7 @@ pub use edge_cache_redis::{
     Acknowledge, BackplaneError, Following, RedisConfig, RedisConfigError, RedisStore, Topology,
 };
 pub use edge_cache_telemetry::{self as telemetry, Metrics};
-pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TierConfig};
+pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TargetError, TierConfig};
 pub use edge_cache_warmer::{self as warmer, HotSet};
 pub use edge_cache_wire as wire;
 

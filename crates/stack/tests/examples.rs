@@ -1,6 +1,9 @@
 //! The examples run, and cache.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../examples/axum_operated.rs"]
+#[expect(dead_code, reason = "its `main` is for people")]
+mod axum_operated;
 #[path = "../examples/axum_router.rs"]
 #[expect(dead_code, reason = "its `main` is for people")]
 mod axum_router;
@@ -71,6 +74,33 @@ async fn a_hyper_server_answers_the_second_request_from_memory() {
     assert!(second.cache_status.starts_with("edge-memory; hit"), "{}", second.cache_status);
     assert_eq!((first.status, &*first.body, &*second.body), (StatusCode::OK, "hello from /hello\n", &*first.body));
     server.abort();
+}
+
+#[tokio::test]
+async fn an_operated_server_is_purged_and_measured_and_ends_in_good_order() {
+    let ((site, clients), (admin, operators)) = (Site::listen().await, Site::listen().await);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(axum_operated::serve(clients, operators, async { drop(stopped.await) }));
+    for said in ["fwd=uri-miss", "hit"] {
+        let answer = site.get("/books").await;
+        assert!(answer.cache_status.starts_with(&format!("edge-memory; {said}")), "{}", answer.cache_status);
+    }
+    let ask = async |method: Method, path: &str, body: String| {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", admin.address));
+        let request = request.header("content-type", "application/json").body(Full::from(body)).unwrap();
+        let (parts, body) = admin.client.request(request).await.unwrap().into_parts();
+        let text = axum::body::to_bytes(axum::body::Body::new(body), 1 << 20).await.unwrap();
+        (parts.status, String::from_utf8(text.into()).unwrap())
+    };
+    let url = format!("[\"http://{}/books\"]", site.address);
+    assert_eq!(ask(Method::POST, "/purge", url).await, (StatusCode::OK, "purged, here and everywhere\n".to_owned()));
+    assert!(site.get("/books").await.cache_status.contains("fwd="), "it was purged");
+    let (status, why) = ask(Method::POST, "/purge", "[\"/books\"]".to_owned()).await;
+    assert!(status == StatusCode::BAD_REQUEST && why.starts_with("`/books`: expected an absolute URL"), "{why}");
+    let (_, metrics) = ask(Method::GET, "/metrics", String::new()).await;
+    assert!(metrics.lines().any(|line| line.starts_with("edge_cache_requests_total")), "{metrics}");
+    drop((site.client, admin.client, stop));
+    server.await.unwrap().unwrap();
 }
 
 #[tokio::test]

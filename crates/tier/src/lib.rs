@@ -19,6 +19,7 @@ mod notes;
 mod outliving;
 mod purger;
 mod shared_body;
+mod target;
 pub mod tier;
 mod variants;
 
@@ -30,6 +31,7 @@ pub use self::{
     keeper::Keeper,
     key::{Decided, Decision, Key, KeyLayer},
     keyed::{Bypassed, Keyed, Keying, Located, NoNewKeys, Refresh, Trusted},
-    purger::{Audit, Backplane, Numbered, Purge, Purger, Receipt, Target},
+    purger::{Audit, Backplane, Numbered, Purger, Receipt},
+    target::{Purge, Target, TargetError},
     tier::{AtOnce, LookedUp, PlainHit, Stamps, Style, Tier, TierConfig, TierLayer},
 };

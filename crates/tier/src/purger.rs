@@ -10,46 +10,10 @@ use edge_cache_core::{
 
 use futures_util::future::BoxFuture;
 
-use crate::Keying;
+use crate::{Keying, Purge, Target};
 
 /// Tags of one purge that are numbered together.
 const TAGS_AT_ONCE: usize = 256;
-
-/// What to purge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Every entry that the origin tagged so.
-    Tag(String),
-    /// One URL with all its variants.
-    Url {
-        /// `http` or `https`.
-        scheme: String,
-        /// Host and port.
-        authority: String,
-        /// The path.
-        path: String,
-        /// The query without its `?`.
-        query: String,
-    },
-    /// Every path of an authority that begins so; rounded up to a whole directory.
-    Prefix {
-        /// Host and port.
-        authority: String,
-        /// The path's beginning.
-        prefix: String,
-    },
-    /// Everything.
-    All,
-}
-
-/// A purge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purge {
-    /// What.
-    pub targets: Vec<Target>,
-    /// How far.
-    pub kind: PurgeKind,
-}
 
 /// What became of a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

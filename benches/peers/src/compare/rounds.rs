@@ -60,7 +60,36 @@ pub(crate) fn interleaved<T>(
 
 /// Compares processor time per request of `subjects`, with a column of ratios for each of `bases`, the names of subjects.
 pub(crate) fn compare(bench: &Bench, title: &str, subjects: &[Subject<'_>], bases: &[&str]) -> anyhow::Result<Table> {
-    let turns = interleaved(bench, bench.args.rounds, subjects.len(), |at, round| {
+    Ok(tabulate(title, subjects, &turns(bench, subjects)?, bases))
+}
+
+/// The share of a peak at which servers are asked by the clock.
+pub(crate) const SHARE: f64 = 0.7;
+
+/// The same as fast as each answers, and then all at one rate, at [`SHARE`] of what the slowest can do: who answers faster than the others lets nobody sleep, and is
+/// spared what it costs to wake them, which nobody is who has less to do than it could. The keys of that begin at `first`.
+pub(crate) fn compare_at_both(
+    bench: &mut Bench,
+    (question, title): (&str, &str),
+    mut subjects: Vec<Subject<'_>>,
+    (bases, first): (&[&str], u64),
+) -> anyhow::Result<()> {
+    let peaks = turns(bench, &subjects)?;
+    bench.show(question, tabulate(title, &subjects, &peaks, bases));
+    let peak = |own: &Turns| Spread::of(own.iter().map(|turn| turn.report.rate())).median;
+    let rate = SHARE * peaks.iter().map(peak).fold(f64::INFINITY, f64::min);
+    for subject in &mut subjects {
+        let load = &mut subject.load;
+        (load.rate, load.requests, load.first) = (Some(rate), (rate * bench.args.seconds) as u64, first);
+    }
+    let title = format!("{title}; all at {rate:.0} requests/s, {SHARE} of the slowest one's peak");
+    let table = tabulate(&title, &subjects, &turns(bench, &subjects)?, bases);
+    bench.show(question, table);
+    Ok(())
+}
+
+fn turns(bench: &Bench, subjects: &[Subject<'_>]) -> anyhow::Result<Vec<Turns>> {
+    interleaved(bench, bench.args.rounds, subjects.len(), |at, round| {
         let subject = &subjects[at];
         let mut load = subject.load.clone();
         if subject.fetches == Fetches::Each && load.in_sequence {
@@ -69,8 +98,7 @@ pub(crate) fn compare(bench: &Bench, title: &str, subjects: &[Subject<'_>], base
             load.keys = u64::MAX;
         }
         load::turn(bench, subject.server, &load)
-    })?;
-    Ok(tabulate(title, subjects, &turns, bases))
+    })
 }
 
 /// The table of what was found.

@@ -135,9 +135,10 @@ where
         if let Some(said) = said {
             member.did(permit, said);
         }
-        let (authority, took) = (member.target.authority.clone(), sent.elapsed().as_secs_f64() * 1000.0);
+        let now = Instant::now();
+        let (authority, took) = (member.target.authority.clone(), (now - sent).as_secs_f64() * 1000.0);
         let status = outcome.as_ref().map(|(response, _)| response.status().as_u16()).ok();
-        Work::note_later("origin", move || match status {
+        Work::note_later(now, "origin", move || match status {
             Some(status) => format!("{authority} answered {status} after {took:.1} ms"),
             None => format!("{authority} gave no answer, after {took:.1} ms"),
         });

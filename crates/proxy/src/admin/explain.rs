@@ -3,6 +3,7 @@ use axum::{
     extract::{Query, State},
 };
 use edge_cache::{
+    Target,
     core::{TagHash, Timestamp},
     tier::{Held, Located, TierReport},
 };
@@ -10,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, absolute};
+use super::Shared;
 
 /// `GET /explain?url=http://HOST/PATH&header=NAME:VALUE`.
 #[derive(Debug, Deserialize)]
@@ -43,9 +44,10 @@ pub(super) async fn explain(
 ) -> Result<Answer, Answer> {
     let refuse = |status, why: String| (status, Json(json!({ "error": why.trim_end() })));
     let Query(Asked { url, header }) = asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let (scheme, authority, uri) = absolute(&url).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
+    let target = Target::url(&url).map_err(|why| refuse(StatusCode::BAD_REQUEST, why.to_string()))?;
+    let Target::Url { scheme, authority, path, query } = target else { unreachable!("a URL is one") };
     let headers = request_headers(header.as_deref()).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
-    let at = (scheme.as_str(), authority.as_str(), uri.path(), uri.query().unwrap_or_default());
+    let at = (&*scheme, &*authority, &*path, &*query);
     match shared.cache.explain(at, &headers).await {
         Err(why) => Ok((StatusCode::OK, Json(json!({ "url": url, "key": null, "bypass": why.as_str() })))),
         Ok((located, tiers)) => {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, absolute, audit::Caller};
+use super::{Shared, audit::Caller};
 
 /// `POST /purge`: at least one of `tags`, `urls`, `prefixes`, `all`.
 #[derive(Debug, Default, Deserialize)]
@@ -107,13 +107,10 @@ impl Body {
 fn targets(body: Body) -> Result<Vec<Target>, String> {
     let mut targets: Vec<Target> = body.tags.into_iter().map(Target::Tag).collect();
     for url in &body.urls {
-        let (scheme, authority, uri) = absolute(url)?;
-        let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-        targets.push(Target::Url { scheme, authority, path, query });
+        targets.push(Target::url(url).map_err(|error| error.to_string())?);
     }
     for url in &body.prefixes {
-        let (_, authority, uri) = absolute(url)?;
-        targets.push(Target::Prefix { authority, prefix: uri.path().to_owned() });
+        targets.push(Target::prefix(url).map_err(|error| error.to_string())?);
     }
     if body.all {
         targets.push(Target::All);

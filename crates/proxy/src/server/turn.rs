@@ -12,10 +12,20 @@ use super::front::Known;
 /// What the lane and the front of one connection tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// The lane hands the server a request, and what it has found out about it, if it looked.
-    handed: Mutex<Option<Option<Box<Known>>>>,
+    handed: Mutex<Handed>,
     /// The server has all of the answer to that.
     over: AtomicBool,
+}
+
+/// What the lane hands the server.
+#[derive(Debug, Default)]
+enum Handed {
+    #[default]
+    Nothing,
+    /// A request at which it did not look.
+    Unread,
+    /// A request, and what it has found out about it. Boxed: it is large, and most connections have none.
+    Read(Box<Known>),
 }
 
 /// Says, when it is dropped, that the server has all of an answer.
@@ -25,13 +35,17 @@ pub(super) struct Over(Arc<Turn>);
 impl Turn {
     /// The server reads one request next, of which this is known.
     pub(super) fn hand(&self, known: Option<Known>) {
-        *self.handed.lock() = Some(known.map(Box::new));
+        *self.handed.lock() = known.map_or(Handed::Unread, |known| Handed::Read(Box::new(known)));
     }
 
     /// What is known of the request that the server has read, where the lane handed it over; with what to keep for as long as it is answered.
     pub(super) fn take(self: &Arc<Self>) -> Option<(Option<Known>, Over)> {
-        let known = self.handed.lock().take()?;
-        Some((known.map(|known| *known), Over(Arc::clone(self))))
+        let known = match std::mem::take(&mut *self.handed.lock()) {
+            Handed::Nothing => return None,
+            Handed::Unread => None,
+            Handed::Read(known) => Some(*known),
+        };
+        Some((known, Over(Arc::clone(self))))
     }
 
     /// Whether an answer to what was handed over came to its end since this was last asked.

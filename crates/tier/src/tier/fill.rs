@@ -187,7 +187,7 @@ where
         let answered = Instant::now();
         let received = pad.shared.clock.at(answered.into_std());
         let status = response.status().as_u16();
-        pad.note_later(move || format!("was answered {status}"));
+        pad.note_later(answered, move || format!("was answered {status}"));
         let (mut parts, body) = response.into_parts();
         let handoff = parts.extensions.remove::<Handoff>();
         let outcome = parts.extensions.get::<Outcome>().copied();
@@ -345,7 +345,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         self.trail.note(self.shared.store.name().as_str(), what);
     }
 
-    fn note_later(&self, say: impl Fn() -> String + Send + Sync + 'static) {
-        self.trail.note_later(self.shared.store.name().as_str(), say);
+    fn note_later(&self, at: Instant, say: impl Fn() -> String + Send + Sync + 'static) {
+        self.trail.note_later(at.into_std(), self.shared.store.name().as_str(), say);
     }
 }

@@ -19,18 +19,19 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
         proxies.push(variant.start(bench, &origin)?);
     }
     proxies.extend(servers::of_the_system(bench, &origin, Room { mebibytes: MEBIBYTES, ..Room::default() })?);
-    // The keys of the second part begin where no other turn's do.
-    let parts = [(64, bench.args.requests / 2, 0), (1, bench.args.requests / 8, 1 << 32)];
-    for (connections, requests, first) in parts {
+    let bases = ["floor", "bare-proxy", "haproxy"];
+    let asked = |connections, requests, first| {
         let load = Load { connections, first, in_sequence: true, ..Load::items(BYTES, u64::MAX, requests) };
         let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
         subjects.extend(proxies.iter().map(|proxy| Subject::new(proxy, load.clone(), Fetches::Each)));
-        let title = format!("A miss of {BYTES} bytes, stored: each key once, connections: {connections}");
-        let mut table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy", "haproxy"])?;
-        if connections == 1 {
-            table.note("One connection: p50 and p99 are what a miss takes, with nothing queued.");
-        }
-        bench.show("miss", table);
-    }
+        (format!("A miss of {BYTES} bytes, stored: each key once, connections: {connections}"), subjects)
+    };
+    // The keys of each part begin where no other turn's do.
+    let (title, subjects) = asked(64, bench.args.requests / 2, 0);
+    rounds::compare_at_both(bench, ("miss", &title), subjects, (&bases, 1 << 33))?;
+    let (title, subjects) = asked(1, bench.args.requests / 8, 1 << 32);
+    let mut table = rounds::compare(bench, &title, &subjects, &bases)?;
+    table.note("One connection: p50 and p99 are what a miss takes, with nothing queued.");
+    bench.show("miss", table);
     Ok(())
 }

@@ -21,7 +21,5 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
     let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];
     subjects.extend(proxies.iter().map(|proxy| Subject::new(proxy, load.clone(), Fetches::Each)));
     let title = format!("Passing on {BYTES} bytes that may not be stored: {} connections", load.connections);
-    let table = rounds::compare(bench, &title, &subjects, &["floor", "bare-proxy", "haproxy"])?;
-    bench.show("pass", table);
-    Ok(())
+    rounds::compare_at_both(bench, ("pass", &title), subjects, (&["floor", "bare-proxy", "haproxy"], 0))
 }

@@ -5,7 +5,7 @@ use super::fill;
 use crate::{
     bench::Bench,
     load::{self, Load, Turn},
-    rounds::{self, Turns},
+    rounds::{self, SHARE, Turns},
     server::Server,
     servers::{self, CacheProxy, Room},
     stats::Spread,
@@ -15,8 +15,6 @@ use crate::{
 const BYTES: u64 = 1024;
 const KEYS: u64 = 1000;
 const CONNECTIONS: usize = 1000;
-/// The share of a peak at which latency is looked at.
-const SHARE: f64 = 0.7;
 /// Rounds that find the peaks.
 const PEAK_ROUNDS_MAX: usize = 5;
 

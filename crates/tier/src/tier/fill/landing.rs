@@ -66,8 +66,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
     }
 
     pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
-        self.note_later(move || format!("not kept: {}", why.as_str()));
         let now = Instant::now();
+        self.note_later(now, move || format!("not kept: {}", why.as_str()));
         if !is_of_request(why) {
             self.shared.uncacheable.add(&self.flight_key, why, self.shared.clock.at(now.into_std()));
         }
