@@ -26,13 +26,8 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
         }
         let title =
             format!("A hit of {bytes} bytes: {KEYS} keys, {} connections, one serving thread", load.connections);
-        let table = rounds::compare(
-            bench,
-            &title,
-            &subjects,
-            &["floor", "floor, an answer each", "haproxy", "tower-http-cache"],
-        )?;
-        bench.show("hit", table);
+        let bases = ["floor", "floor, an answer each", "haproxy", "tower-http-cache"];
+        rounds::compare_at_both(bench, ("hit", &title), subjects, (&bases, 0))?;
     }
     Ok(())
 }
