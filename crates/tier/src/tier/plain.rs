@@ -128,18 +128,23 @@ impl<St: Store> TierLayer<St> {
         let Some(found) = shared.store.at_once(&decision.probe) else { return AtOnce::Never };
         let (tier, now) = (shared.id(), shared.clock.at(came));
         let Some(first) = found else { return AtOnce::Not(LookedUp { tier, found, due: false }) };
-        let (entry, variant) = match first.head().kind {
+        let variant = match first.head().kind {
             Kind::VariantIndex => match shared.variant_at_once(&first, decision, &parts.headers) {
-                Some((entry, key)) => (entry, Some(key)),
+                Some(variant) => Some(variant),
                 None => return AtOnce::Not(LookedUp { tier, found: Some(first), due: false }),
             },
-            Kind::Response | Kind::Partial => (first.clone(), None),
+            Kind::Response | Kind::Partial => None,
         };
-        let is_plain = shared.is_plain_hit(&entry, &decision.directives, now);
-        let due = is_plain && shared.is_due(&entry, decision.mode, now);
+        let entry = variant.as_ref().map_or(&first, |(entry, _)| entry);
+        let is_plain = shared.is_plain_hit(entry, &decision.directives, now);
+        let due = is_plain && shared.is_due(entry, decision.mode, now);
         if !is_plain || due {
             return AtOnce::Not(LookedUp { tier, found: Some(first), due });
         }
+        let (entry, variant) = match variant {
+            Some((entry, key)) => (entry, Some(key)),
+            None => (first, None),
+        };
         let as_stored = parts.method == Method::GET && (decision.is_bare || asks_for_all(parts));
         let shaped = (!as_stored).then(|| Box::new(shaped(&entry, parts, now)));
         AtOnce::Plain(PlainHit { entry, variant, now, shaped })

@@ -103,7 +103,12 @@ async fn only_a_validator_confirms_what_was_purged() {
         let stack = bench.over(&origin);
         ask(&stack, get("/a")).await;
         bench.purger.purge(&Purge { targets: vec![Target::All], kind: PurgeKind::Soft }).await.unwrap();
-        ask(&stack, head()).await;
+        let told = ask(&stack, head()).await;
+        assert_eq!(
+            told.header("x-a").is_some(),
+            calls == 2,
+            "{named:?}: what a GET would bring, and nothing that was purged"
+        );
         ask(&stack, get("/a")).await;
         assert_eq!(origin.calls(), calls, "{named:?}");
     }
