@@ -16,10 +16,8 @@ ENTRYPOINT ["/usr/sbin/pgbouncer", "/etc/pgbouncer/pgbouncer.ini"]
 # disk.path and warm.snapshot name, and is fine with a root file system that cannot be written to.
 FROM debian:bookworm-slim AS cache-proxy
 COPY --from=build /src/target/release/cache-proxy /usr/local/bin/cache-proxy
-COPY config/cache-proxy.toml /etc/cache-proxy/cache-proxy.toml
+COPY config/image.toml /etc/cache-proxy/cache-proxy.toml
 USER 65532:65532
-# The reference listens on loopback alone, and for no operators: within a container that is nobody. The check of its health asks the latter.
-ENV CACHE_PROXY__LISTEN__ADDRESS=0.0.0.0:8080 CACHE_PROXY__LISTEN__ADMIN=127.0.0.1:9901
 EXPOSE 8080 9901
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=5 CMD ["/usr/local/bin/cache-proxy", "ready"]

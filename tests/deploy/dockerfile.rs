@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{checked, root, takes, text};
+use edge_cache_tests::ProxyBuilder;
+
+use crate::{root, takes, text};
 
 /// Instructions of each stage: name and arguments.
 pub(crate) struct Dockerfile(BTreeMap<String, Vec<(String, String)>>);
@@ -84,11 +86,12 @@ fn what_the_build_needs_is_sent_to_it() {
 #[tokio::test]
 async fn the_image_needs_to_be_told_no_more_than_its_origin() {
     let file = Dockerfile::read();
-    let set = file.all("cache-proxy", "ENV").join(" ");
-    let set = set.split_whitespace().map(|one| one.split_once('=').expect("NAME=VALUE"));
-    let mut variables: Vec<_> = set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    variables.push(("CACHE_PROXY__ORIGIN__URL".to_owned(), "http://origin:80".to_owned()));
-    let checked = checked(&variables).await;
+    let copies = file.all("cache-proxy", "COPY");
+    let place = &file.list("cache-proxy", "CMD")[2];
+    let copied = copies.iter().find_map(|copy| copy.strip_suffix(place.as_str())).expect("its configuration is there");
+    let configuration = root().join(copied.trim());
+    let check = ProxyBuilder::bare(&["check", "--config", configuration.to_str().unwrap()]);
+    let checked = check.env("CACHE_PROXY__ORIGIN__URL", "http://origin:80").to_end().await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let says = &checked.stdout;
     assert!(says.contains("listen 0.0.0.0:8080, admin 127.0.0.1:9901,") && !says.contains("warning"), "{says}");

@@ -60,7 +60,7 @@ pub fn selecting<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a
         return Some(Cow::Owned(members.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b',')));
     }
     // Ranges and codings carry their weight in `q`, so their order says nothing; case does not either, nor does a member that is empty (RFC 9110 §5.6.1.2).
-    let mut members: Vec<Vec<u8>> = members.map(without_space).filter(|member| !member.is_empty()).collect();
+    let mut members: Vec<Vec<u8>> = members.map(trimmed).filter(|member| !member.is_empty()).collect();
     members.iter_mut().for_each(|member| member.make_ascii_lowercase());
     if *name == header::ACCEPT_ENCODING {
         members = normal_codings(&members);
@@ -121,38 +121,39 @@ pub fn content_language(value: &[u8]) -> Option<String> {
     plain.then(|| language.to_ascii_lowercase())
 }
 
-/// `en ; q=0.5` and `en;q=0.5` are one.
-fn without_space(member: &[u8]) -> Vec<u8> {
-    member.iter().copied().filter(|b| !matches!(b, b' ' | b'\t')).collect()
+/// `en ; q=0.5` and `en;q=0.5` are one (RFC 9110 §5.6.6). White space elsewhere is no part of what these fields may say, and what others make of it is their own.
+fn trimmed(member: &[u8]) -> Vec<u8> {
+    member.split(|b| *b == b';').map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b';')
 }
 
 /// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). What it refuses says something where it would be
-/// taken else: beside `*`, or if it is `identity`, which everybody takes who does not say so (RFC 9110 §12.5.3).
+/// taken else: beside `*`, or if it is `identity`, which everybody takes who does not say so (RFC 9110 §12.5.3). What cannot be read may mean anything.
 fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let members: Vec<(&[u8], bool)> = members.iter().map(|member| coding(member)).collect();
-    let others = |taken| members.contains(&(b"*", taken));
+    let others = |taken| members.iter().any(|member| coding(member) == Some((b"*", taken)));
     let (takes_others, refuses_others) = (others(true), others(false));
-    let says_something = |(coding, taken): &(&[u8], bool)| match (*coding, taken) {
+    let says_something = |coding: &[u8], taken: bool| match (coding, taken) {
         (b"", _) => false,
         (b"identity", true) => refuses_others,
         (b"identity" | b"*", _) | (_, true) => true,
         (_, false) => takes_others,
     };
-    members
-        .iter()
-        .filter(|member| says_something(member))
-        .map(|(coding, taken)| if *taken { coding.to_vec() } else { [coding, REFUSED].concat() })
-        .collect()
+    let normal = |member: &Vec<u8>| match coding(member) {
+        None => Some(member.clone()),
+        Some((coding, taken)) if says_something(coding, taken) => {
+            Some(if taken { coding.to_vec() } else { [coding, REFUSED].concat() })
+        }
+        Some(_) => None,
+    };
+    members.iter().filter_map(normal).collect()
 }
 
 const REFUSED: &[u8] = b";q=0";
 
-/// A coding, and whether it is taken.
-fn coding(member: &[u8]) -> (&[u8], bool) {
-    let mut parts = member.split(|b| *b == b';');
-    let coding = parts.next().unwrap_or_default();
-    let is_zero = |weight: &[u8]| weight.starts_with(b"0") && weight.iter().all(|b| matches!(b, b'0' | b'.'));
-    (coding, !parts.any(|part| part.strip_prefix(b"q=").is_some_and(is_zero)))
+/// A coding, and whether it is taken; `None` where it is more than one with a weight.
+fn coding(member: &[u8]) -> Option<(&[u8], bool)> {
+    let Some(at) = member.iter().position(|b| *b == b';') else { return Some((member, true)) };
+    let weight = std::str::from_utf8(member[at + 1..].strip_prefix(b"q=")?).ok()?;
+    Some((&member[..at], thousandths(weight)? > 0))
 }
 
 #[cfg(test)]
@@ -205,7 +206,9 @@ mod tests {
         all_differ("x-any", &["a  b", "a b", "a ; b", "a;b"]);
         all_differ("x-any", &[r#""a, b""#, r#""a,b""#, r#""a , b""#]);
         all_differ("accept-encoding", &["*", "gzip;q=0, *", "gzip, *", "gzip, *;q=0", "gzip, identity, *;q=0", "gzip"]);
-        all_differ("accept-encoding", &["br", "br, identity;q=0.0", "identity;q=0", ""]);
+        all_differ("accept-encoding", &["br", "br, identity;q=0.0", "identity;q=0", "", "b r", "br, identity; q =0"]);
+        all_differ("accept", &["a/b", "a/ b", "a /b", "a/b;q=0. 5", "a/b;q=0.5"]);
+        all_differ("accept-language", &["de", "d e", "de;x", "de; x y"]);
         let two = map(&[("x-any", "a"), ("x-any", "")]);
         assert_eq!(selecting(&two, &HeaderName::from_static("x-any")).unwrap(), &b"a,"[..]);
     }

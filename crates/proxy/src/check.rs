@@ -68,6 +68,11 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<Cow<'static, str>> {
     if http && settings.origin.response_timeout >= settings.limits.request_timeout {
         concerns.push("origin.response_timeout is not below limits.request_timeout: an origin that hangs is not found out, because requests end first".into());
     }
+    let (kept, passed) = (settings.cache.body_idle_max, settings.origin.body_idle_max);
+    if http && !passed.is_zero() && kept > passed {
+        concerns
+            .push("cache.body_idle_max is above origin.body_idle_max: the shorter of them cuts what is kept".into());
+    }
     if !http && settings.database.statement_timeout >= settings.limits.request_timeout {
         concerns.push(
             "database.statement_timeout is not below limits.request_timeout: a database that hangs is not found out"
@@ -109,11 +114,12 @@ fn ignored(settings: &Settings) -> impl Iterator<Item = String> {
             path: route.path.clone(),
             policy: route.policy,
             uncacheable: route.uncacheable,
+            stale_when_cut: route.stale_when_cut,
             ..RouteSettings::default()
         };
         let is_rfc = route.policy.unwrap_or(settings.cache.policy) == Policy::Rfc;
         (is_rfc && counts != *route)
-            .then(|| format!("route[{at}] is under the policy rfc: but for path, policy and uncacheable nothing that is declared of it counts"))
+            .then(|| format!("route[{at}] is under the policy rfc: but for path, policy, uncacheable and stale_when_cut nothing that is declared of it counts"))
     })
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use edge_cache::{
     Arrival, Cached, EdgeCache, Purge, PurgeKind, Target,
     core::{
-        Clock, OwnRequest, Served, TierName, Timestamp,
+        ClientAddress, Clock, OwnRequest, Served, TierName, Timestamp,
         route::{Identity, PathPattern, QueryRule, Route},
     },
 };
@@ -224,4 +224,15 @@ fn the_clock_of_a_moment_ago_will_do_for_a_moment() {
     let at = clock.at(moment);
     assert_eq!(clock.at(moment + Duration::from_millis(99)), at + Duration::from_millis(99), "by the monotonic clock");
     assert!(clock.at(moment + Duration::from_secs(3600)) < at + Duration::from_secs(60), "asked anew");
+}
+
+#[tokio::test]
+async fn a_client_that_is_trusted_by_its_address_may_purge_by_method() {
+    let cache = EdgeCache::builder().trusted([[192, 0, 2, 1].into()]).purge_method(true).build().unwrap();
+    let service = cache.layer().layer(Origin);
+    for (last, status) in [(2, StatusCode::FORBIDDEN), (1, StatusCode::OK)] {
+        let mut purge = asked(Method::from_bytes(b"PURGE").unwrap(), "/a", &[]);
+        purge.extensions_mut().insert(ClientAddress([192, 0, 2, last].into()));
+        assert_eq!(service.clone().oneshot(purge).await.unwrap().status(), status, "192.0.2.{last}");
+    }
 }

@@ -47,6 +47,8 @@ struct State {
 struct Place {
     chunk: usize,
     waker: Option<Waker>,
+    /// It took something since the writer began to wait.
+    took: bool,
     /// The others do not wait for it any more: it gets no more.
     left_behind: bool,
 }
@@ -141,7 +143,13 @@ impl SharedBody {
         Poll::Pending
     }
 
-    /// Leaves those behind who have taken the least, where others have taken more and wait for them. Whether there were any.
+    /// From now on it is noted who takes something.
+    pub(crate) fn watch_readers(&self) {
+        self.state.lock().readers.iter_mut().flatten().for_each(|place| place.took = false);
+    }
+
+    /// Leaves those behind who have taken nothing since [`watch_readers`](Self::watch_readers), and the least of all, where others have taken more and wait for
+    /// them. Whether there were any.
     pub(crate) fn leave_behind(&self) -> bool {
         let mut state = self.state.lock();
         let (slowest, fastest) = state
@@ -150,14 +158,15 @@ impl SharedBody {
         if slowest >= fastest {
             return false;
         }
-        for place in state.readers.iter_mut().flatten().filter(|place| place.chunk == slowest) {
-            place.left_behind = true;
+        let mut any = false;
+        for place in state.readers.iter_mut().flatten().filter(|place| place.chunk == slowest && !place.took) {
+            (place.left_behind, any) = (true, true);
             if let Some(waker) = place.waker.take() {
                 waker.wake();
             }
         }
         state.slide();
-        true
+        any
     }
 
     /// Everything written so far, in one piece.
@@ -180,7 +189,7 @@ impl SharedBody {
         if state.windowed {
             return None;
         }
-        let place = Some(Place { chunk: 0, waker: None, left_behind: false });
+        let place = Some(Place { chunk: 0, waker: None, took: false, left_behind: false });
         let slot = match state.readers.iter().position(Option::is_none) {
             Some(free) => {
                 state.readers[free] = place;
@@ -233,6 +242,7 @@ impl Body for Reader {
         if let Some(chunk) = state.chunks.get(place.chunk - state.dropped) {
             let chunk = chunk.clone();
             place.chunk += 1;
+            place.took = true;
             state.slide();
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
@@ -367,8 +377,13 @@ mod tests {
         body.keep_window();
         let chunk = Bytes::from(vec![0; usize::try_from(WINDOW_BYTES).unwrap()]);
         body.push(chunk.clone());
+        body.push(chunk.clone());
         assert!(!body.leave_behind(), "nobody is ahead of anybody");
-        assert!(next(&mut fast).is_some());
+        body.watch_readers();
+        assert!(next(&mut fast).is_some() && next(&mut fast).is_some());
+        assert!(next(&mut slow).is_some());
+        assert!(!body.leave_behind(), "who takes something is only slow");
+        body.watch_readers();
         assert!(body.leave_behind());
         assert_eq!(room(&body), Poll::Ready(true));
         body.push(chunk);

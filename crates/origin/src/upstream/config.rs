@@ -36,7 +36,7 @@ pub struct UpstreamConfig {
     pub response_timeout: Duration,
     /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
     pub total_timeout: Duration,
-    /// Longest silence in the body of an answer, which is cut then, where the cache has no limit of its own as it does not keep it; zero for any. Default: 1 min.
+    /// Longest silence in the body of an answer, which is cut then; zero for any. Default: 1 min.
     pub body_idle_max: Duration,
     /// Most requests under way to one origin, tunnels aside. Default: 1 024.
     pub connections_max: usize,

@@ -40,6 +40,8 @@ struct Seen {
     answered: AtomicBool,
     /// Something was sent since bytes last came.
     waiting: AtomicBool,
+    /// Another protocol is spoken on it.
+    is_tunnel: AtomicBool,
 }
 
 impl Usage {
@@ -47,6 +49,11 @@ impl Usage {
     /// origin closed while it was idle.
     pub(super) fn died_unanswered(&self) -> bool {
         self.0.answered.load(Ordering::Acquire) && self.0.waiting.load(Ordering::Acquire)
+    }
+
+    /// From here on it is a tunnel, of which one half may end before the other.
+    pub(super) fn tunnels(&self) {
+        self.0.is_tunnel.store(true, Ordering::Release);
     }
 
     fn sent(&self) {
@@ -158,10 +165,10 @@ impl AsyncWrite for Watched {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             // An origin that reads nothing takes the end of TLS neither: whoever ends the connection would wait for it, and keep it, for as long.
-            Stream::Secure(tls) => Poll::Ready(match Pin::new(tls).poll_shutdown(cx) {
-                Poll::Ready(done) => done,
-                Poll::Pending => Ok(()),
-            }),
+            Stream::Secure(tls) => match Pin::new(tls).poll_shutdown(cx) {
+                Poll::Pending if !self.usage.0.is_tunnel.load(Ordering::Acquire) => Poll::Ready(Ok(())),
+                shut => shut,
+            },
         }
     }
 

@@ -165,7 +165,10 @@ where
 fn answered<B: Send + 'static>(connection: Box<Connection<B>>, response: Response<Incoming>) -> Answer {
     let in_use = match response.status() {
         // What it speaks now is another protocol.
-        StatusCode::SWITCHING_PROTOCOLS => InUse::nothing(),
+        StatusCode::SWITCHING_PROTOCOLS => {
+            connection.usage.tunnels();
+            InUse::nothing()
+        }
         _ => InUse::of(connection),
     };
     (response, in_use)

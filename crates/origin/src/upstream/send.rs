@@ -105,8 +105,7 @@ where
     ) -> Result<Answered, Failed> {
         let Turn { at, place, permit } = turn;
         let (pool, member) = (&self.pools[at], place.member());
-        // None where there is nothing to send but the head.
-        let upload = (!req.body().is_end_stream()).then(|| req.extensions().get::<Upload>().cloned());
+        let upload = req.extensions().get::<Upload>().cloned();
         point(req, &member.target);
         pass_interim_on(req);
         let sent = Instant::now();
@@ -127,9 +126,7 @@ where
             Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             // Who has not sent all of a question waits for nobody but himself.
-            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.is_none_or(|upload| !upload.is_over())) => {
-                None
-            }
+            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| !upload.is_over()) => None,
             Err(failed) => failed.says(),
         };
         if let Some(said) = said {

@@ -55,7 +55,9 @@ async fn copy(
         };
         if read == 0 {
             // The other direction may go on: a half-closed tunnel is one still.
-            return to.shutdown().await;
+            return timeout_at(Instant::now() + idle_max, to.shutdown())
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         }
         active.send_replace(Instant::now());
         // TLS keeps what the socket did not take at once.

@@ -303,7 +303,7 @@ async fn sentinels_name_the_primary_and_the_next_one_after_a_failover() {
 /// A primary that is stopped closes no connection: who only listens there hears nothing for ever.
 #[tokio::test]
 async fn announcements_are_heard_at_the_next_primary_where_the_last_one_only_stopped() {
-    let answers_within = Duration::from_secs(3);
+    let answers_within = Duration::from_secs(5);
     let servers = fails_over(answers_within, async |primary| primary.pause().await.unwrap()).await;
     let mut link = connect(&servers.0.replica).await;
     let mut listeners = 0;

@@ -45,7 +45,7 @@ pub struct OriginSettings {
     /// Longest time from sending a request to the last byte of its answer, tunnels aside; zero for any. Default: 1 h.
     #[serde(with = "humantime_serde")]
     pub total_timeout: Duration,
-    /// Longest silence in the body of an answer that is passed on; zero for any. Default: 1 min.
+    /// Longest silence in the body of an answer; zero for any. What is kept has `cache.body_idle_max` besides. Default: 1 min.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
     /// Most requests under way to one origin, tunnels aside. Default: 1 024.

@@ -31,6 +31,11 @@ where
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
         let (mut parts, body) = req.into_parts();
+        let trusted = self.keying.trusts(&parts.extensions);
+        if trusted {
+            // For the layers further in.
+            parts.extensions.insert(Trusted);
+        }
         // A caller's own marks must not survive: only this layer decides what is keyed.
         parts.extensions.remove::<Keyed>();
         let already = parts.extensions.remove::<Decided>().filter(|decided| decided.is_by(&self.keying));
@@ -39,11 +44,6 @@ where
             parts.extensions.remove::<LookedUp>();
         }
         let decided = already.unwrap_or_else(|| {
-            let trusted = self.keying.trusts(&parts.extensions);
-            if trusted {
-                // For the layers further in.
-                parts.extensions.insert(Trusted);
-            }
             Decided::new(&self.keying, self.keying.decide(&mut parts, body.is_end_stream(), trusted))
         });
         let keep = parts.extensions.remove::<NoNewKeys>().is_none();

@@ -93,9 +93,13 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
 
     /// Waits until somebody has taken enough of a body; `false` where nobody reads it any more. Who takes nothing for long keeps others waiting no longer.
     async fn wait_for_room(&self, body: &SharedBody) -> bool {
+        let room = || std::future::poll_fn(|cx| body.poll_room(cx));
+        if let Some(is_read) = room().now_or_never() {
+            return is_read;
+        }
         loop {
-            let room = std::future::poll_fn(|cx| body.poll_room(cx));
-            match timeout(self.shared.config.body_idle_max, room).await {
+            body.watch_readers();
+            match timeout(self.shared.config.body_idle_max, room()).await {
                 Ok(is_read) => return is_read,
                 Err(_) => drop(body.leave_behind()),
             }
