@@ -2,9 +2,17 @@
 
 use std::{
     collections::hash_map::RandomState,
-    fs,
+    fs::{self, File},
     hash::{BuildHasher, Hasher},
+    io,
     ops::RangeInclusive,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+    libc,
+    unistd::getuid,
 };
 
 /// Below these are well-known services.
@@ -25,6 +33,35 @@ pub(crate) fn candidates() -> impl Iterator<Item = u16> {
         let random = RandomState::new().build_hasher().finish();
         start + u16::try_from(random % span).expect("the span is at most 65536, so the rest fits")
     })
+}
+
+/// A port, and the one beside it, that no other sandbox of this user takes for as long as this is there: a server that is stopped for a while finds it free again.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    _file: File,
+}
+
+impl Reserved {
+    /// `None` where another one has it.
+    pub(crate) fn port(port: u16) -> io::Result<Option<Self>> {
+        // At one place for all of them, whatever folder each has for temporary files.
+        let file = format!("/tmp/edge-cache-sandbox-{}.ports", getuid());
+        let options = File::options().read(true).write(true).create(true).truncate(false).to_owned();
+        let file = options.open(file)?;
+        // A byte of the file for each pair, which the kernel gives back however this process ends.
+        let range = libc::flock {
+            l_type: libc::F_WRLCK as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: i64::from(port / 2),
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&range)) {
+            Ok(_) => Ok(Some(Self { _file: file })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 fn outside(ephemeral: RangeInclusive<u16>) -> RangeInclusive<u16> {
@@ -57,6 +94,16 @@ mod tests {
         assert_eq!(outside(1_024..=50_000), 50_001..=65_535);
         assert_eq!(outside(1_024..=2_000), 10_241..=65_535);
         assert_eq!(outside(1_024..=65_535), 10_240..=65_535);
+    }
+
+    #[test]
+    fn a_pair_of_ports_is_reserved_once() {
+        // Of those below, which no server gets.
+        let port = u16::try_from(std::process::id() % u32::from(LOWEST)).unwrap() & !1;
+        let held = Reserved::port(port).unwrap().expect("nobody has it");
+        assert!(Reserved::port(port).unwrap().is_none() && Reserved::port(port | 1).unwrap().is_none());
+        drop(held);
+        assert!(Reserved::port(port | 1).unwrap().is_some());
     }
 
     #[test]

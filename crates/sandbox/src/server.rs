@@ -1,6 +1,11 @@
 //! What all servers here have in common: one process under a supervisor, with a log.
 
-use crate::{Error, port, process::Process, supervisor::Supervisor};
+use crate::{
+    Error,
+    port::{self, Reserved},
+    process::Process,
+    supervisor::Supervisor,
+};
 use nix::{sys::signal::Signal, unistd::User};
 use std::{
     ffi::OsString,
@@ -29,6 +34,8 @@ pub(crate) struct Server {
     supervisor: Mutex<Supervisor>,
     process: Mutex<Option<Process>>,
     folder: PathBuf,
+    /// Its port, while it is stopped too.
+    reserved: Mutex<Option<Reserved>>,
 }
 
 /// How a launch ended that did not fail.
@@ -41,7 +48,13 @@ impl Server {
     pub(crate) fn new(name: &'static str, user: Option<&User>, end: &str) -> Result<Self, Error> {
         let supervisor = Supervisor::start(user, end)?;
         let folder = supervisor.folder().to_owned();
-        Ok(Self { name, supervisor: Mutex::new(supervisor), process: Mutex::new(None), folder })
+        Ok(Self {
+            name,
+            supervisor: Mutex::new(supervisor),
+            process: Mutex::new(None),
+            folder,
+            reserved: Mutex::new(None),
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -94,6 +107,8 @@ impl Server {
     ) -> Result<u16, Error> {
         let mut log = String::new();
         for port in port::candidates().take(PORTS_MAX) {
+            let Some(reserved) = Reserved::port(port).map_err(Error::io("reserve a port"))? else { continue };
+            *lock(&self.reserved) = Some(reserved);
             match self.try_launch(&command(port)?, |process| ready(port, process))? {
                 Launch::Ready => return Ok(port),
                 Launch::PortTaken(said) => log = said,
