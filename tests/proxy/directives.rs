@@ -22,7 +22,7 @@ async fn a_strangers_reload_is_no_request_to_the_origin() {
 #[tokio::test]
 async fn a_trusted_clients_reload_is_and_brings_the_new_answer_to_all() {
     let origin = origin().await;
-    let toml = format!("[origin]\nurl = \"{}\"\n[cache]\ntrusted = [\"127.0.0.1\"]\n", origin.url());
+    let toml = format!("[origin]\nurl = \"{}\"\n[cache]\ntrusted = [\"127.0.0.0/8\"]\n", origin.url());
     let proxy = ProxyBuilder::config(&toml).start().await;
     proxy.get("/").await;
     let reload = proxy.client().get("/").header("cache-control", "no-cache").send().await;

@@ -88,6 +88,28 @@ async fn the_printed_defaults_pass_their_own_check() {
 }
 
 #[tokio::test]
+async fn what_is_in_force_is_printed_and_comes_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.toml");
+    let toml = "[origin]\nurl = \"http://127.0.0.1:9\"\n[cache]\ntrusted = [\"10.1.0.0/8\", \"::1\"]\n[[route]]\nname = \"a\"\npath = \"/a\"\nttl = \"90s\"\n";
+    std::fs::write(&file, toml).unwrap();
+    let printed = ProxyBuilder::bare(&["config", "--config", file.to_str().unwrap()])
+        .env("CACHE_PROXY__MEMORY__CAPACITY_BYTES", "3000000")
+        .to_end()
+        .await;
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    for line in ["capacity_bytes = 3000000", "trusted = [\"10.0.0.0/8\", \"::1\"]", "ttl = \"1m 30s\""] {
+        assert!(printed.stdout.lines().any(|printed| printed == line), "{line}: {}", printed.stdout);
+    }
+    // A file of its own: it says the same without the environment.
+    std::fs::write(&file, &printed.stdout).unwrap();
+    let again = ProxyBuilder::bare(&["config", "--config", file.to_str().unwrap()]).to_end().await;
+    assert_eq!((again.code, again.stdout), (Some(0), printed.stdout), "{}", again.stderr);
+    let neither = ProxyBuilder::bare(&["config"]).to_end().await;
+    assert!(neither.code == Some(64) && neither.stderr.contains("--print-defaults"), "{neither:?}");
+}
+
+#[tokio::test]
 async fn the_environment_overrides_the_file() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
     let toml = format!("[origin]\nurl = \"{}\"\n", origin.url());

@@ -176,4 +176,12 @@ async fn what_commands_print_of_a_configuration_is_not_secret() {
         .await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
     says_nothing("config", &(printed.stdout + &printed.stderr));
+    let in_force = ProxyBuilder::bare(&["config", "--config", file])
+        .env("CACHE_PROXY__REDIS__MORE_URLS", "redis://:t0psecret-in-redis-url@h2:1")
+        .to_end()
+        .await;
+    assert_eq!(in_force.code, Some(0), "{in_force:?}");
+    let shown = ["***@h:1", "***@h2:1", "ann:***@h/x", "ann:***@h2/x"];
+    assert!(shown.iter().all(|shown| in_force.stdout.contains(shown)), "{in_force:?}");
+    says_nothing("config --config", &(in_force.stdout + &in_force.stderr));
 }

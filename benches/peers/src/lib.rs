@@ -3,6 +3,7 @@
 pub mod content;
 pub mod crates;
 pub mod layered;
+pub mod passing;
 pub mod report;
 pub mod serving;
 

@@ -61,6 +61,14 @@ impl Default for OutboxConfig {
     }
 }
 
+impl OutboxConfig {
+    /// The same without a password, to be shown.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        Self { url: redacted(&self.url), ..self.clone() }
+    }
+}
+
 impl fmt::Debug for OutboxConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { enabled, url, poll, grace, keep } = self;

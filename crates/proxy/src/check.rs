@@ -142,8 +142,11 @@ pub(crate) fn runnable(settings: &Settings) -> anyhow::Result<()> {
 
 /// `cache-proxy config`.
 pub(crate) fn print(args: &ConfigArgs) -> anyhow::Result<()> {
-    debug_assert!(args.print_defaults, "clap requires it");
-    std::io::stdout().lock().write_all(DEFAULTS.as_bytes()).context("cannot print")
+    let text: Cow<'_, str> = match &args.config {
+        Some(file) => Settings::load(file)?.to_toml_redacted().into(),
+        None => DEFAULTS.into(),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes()).context("cannot print")
 }
 
 #[cfg(test)]

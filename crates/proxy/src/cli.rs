@@ -229,6 +229,10 @@ pub(crate) struct ReadyArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// Print every key with its default, as a file to start from
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "config")]
     pub(crate) print_defaults: bool,
+
+    /// Print every key with what it has by this file and the environment, without secrets
+    #[arg(long, value_name = "FILE", conflicts_with = "print_defaults")]
+    pub(crate) config: Option<PathBuf>,
 }

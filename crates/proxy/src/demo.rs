@@ -48,7 +48,7 @@ fn settings(args: &DemoArgs) -> anyhow::Result<Settings> {
     settings.log.filter = "warn".to_owned();
     settings.origin.kind = OriginKind::Pitchey;
     // Whoever tries it may ask past the cache, as `monitor` does.
-    settings.cache.trusted = vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    settings.cache.trusted = vec![IpAddr::from(Ipv4Addr::LOCALHOST).into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()];
     settings.listen.address.clone_from(&args.listen);
     settings.listen.admin.clone_from(&args.admin);
     settings.redis.url = args.redis.clone().unwrap_or_default();

@@ -111,7 +111,8 @@ impl Reload {
         if let (Some(tls), Some(certificate)) = (tls, certificate) {
             tls.show(certificate);
         }
-        let service = cache.redeclared(routes, new.cache.trusted.iter().copied()).layer().layer(origin.clone());
+        let service =
+            cache.redeclared(routes, new.cache.trusted.iter().copied().map(Into::into)).layer().layer(origin.clone());
         threads.change(&service, &new);
         live.set(service);
         *settings = new;

@@ -127,6 +127,18 @@ impl RedisConfig {
         redacted(&self.url)
     }
 
+    /// The same without credentials, to be shown.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let shown = |secret: &str| if secret.is_empty() { String::new() } else { "***".to_owned() };
+        Self {
+            url: self.url_redacted(),
+            more_urls: self.more_urls.iter().map(|url| redacted(url)).collect(),
+            sentinel_password: shown(&self.sentinel_password),
+            ..self.clone()
+        }
+    }
+
     /// Checks every value without connecting; the files are read.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use edge_cache_core::{
     BoxError, SharedClock, SharedEvents, SharedRng, Store, SystemClock, SystemRng,
@@ -16,6 +16,7 @@ use edge_cache_tier::{
     TierLayer,
 };
 use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use tokio::time::timeout;
 
 use edge_cache_warmer::HotSet;
@@ -108,7 +109,7 @@ impl EdgeCacheBuilder {
     pub fn settings(mut self, settings: &Settings) -> Result<Self, SettingsError> {
         self.keying.mode = settings.cache.policy.into();
         self.keying.tenant = settings.cache.tenant.as_str().into();
-        self.keying.trusted = settings.cache.trusted.clone().into();
+        self.keying.trusted = settings.cache.trusted.iter().copied().map(IpNet::from).collect();
         self.keying.purge_method = settings.cache.purge_method;
         self.keying.expose_tags = settings.cache.expose_tags;
         self.keying.steering_headers = settings.cache.steering_headers()?.into();
@@ -182,9 +183,9 @@ impl EdgeCacheBuilder {
         self
     }
 
-    /// Clients whose `no-cache` and the like count under the guarded policy.
-    pub fn trusted(mut self, clients: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.keying.trusted = clients.into_iter().collect();
+    /// Clients, by address or network, whose `no-cache` and the like count under the guarded policy.
+    pub fn trusted(mut self, clients: impl IntoIterator<Item = impl Into<IpNet>>) -> Self {
+        self.keying.trusted = clients.into_iter().map(Into::into).collect();
         self
     }
 

@@ -1,4 +1,4 @@
-use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use edge_cache_core::{
     Bypass, Entry, Kind, TagHash, TierName,
@@ -16,6 +16,7 @@ use edge_cache_tier::{
 };
 use edge_cache_warmer::{HotSet, WarmLayer};
 use http::HeaderMap;
+use ipnet::IpNet;
 use tower_layer::Layer;
 
 use crate::{
@@ -259,7 +260,7 @@ impl EdgeCache {
     pub fn redeclared(
         &self,
         routes: impl IntoIterator<Item = Route>,
-        trusted: impl IntoIterator<Item = IpAddr>,
+        trusted: impl IntoIterator<Item = IpNet>,
     ) -> Self {
         let mut keying = Keying::clone(&self.purger.keying());
         keying.routes = Arc::new(Routes::new(routes));

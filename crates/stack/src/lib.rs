@@ -49,6 +49,7 @@ pub use edge_cache_telemetry::{self as telemetry, Metrics};
 pub use edge_cache_tier::{self as tier, Audit, Purge, Purger, Receipt, Target, TargetError, TierConfig};
 pub use edge_cache_warmer::{self as warmer, HotSet};
 pub use edge_cache_wire as wire;
+pub use ipnet::IpNet;
 
 pub use self::{
     builder::{BuildError, EdgeCacheBuilder},

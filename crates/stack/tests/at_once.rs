@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -228,7 +229,7 @@ fn the_clock_of_a_moment_ago_will_do_for_a_moment() {
 
 #[tokio::test]
 async fn a_client_that_is_trusted_by_its_address_may_purge_by_method() {
-    let cache = EdgeCache::builder().trusted([[192, 0, 2, 1].into()]).purge_method(true).build().unwrap();
+    let cache = EdgeCache::builder().trusted([IpAddr::from([192, 0, 2, 1])]).purge_method(true).build().unwrap();
     let service = cache.layer().layer(Origin);
     for (last, status) in [(2, StatusCode::FORBIDDEN), (1, StatusCode::OK)] {
         let mut purge = asked(Method::from_bytes(b"PURGE").unwrap(), "/a", &[]);

@@ -1,6 +1,6 @@
 //! What the key layer knows of a request, handed inward by request extensions.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use edge_cache_core::{
     Bypass, CacheKey, ClientAddress, KeyParts, KeyProbe, Timestamp,
@@ -8,6 +8,7 @@ use edge_cache_core::{
 };
 use edge_cache_policy::{Mode, coding::Coding, normalize, request::Directives};
 use http::{Extensions, HeaderMap, HeaderName, Uri, header};
+use ipnet::IpNet;
 
 use crate::identity::{Belief, IdentityWatch};
 
@@ -140,7 +141,7 @@ pub struct Keying {
     /// The tenant that every key carries; empty where there is one.
     pub tenant: Arc<str>,
     /// Clients whose request directives count under [`Mode::Guarded`], as by [`Trusted`]: known by the [`ClientAddress`] of their requests.
-    pub trusted: Arc<[IpAddr]>,
+    pub trusted: Arc<[IpNet]>,
     /// Leave `Cache-Tag` and the like on answers instead of taking them off.
     pub expose_tags: bool,
     /// Purge the URI of a `PURGE` request from a [`Trusted`] client, instead of passing it on.
@@ -206,7 +207,8 @@ impl Keying {
     /// Whether a request with these extensions is from a client whose directives count.
     #[must_use]
     pub fn trusts(&self, extensions: &Extensions) -> bool {
-        let is_named = || extensions.get().is_some_and(|ClientAddress(client)| self.trusted.contains(client));
+        let contains = |client| self.trusted.iter().any(|network| network.contains(client));
+        let is_named = || extensions.get().is_some_and(|ClientAddress(client)| contains(client));
         extensions.get::<Trusted>().is_some() || (!self.trusted.is_empty() && is_named())
     }
 

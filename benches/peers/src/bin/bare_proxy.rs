@@ -3,18 +3,12 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
+use bytes::Bytes;
 use clap::Parser;
-use edge_cache_peers::serving;
-use http::{
-    Request, Response, StatusCode, Uri,
-    uri::{Authority, Scheme},
-};
+use edge_cache_peers::{passing::Origin, serving};
+use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Empty};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,36 +22,20 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let origin: Authority = Args::parse().origin.to_string().parse()?;
+    let origin = Args::parse().origin;
     serving::serve(1, move || {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build::<_, Incoming>(connector);
-        let origin = origin.clone();
-        service_fn(move |request| pass(client.clone(), origin.clone(), request))
+        let origin = Origin::new(origin);
+        service_fn(move |request| pass(origin.clone(), request))
     })
 }
 
-async fn pass(
-    client: Client<HttpConnector, Incoming>,
-    origin: Authority,
-    mut request: Request<Incoming>,
-) -> Result<Response<Either<Incoming, Empty<bytes::Bytes>>>, Infallible> {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(origin);
-    let answer = match Uri::from_parts(parts) {
-        Ok(uri) => {
-            *request.uri_mut() = uri;
-            client.request(request).await.ok()
+async fn pass(origin: Origin, request: Request<Incoming>) -> Result<Response<Either<Incoming, Empty<Bytes>>>, Infallible> {
+    Ok(match origin.pass(request).await {
+        Some(answer) => answer.map(Either::Left),
+        None => {
+            let mut answer = Response::new(Either::Right(Empty::new()));
+            *answer.status_mut() = StatusCode::BAD_GATEWAY;
+            answer
         }
-        Err(_) => None,
-    };
-    Ok(answer.map_or_else(failed, |answer| answer.map(Either::Left)))
-}
-
-fn failed() -> Response<Either<Incoming, Empty<bytes::Bytes>>> {
-    let mut answer = Response::new(Either::Right(Empty::new()));
-    *answer.status_mut() = StatusCode::BAD_GATEWAY;
-    answer
+    })
 }

@@ -192,6 +192,18 @@ impl DatabaseConfig {
         redacted(&self.url)
     }
 
+    /// The same without passwords, to be shown.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let shown = |urls: &[String]| urls.iter().map(|url| redacted(url)).collect();
+        Self {
+            url: self.redacted_url(),
+            fallback_urls: shown(&self.fallback_urls),
+            replica_urls: shown(&self.replica_urls),
+            ..self.clone()
+        }
+    }
+
     /// Where all URLs lead, `url` first, then the fallbacks; and the replicas.
     pub(crate) fn targets(&self) -> Result<(Vec<Target>, Vec<Target>), ConfigError> {
         self.check_numbers()?;

@@ -141,7 +141,7 @@ impl<S> Front<S> {
             Some(account) if !is_proxy => Some(Cow::Borrowed(account)),
             _ => counts.and_then(|client| house.clients.account(client, &house.limits, at)).map(Cow::Owned),
         };
-        let trusted = !house.trusted.is_empty() && client.is_some_and(|client| house.trusted.contains(&client));
+        let trusted = client.is_some_and(|client| house.trusted.iter().any(|network| network.contains(client)));
         let arrival = Arrival { at, client, trusted, awaited: !(priority && is_background(&req.headers)) };
         Asked { arrival, account }
     }

@@ -1,10 +1,10 @@
 //! What holds for the whole server, and which requests are refused for it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache::{
-    settings::{LimitSettings, Settings},
+    settings::{LimitSettings, Network, Settings},
     telemetry::Metrics,
 };
 use edge_cache_origin::upstream::has_passed;
@@ -30,7 +30,7 @@ pub(super) struct House {
     pub(super) refused: RefusedRequests,
     pub(super) cut: CutConnections,
     /// Clients whose directives count.
-    pub(super) trusted: Vec<IpAddr>,
+    pub(super) trusted: Vec<Network>,
     pub(super) limits: LimitSettings,
     /// Whose word about clients is taken.
     pub(super) trust: Trust,

@@ -1,11 +1,11 @@
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use edge_cache_policy::{Mode, steering};
 use edge_cache_tier::TierConfig;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::SettingsError;
+use super::{Network, SettingsError};
 
 /// More would refresh on nearly every hit.
 const EARLY_REFRESH_MAX: f64 = 100.0;
@@ -38,8 +38,8 @@ pub struct CacheSettings {
     pub policy: Policy,
     /// Part of every key; separates installations that share a Redis. Default: empty.
     pub tenant: String,
-    /// Addresses of clients whose `no-cache` and the like count under `guarded`. Default: none.
-    pub trusted: Vec<IpAddr>,
+    /// Clients whose `no-cache` and the like count under `guarded`. Default: none.
+    pub trusted: Vec<Network>,
     /// Purge the URI of a `PURGE` request from a trusted client. Default: false.
     pub purge_method: bool,
     /// Leave `Cache-Tag` and the like on answers. Default: false.

@@ -1,9 +1,8 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, error::time, limits::DAY};
+use super::{Network, SettingsError, error::time, limits::DAY};
 
 /// A place to listen at: `ADDRESS:PORT`, `https://ADDRESS:PORT` for TLS, or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +69,7 @@ pub enum ForwardedHeader {
 /// Whose word about clients is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    nets: Vec<IpNet>,
+    nets: Vec<Network>,
     unix: bool,
 }
 
@@ -80,12 +79,7 @@ impl TrustedProxies {
         for line in lines {
             match line.as_str() {
                 "unix" => all.unix = true,
-                line_ => {
-                    let net = line_
-                        .parse()
-                        .or_else(|_| line_.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())));
-                    all.nets.push(net.map_err(|_| line)?.trunc());
-                }
+                text => all.nets.push(text.parse().map_err(|_| line)?),
             }
         }
         Ok(all)
@@ -94,7 +88,7 @@ impl TrustedProxies {
     /// Whether this address is one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.nets.iter().any(|net| net.contains(&address))
+        self.nets.iter().any(|net| net.contains(address))
     }
 
     /// Whether whoever connects to a socket in the file system is one.

@@ -143,7 +143,6 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
     }
     let rule = match message.rsplit_once("expected ") {
         Some((_, expected)) => format!("must be {}", in_words(expected)),
-        None if message == "invalid IP address syntax" => "must be an IP address".to_owned(),
         None => message.to_owned(),
     };
     match find(tree, path) {

@@ -10,6 +10,7 @@ mod limits;
 mod listen;
 mod load;
 mod log;
+mod network;
 mod origin;
 mod route;
 mod telemetry;
@@ -36,6 +37,7 @@ pub use self::{
     limits::LimitSettings,
     listen::{ForwardedHeader, ListenSettings, Place, TrustedProxies},
     log::{LogFormatSetting, LogSettings},
+    network::{Network, NoNetwork},
     origin::{OriginKind, OriginSettings},
     route::{RouteIdentity, RouteSettings},
     telemetry::{AccessLogFormat, TelemetrySettings},
@@ -130,6 +132,24 @@ impl Settings {
             self.validate_outbox()?;
         }
         self.declared_routes().map(drop)
+    }
+
+    /// All of it as a file, without what is secret: each key, also where it has its default.
+    ///
+    /// ```
+    /// let settings = edge_cache::Settings::from_toml("[redis]\nurl = \"redis://:hush@localhost\"").unwrap();
+    /// let shown = settings.to_toml_redacted();
+    /// assert!(shown.contains("redis://***@localhost") && shown.contains("capacity_bytes = 268435456"));
+    /// ```
+    #[must_use]
+    pub fn to_toml_redacted(&self) -> String {
+        let shown = Self {
+            database: self.database.redacted(),
+            outbox: self.outbox.redacted(),
+            redis: self.redis.redacted(),
+            ..self.clone()
+        };
+        toml::to_string(&shown).expect("settings are tables of texts and numbers")
     }
 
     fn validate_outbox(&self) -> Result<(), SettingsError> {

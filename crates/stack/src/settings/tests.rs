@@ -57,7 +57,7 @@ fn the_environment_comes_before_the_file() {
         ("CACHE_PROXY__MEMORY__ENABLED", "false"),
         ("CACHE_PROXY__REDIS__READ_TIMEOUT", "50ms"),
         ("CACHE_PROXY__CACHE__POLICY", "rfc"),
-        ("CACHE_PROXY__CACHE__TRUSTED", "10.0.0.1, ::1"),
+        ("CACHE_PROXY__CACHE__TRUSTED", "10.0.0.0/8, ::1"),
         ("CACHE_PROXY__ORIGIN__CORS_ORIGINS", ""),
         // Not ours.
         ("CACHE_PROXY_ADMIN_TOKEN", "t"),
@@ -68,7 +68,7 @@ fn the_environment_comes_before_the_file() {
     assert!(!settings.memory.enabled);
     assert_eq!(settings.redis.read_timeout, Duration::from_millis(50));
     assert_eq!(settings.cache.policy, Policy::Rfc);
-    assert_eq!(settings.cache.trusted, ["10.0.0.1", "::1"].map(|address| address.parse::<std::net::IpAddr>().unwrap()));
+    assert_eq!(settings.cache.trusted, ["10.0.0.0/8", "::1"].map(|network| network.parse::<Network>().unwrap()));
     assert!(settings.origin.cors_origins.is_empty() && settings.database.url.is_empty());
     assert_eq!(settings.log.filter, "warn");
 }
@@ -88,7 +88,10 @@ fn a_bad_variable_is_named_with_its_key() {
             "memory.capacity_bytes = \"lots\": must be a whole number, not below zero",
         ),
         (("CACHE_PROXY__LIMITS__CONNECTIONS_MAX", "0"), "limits.connections_max = 0: must be from 1 to 1048576"),
-        (("CACHE_PROXY__CACHE__TRUSTED", "::1,here"), "cache.trusted[1] = \"here\": must be an IP address"),
+        (
+            ("CACHE_PROXY__CACHE__TRUSTED", "::1,here"),
+            "cache.trusted[1] = \"here\": must be an address, or a network such as 10.0.0.0/8",
+        ),
         (
             ("CACHE_PROXY__MEMORY__CAPCITY_BYTES", "1"),
             "memory.capcity_bytes: unknown key, did you mean `capacity_bytes`?",

@@ -3,6 +3,7 @@
 //! Begins in its leader's task and goes on in one of its own when the leader has its answer, or leaves: neither the store nor the waiters depend on the
 //! leader's client staying.
 
+mod answer;
 pub(super) mod keep;
 mod landing;
 mod leased;
@@ -13,26 +14,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_cache_core::{
-    BoxError, CacheKey, Disconnected, Entry, FillLease, Handoff, Head, Kind, NoStore, Outcome, Priority, Store,
-    Timestamp, Trail,
+    BoxError, CacheKey, Entry, FillLease, Kind, NoStore, Priority, Store, Timestamp, Trail,
     marker::{Start, Verdict},
 };
-use edge_cache_policy::{conditional, range, response::is_failure};
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use edge_cache_policy::{conditional, range};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use tokio::{sync::oneshot, time::Instant};
 use tower::util::Oneshot;
 use tower_service::Service;
 
-use self::stream::Shape;
+use self::answer::{Asked, Next};
 pub(super) use self::stream::content_length;
-use super::{
-    early,
-    layer::Shared,
-    parts,
-    plan::{Exchange, own_members},
-    respond::Inner,
-};
+use super::{layer::Shared, parts, respond::Inner};
 use crate::{
     Keyed, Refresh,
     flight::{Away, Landed, Lead},
@@ -130,24 +124,15 @@ where
     };
 
     // What nobody asked for may stand last in a queue: the other nodes do not wait for it.
-    let is_wanted = priority < Priority::Warm;
+    let shares = matches!(purpose, Purpose::Whole) && !by_request && priority < Priority::Warm;
     async move {
-        let mut start = start;
-        if pad.shared.has_leases()
-            && matches!(purpose, Purpose::Whole)
-            && pad.lead.is_some()
-            && !by_request
-            && is_wanted
-        {
-            let live = held.as_ref().filter(|(_, verdict)| *verdict == Verdict::Live);
-            let beyond = live.map(|(entry, _)| entry.head().freshness.fresh_until);
+        if shares && pad.lead.is_some() && pad.shared.has_leases() {
             // Boxed: a tier of this process has none.
-            match Box::pin(leased::lease(&pad, start.fence, beyond)).await {
+            match Box::pin(leased::lease(&pad, held.as_ref())).await {
                 leased::Leased::Ours(lease) => {
                     pad.lease = lease;
                     // The origin is read from now on, and not from before the wait.
-                    start = pad.shared.markers.start();
-                    pad.start = start;
+                    pad.start = pad.shared.markers.start();
                 }
                 // Another process has filled it meanwhile.
                 leased::Leased::Filled(entry) => {
@@ -184,71 +169,15 @@ where
                 Err(error) => return pad.failed(Outward::Error(error), Away::Yes),
             };
         }
-        let answered = Instant::now();
-        let received = pad.shared.clock.at(answered.into_std());
-        let status = response.status().as_u16();
-        pad.note_later(answered, move || format!("was answered {status}"));
-        let (mut parts, body) = response.into_parts();
-        let handoff = parts.extensions.remove::<Handoff>();
-        let outcome = parts.extensions.get::<Outcome>().copied();
-        let withheld = handoff.as_ref().and_then(|handoff| handoff.withheld.clone());
-        let mut said = Inner {
-            status: own_members(&parts.headers),
-            answered: Some(parts.status),
-            outcome,
-            withheld,
-            headers: None,
-        };
-
-        if let Some(entry) = handoff.as_ref().and_then(Handoff::entry) {
-            // An inner tier answered from an entry: it moves up as it is, its instants and fence with it.
-            if entry.head().kind == Kind::Response || matches!(purpose, Purpose::Part) {
-                let entry = entry.clone();
-                pad.held_further_in = true;
-                return Box::pin(pad.whole(entry, said)).await;
+        // Boxed, where something is stored: what is passed on has no need of the room.
+        match pad.judge(Asked { purpose, held, validating, requested }, response) {
+            Next::Whole(entry, said) => Box::pin(pad.whole(entry, said)).await,
+            Next::Body(head, body, said, shape) => Box::pin(pad.stream(head, body, said, shape)).await,
+            Next::Confirmed(held, headers, said, why) => {
+                Box::pin(pad.revalidated_only(held, headers, said, why)).await;
             }
-            // A part, where more is wanted: its head tells which, its body comes with the answer.
-        }
-        if let Some(handoff) = &handoff {
-            // The inner tier's fill may have begun before this one.
-            pad.start = handoff.start;
-        }
-        let exchange = Exchange {
-            keyed: &pad.keyed.clone(),
-            start,
-            requested,
-            received,
-            took: early::smoothed(held.as_ref().map(|entry| entry.head().fill_millis), answered - began),
-            unit: pad.shared.rng.unit(),
-            keep_tags: pad.shared.config.keep_tags,
-        };
-        if let (StatusCode::NOT_MODIFIED, true, Some(held)) = (parts.status, validating, &held) {
-            parts.headers = conditional::freshen(&held.head().headers, &parts.headers);
-            parts.status = held.head().status;
-            return Box::pin(pad.validated(held, &parts, handoff, &exchange, said)).await;
-        }
-        let head = match handoff {
-            Some(handoff) => Ok(handoff.into_head()),
-            None => exchange.head(parts.status, &parts.headers, None).map(|planned| said.take(planned)),
-        };
-        let max = pad.shared.store.body_bytes_max();
-        let hinted = body.size_hint().lower();
-        let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
-        match head.and_then(|head| shape(head, purpose, &mut pad)) {
-            Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => pad.through(parts, body, NoStore::TooLarge),
-            Ok((head, shape)) => {
-                if matches!(shape, Shape::Rest { .. }) {
-                    // The head is that of the whole now.
-                    said.headers = None;
-                }
-                // Boxed, as what is stored above: what is passed on has no need of the room.
-                Box::pin(pad.stream(head, body, said, shape)).await;
-            }
-            Err(_) if is_failure(parts.status, pad.keyed.mode()) => {
-                let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
-                pad.failed(Outward::ServerError(Response::from_parts(parts, body), away), away);
-            }
-            Err(why) => pad.through(parts, body, why),
+            Next::ServerError(response, away) => pad.failed(Outward::ServerError(response, away), away),
+            Next::Through(response, why) => pad.through(response, why),
         }
     }
 }
@@ -294,30 +223,6 @@ fn whole_again<B: Default>(req: &Request<B>) -> Request<B> {
     again.headers_mut().remove(header::RANGE);
     again.headers_mut().remove(header::IF_RANGE);
     again
-}
-
-/// How the body belongs to what is asked for, and the head to store it under: that of the whole where it completes one.
-///
-/// # Errors
-/// A part that nobody asked for.
-fn shape<St, RB, E>(
-    head: Arc<Head>,
-    purpose: Purpose,
-    pad: &mut Pad<St, RB, E>,
-) -> Result<(Arc<Head>, Shape), NoStore> {
-    if head.kind != Kind::Partial {
-        return Ok((head, Shape::Whole));
-    }
-    match purpose {
-        Purpose::Whole => Err(NoStore::Part),
-        Purpose::Part => Ok((head, Shape::Part)),
-        Purpose::Rest(part) => {
-            let (completed, rest_len) = parts::completed(&part, &head).ok_or(NoStore::Part)?;
-            // As old as its older part.
-            pad.start = part.start();
-            Ok((Arc::new(completed), Shape::Rest { first: part.body().clone(), rest_len }))
-        }
-    }
 }
 
 /// Where a fill lands.

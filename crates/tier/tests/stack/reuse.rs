@@ -157,7 +157,7 @@ async fn a_handler_sees_the_host_that_has_the_key() {
 async fn a_client_is_trusted_by_its_address() {
     let origin = Origin::fixed(HOUR);
     let mut bench = Bench::new(Mode::Guarded);
-    bench.keying.trusted = Arc::new([[10, 0, 0, 1].into()]);
+    bench.keying.trusted = Arc::new([std::net::IpAddr::from([10, 0, 0, 1]).into()]);
     let stack = bench.over(&origin);
     let reload = |last| get("/a").header("cache-control", "no-cache").extension(ClientAddress([10, 0, 0, last].into()));
     for (last, calls) in [(2, 1), (2, 1), (1, 2), (2, 2)] {

@@ -14,12 +14,15 @@ pub(crate) fn ask(bench: &mut Bench) -> anyhow::Result<()> {
     let origin = servers::origin(bench)?;
     let floor = servers::floor(bench, BYTES)?;
     let mut proxies = vec![servers::bare_proxy(bench, &origin)?];
+    if bench.wants("bare-cache") {
+        proxies.push(servers::bare_cache(bench, &origin, MEBIBYTES << 20)?);
+    }
     if bench.wants("cache-proxy") {
         let variant = CacheProxy { memory_bytes: MEBIBYTES << 20, ..CacheProxy::default() };
         proxies.push(variant.start(bench, &origin)?);
     }
     proxies.extend(servers::of_the_system(bench, &origin, Room { mebibytes: MEBIBYTES, ..Room::default() })?);
-    let bases = ["floor", "bare-proxy", "haproxy"];
+    let bases = ["floor", "bare-proxy", "bare-cache", "haproxy"];
     let asked = |connections, requests, first| {
         let load = Load { connections, first, in_sequence: true, ..Load::items(BYTES, u64::MAX, requests) };
         let mut subjects = vec![Subject::new(&floor, load.clone().constant(), Fetches::None)];

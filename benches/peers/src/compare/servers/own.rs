@@ -56,3 +56,10 @@ pub(crate) fn bare_proxy(bench: &Bench, origin: &Server) -> anyhow::Result<Serve
     let launch = Launch::new("bare-proxy", own("bare_proxy")?, &[bench.args.server_core])?;
     launch.args(["--origin".to_owned(), origin.address.to_string()]).counted(origin.address).announced("")
 }
+
+/// The least that a cache over hyper and moka can do for a miss, with `memory` bytes for what it keeps.
+pub(crate) fn bare_cache(bench: &Bench, origin: &Server, memory: u64) -> anyhow::Result<Server> {
+    let launch = Launch::new("bare-cache", own("bare_cache")?, &[bench.args.server_core])?;
+    let args = ["--origin".to_owned(), origin.address.to_string(), "--memory".to_owned(), memory.to_string()];
+    launch.args(args).counted(origin.address).announced("")
+}

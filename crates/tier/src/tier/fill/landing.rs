@@ -3,22 +3,17 @@
 use std::{pin::pin, sync::Arc};
 
 use edge_cache_core::{
-    CacheKey, Entry, Freshness, Handoff, Head, Kind, NoStore, Outcome, PackedHeaders, Served, Store, marker::Verdict,
+    CacheKey, Entry, Freshness, Head, Kind, NoStore, Outcome, PackedHeaders, Served, Store, marker::Verdict,
 };
 use edge_cache_policy::vary::Vary;
 use futures_util::FutureExt;
-use http::{HeaderMap, Response, header, response::Parts};
+use http::{HeaderMap, Response, header};
 use tokio::time::Instant;
 
 use super::{Outward, Pad, keep};
 use crate::{
     flight::{Away, Landed, LandedBody, Landing},
-    tier::{
-        layer::Shared,
-        parts,
-        plan::{Exchange, remove_own_members},
-        respond::Inner,
-    },
+    tier::{layer::Shared, parts, plan::remove_own_members, respond::Inner},
     variants::Variant,
 };
 
@@ -65,7 +60,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         self.tell(outward);
     }
 
-    pub(super) fn through(mut self, parts: Parts, body: RB, why: NoStore) {
+    pub(super) fn through(mut self, response: Response<RB>, why: NoStore) {
         let now = Instant::now();
         self.note_later(now, move || format!("not kept: {}", why.as_str()));
         if !is_of_request(why) {
@@ -75,34 +70,12 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             lead.land(if is_of_request(why) { Landing::Again } else { Landing::Alone });
         }
         self.shared.events.filled(self.shared.store.name(), now - self.began, false);
-        self.tell(Outward::Through(Response::from_parts(parts, body), why));
-    }
-
-    /// A 304 to our validators: the body stands, the head is new (RFC 9111 §4.3.4). `parts` are the stored ones, freshened.
-    pub(super) async fn validated(
-        self,
-        held: &Entry,
-        parts: &Parts,
-        handoff: Option<Handoff>,
-        exchange: &Exchange<'_>,
-        mut said: Inner,
-    ) {
-        let head = match handoff {
-            Some(handoff) => Ok(handoff.into_head()),
-            None => exchange.head(parts.status, &parts.headers, Some(held)).map(|planned| said.take(planned)),
-        };
-        self.note("it has not changed");
-        let start = self.start;
-        match head {
-            Ok(head) => self.whole(Entry::new(Arc::unwrap_or_clone(head), held.body().clone(), start), said).await,
-            Err(why) => self.revalidated_only(held, &parts.headers, said, why).await,
-        }
+        self.tell(Outward::Through(response, why));
     }
 
     /// The 304 does not allow to keep the answer it confirms: it goes to the leader alone, and out of the store unless the reason
     /// lies in this one request.
-    async fn revalidated_only(mut self, held: &Entry, headers: &HeaderMap, said: Inner, why: NoStore) {
-        let mut headers = headers.clone();
+    pub(super) async fn revalidated_only(mut self, held: Entry, mut headers: HeaderMap, said: Inner, why: NoStore) {
         remove_own_members(&mut headers);
         let head = Head { headers: PackedHeaders::pack(&headers), ..Head::clone(held.head()) };
         let entry = Entry::new(head, held.body().clone(), self.start);

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use edge_cache_core::{
-    Entry, FillLease, Judgement, Kind, Lease, Store, Timestamp,
-    marker::{Fence, Verdict},
-};
+use edge_cache_core::{Entry, FillLease, Judgement, Kind, Lease, Store, Timestamp, marker::Verdict};
 use tokio::time::{Instant, sleep};
 
 use super::Pad;
@@ -29,10 +26,12 @@ impl<St: Store> Shared<St> {
     }
 }
 
-/// Takes the lease of the pad's key, or waits for what the process that has it stores: it must be fresh `beyond` what is held. Whoever waited
+/// Takes the lease of the pad's key, or waits for what the process that has it stores: it must be fresh beyond what is `held`. Whoever waited
 /// in vain fills all the same.
-pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, fence: Fence, beyond: Option<Timestamp>) -> Leased {
-    let (shared, key) = (&pad.shared, &pad.flight_key);
+pub(super) async fn lease<St: Store, RB, E>(pad: &Pad<St, RB, E>, held: Option<&(Entry, Verdict)>) -> Leased {
+    let (shared, key, fence) = (&pad.shared, &pad.flight_key, pad.start.fence);
+    let live = held.filter(|(_, verdict)| *verdict == Verdict::Live);
+    let beyond = live.map(|(entry, _)| entry.head().freshness.fresh_until);
     let deadline = Instant::now() + shared.config.lease_wait;
     let mut takes_over = false;
     loop {
