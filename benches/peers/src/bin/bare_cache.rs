@@ -86,11 +86,7 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-async fn answer(
-    origin: Origin,
-    kept: Kept,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(origin: Origin, kept: Kept, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let target: Box<str> = request.uri().path_and_query().map_or("/", |target| target.as_str()).into();
     let key = Key { digest: xxh3_64(target.as_bytes()), target };
     if let Some(hit) = kept.get(&key) {

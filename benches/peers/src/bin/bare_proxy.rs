@@ -29,7 +29,10 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-async fn pass(origin: Origin, request: Request<Incoming>) -> Result<Response<Either<Incoming, Empty<Bytes>>>, Infallible> {
+async fn pass(
+    origin: Origin,
+    request: Request<Incoming>,
+) -> Result<Response<Either<Incoming, Empty<Bytes>>>, Infallible> {
     Ok(match origin.pass(request).await {
         Some(answer) => answer.map(Either::Left),
         None => {

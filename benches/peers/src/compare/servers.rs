@@ -7,7 +7,9 @@ mod own;
 mod varnish;
 
 pub(crate) use cache_proxy::CacheProxy;
-pub(crate) use own::{bare_cache, bare_proxy, crates, floor, floor_at_once, floor_of_many, floor_on, origin, origin_on};
+pub(crate) use own::{
+    bare_cache, bare_proxy, crates, floor, floor_at_once, floor_of_many, floor_on, origin, origin_on,
+};
 pub(crate) use varnish::start as varnish;
 
 use crate::{bench::Bench, server::Server};

@@ -211,7 +211,9 @@ where
 impl<B: Body + Unpin> Shared<B> {
     /// Makes a request one of this gateway's, for any of the origins.
     fn prepare(&self, req: &mut Request<B>) {
-        let host = req.uri().authority().map(|authority| HeaderValue::try_from(authority.as_str()));
+        // Without a user: that is nobody's host (RFC 9110 §4.2.4).
+        let host = |authority: &str| HeaderValue::try_from(authority.rsplit('@').next().unwrap_or_default());
+        let host = req.uri().authority().map(|authority| host(authority.as_str()));
         if let (Some(Ok(host)), true) = (host, self.preserve_host) {
             // HTTP/2 names the authority in the URI only.
             req.headers_mut().insert(header::HOST, host);

@@ -103,6 +103,23 @@ impl Rng for First {
 }
 
 #[tokio::test]
+async fn the_origin_is_told_the_host_and_no_user() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&config(&[&format!("http://{}", listener.local_addr().unwrap())]));
+    let asked = Request::get("http://ann:pw@site:8080/a").body(Full::default()).unwrap();
+    let asking = tokio::spawn(upstream.oneshot(asked));
+    let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("GET /a HTTP/1.1\r\n") && head.contains("\r\nhost: site:8080\r\n"), "{head}");
+    drop(stream);
+    assert_eq!(asking.await.unwrap().unwrap().status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
 async fn who_refuses_connections_is_left_alone_at_once() {
     let (url, socket) = nobody();
     let upstream = upstream(&config(&[&url]));
