@@ -48,6 +48,22 @@ async fn a_trusted_proxys_word_is_taken_and_handed_on() {
 }
 
 #[tokio::test]
+async fn the_origin_learns_the_client_from_whichever_field_is_believed() {
+    let origin = origin().await;
+    let proxy = proxy(&origin, "trusted_proxies = [\"127.0.0.1\"]\nforwarded_header = \"forwarded\"").await;
+    let cases = [
+        ("for=192.0.2.1;proto=https", "192.0.2.1, 127.0.0.1"),
+        ("for=6.6.6.6, for=\"[2001:db8::1]:80\"", "2001:db8::1, 127.0.0.1"),
+        ("for=_hidden", "127.0.0.1"),
+    ];
+    for (forwarded, told) in cases {
+        let ask = proxy.client().get("/").header("forwarded", forwarded).header("x-forwarded-for", "6.6.6.6");
+        ask.send().await;
+        assert_eq!(origin.seen().pop().unwrap().header("x-forwarded-for"), told, "{forwarded}");
+    }
+}
+
+#[tokio::test]
 async fn directives_count_by_the_client_and_not_by_the_proxy() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
     let toml = format!(

@@ -223,6 +223,7 @@ async fn a_client_brings_only_so_many_new_keys() {
         assert_eq!(origin.count(path), fills, "{path}");
     }
     assert!(proxy.get("/b").await.is_hit_of("memory"), "what is there is given to everybody");
+    assert!(proxy.get("/e").await.said_by("memory").contains("detail=new-keys"));
 }
 
 #[tokio::test]

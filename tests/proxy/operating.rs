@@ -44,6 +44,13 @@ async fn the_purge_command_purges_and_says_how_certain_that_is() {
     }
     let line = proxy.logged("a test").await;
     assert!(line.contains("edge_cache::audit") && line.contains("tag a"), "{line}");
+    // What is no whole directory takes the one above, and says so.
+    let wider = command(&proxy, &["purge", "--prefix", &format!("{prefix}news"), "--dry-run"]).await;
+    assert!(wider.stdout.contains(&format!("all below {}/:", proxy.address)), "{wider:?}");
+    for none in ["", " ", "a,b"] {
+        let none = command(&proxy, &["purge", "--tag", none]).await;
+        assert!(none.code == Some(64) && none.stderr.contains("must be the name of one tag"), "{none:?}");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub use self::{
     packed::{HeadError, Names, PackedHeaders},
     rng::{Rng, SharedRng, SystemRng},
     store::{FillLease, Lease, Store, StoreError, TierName},
-    tag::{TagHash, TagSet},
+    tag::{TagHash, TagSet, covering_prefix},
     trace::{RequestId, Step, TRACEPARENT, TraceContext, Trail},
     work::{ClientAddress, Deadline, Level, OwnRequest, Pressure, Priority, Upload},
 };

@@ -170,6 +170,8 @@ pub enum NoStore {
     Method,
     /// `no-store` in the request.
     RequestNoStore,
+    /// The client has brought as many new keys as it may.
+    NewKeys,
     /// `no-store` in the response.
     ResponseNoStore,
     /// `private` in the response.
@@ -202,9 +204,10 @@ pub enum NoStore {
 
 impl NoStore {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Method,
         Self::RequestNoStore,
+        Self::NewKeys,
         Self::ResponseNoStore,
         Self::Private,
         Self::Authorization,
@@ -227,6 +230,7 @@ impl NoStore {
         match self {
             Self::Method => "method",
             Self::RequestNoStore => "request-no-store",
+            Self::NewKeys => "new-keys",
             Self::ResponseNoStore => "no-store",
             Self::Private => "private",
             Self::Authorization => "authorization",

@@ -176,10 +176,14 @@ fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     slashes.map(|(at, _)| &path[..=at]).take(TagSet::PREFIX_LEVELS_MAX)
 }
 
-/// The prefix tag that covers `prefix`: cut back to the last `/` and to [`TagSet::PREFIX_LEVELS_MAX`] levels, so it may purge
+/// The directory that covers `prefix`, which has a tag: cut back to the last `/` and to [`TagSet::PREFIX_LEVELS_MAX`] levels, so it may purge
 /// more than was asked for, never less.
+///
+/// ```
+/// assert_eq!(edge_cache_core::covering_prefix("/books/ol"), "/books/");
+/// ```
 #[must_use]
-pub(crate) fn covering_prefix(prefix: &str) -> &str {
+pub fn covering_prefix(prefix: &str) -> &str {
     prefixes(prefix).last().unwrap_or("/")
 }
 

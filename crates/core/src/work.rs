@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
     },
     time::Instant,
 };
@@ -43,21 +43,21 @@ impl Priority {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 
-/// Whether all of a request's body has come (request extension, of requests that have one): what tells an origin that takes its time from a client that does. Clones
+/// Since when all of a request's body has come (request extension, of requests that have one): what tells an origin that takes its time from a client that does. Clones
 /// share it.
 #[derive(Clone, Debug, Default)]
-pub struct Upload(Arc<AtomicBool>);
+pub struct Upload(Arc<OnceLock<Instant>>);
 
 impl Upload {
-    /// Notes that it has.
-    pub fn end(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Notes that it came to its end at `now`; only the first time counts.
+    pub fn end(&self, now: Instant) {
+        self.0.get_or_init(|| now);
     }
 
-    /// Whether it has.
+    /// When it did; `None` while it comes.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    pub fn ended(&self) -> Option<Instant> {
+        self.0.get().copied()
     }
 }
 

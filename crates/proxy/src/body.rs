@@ -109,7 +109,7 @@ where
         };
         this.waiting = false;
         if frame.is_none() || this.body.is_end_stream() {
-            this.upload.end();
+            this.upload.end(Instant::now().into_std());
         }
         let Some(frame) = frame else { return Poll::Ready(None) };
         let len = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);

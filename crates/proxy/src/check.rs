@@ -1,4 +1,4 @@
-use std::{borrow::Cow, io::Write, net::IpAddr};
+use std::{borrow::Cow, io::Write, net::IpAddr, path::Path};
 
 use anyhow::Context;
 use edge_cache::{
@@ -23,7 +23,8 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let in_file = || args.config.display().to_string();
     runnable(&settings).with_context(in_file)?;
     warming::plan(&settings).with_context(in_file)?;
-    Tls::load(&settings.tls)?;
+    Tls::load(&settings.tls).with_context(in_file)?;
+    folders(&settings).with_context(in_file)?;
     let redis = if settings.redis.url.is_empty() { "off".to_owned() } else { settings.redis.url_redacted() };
     let admin = if settings.listen.admin.is_empty() { "off" } else { &settings.listen.admin };
     let mut out = std::io::stdout().lock();
@@ -64,6 +65,7 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<Cow<'static, str>> {
         concerns.push("listen.admin is open to other machines and CACHE_PROXY_ADMIN_TOKEN is not set: whoever asks for metrics or a purge gets a 403".into());
     }
     concerns.extend(ignored(settings).map(Into::into));
+    concerns.extend(in_vain(settings).into_iter().map(Into::into));
     let http = settings.origin.kind == OriginKind::Http;
     if http && settings.origin.response_timeout >= settings.limits.request_timeout {
         concerns.push("origin.response_timeout is not below limits.request_timeout: an origin that hangs is not found out, because requests end first".into());
@@ -78,9 +80,6 @@ pub(crate) fn concerns(settings: &Settings) -> Vec<Cow<'static, str>> {
             "database.statement_timeout is not below limits.request_timeout: a database that hangs is not found out"
                 .into(),
         );
-    }
-    if !http && !settings.origin.more_urls.is_empty() {
-        concerns.push("origin.more_urls is for origins of kind \"http\" and is ignored".into());
     }
     if http && !settings.origin.more_urls.is_empty() && settings.origin.health_path.is_empty() {
         concerns.push(
@@ -104,6 +103,29 @@ fn is_open_to_nobody(settings: &Settings) -> bool {
     let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host).trim_matches(['[', ']']);
     let is_local = host.parse::<IpAddr>().map_or(host == "localhost", |address| address.is_loopback());
     !is_local && settings.tls.admin_client_ca_file.as_os_str().is_empty() && !token_is_set()
+}
+
+/// What is set, and does nothing beside something else that is.
+fn in_vain(settings: &Settings) -> Vec<&'static str> {
+    let Settings { telemetry, memory, redis, disk, compression, origin, .. } = settings;
+    let is_http = origin.kind == OriginKind::Http;
+    let rules = [
+        (
+            !telemetry.enabled && !telemetry.access_log.is_empty(),
+            "telemetry.access_log without telemetry.enabled: nothing is written to it",
+        ),
+        (
+            !memory.enabled && redis.url.is_empty() && !disk.is_enabled(),
+            "memory.enabled = false without redis.url or disk.path: nothing is cached",
+        ),
+        (
+            compression.enabled && compression.codings.is_empty(),
+            "compression.enabled without compression.codings: nothing is compressed",
+        ),
+        (!is_http && !origin.url.is_empty(), "origin.url is for origins of kind \"http\" and is ignored"),
+        (!is_http && !origin.more_urls.is_empty(), "origin.more_urls is for origins of kind \"http\" and is ignored"),
+    ];
+    rules.into_iter().filter_map(|(holds, concern)| holds.then_some(concern)).collect()
 }
 
 /// What is declared of routes whose policy does not look at it.
@@ -138,6 +160,21 @@ pub(crate) fn runnable(settings: &Settings) -> anyhow::Result<()> {
         _ => return Ok(()),
     };
     Err(UsageError(missing.to_owned()).into())
+}
+
+/// Checks that there is room for the files that a server writes.
+fn folders(settings: &Settings) -> anyhow::Result<()> {
+    let files = [("telemetry.access_log", &settings.telemetry.access_log), ("warm.snapshot", &settings.warm.snapshot)];
+    for (key, file) in files {
+        let file = Path::new(file);
+        // A name alone is one in the folder where the server is started.
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            let text = format!("{key} = {:?}: must be in a folder that exists", file.display().to_string());
+            return Err(UsageError(text).into());
+        }
+    }
+    Ok(())
 }
 
 /// `cache-proxy config`.
@@ -193,6 +230,14 @@ mod tests {
         assert!(concerns(&settings(open))[0].starts_with("listen.admin is open"));
         for local in ["127.0.0.1:9901", "[::1]:9901", "localhost:9901", "unix:/run/admin"] {
             assert!(concerns(&settings(&format!("[listen]\nadmin = \"{local}\"\n"))).is_empty(), "{local}");
+        }
+        for (vain, said) in [
+            ("[telemetry]\nenabled = false\naccess_log = \"-\"\n", "telemetry.access_log without"),
+            ("[memory]\nenabled = false\n", "memory.enabled = false without"),
+            ("[compression]\nenabled = true\ncodings = []\n", "compression.enabled without"),
+            ("[origin]\nkind = \"pitchey\"\nurl = \"http://h:1\"\n", "origin.url is for"),
+        ] {
+            assert!(concerns(&settings(vain))[0].starts_with(said), "{vain}");
         }
         let letter = "[[route]]\nname = \"a\"\npath = \"/a\"\npolicy = \"rfc\"\n";
         assert!(concerns(&settings(letter)).is_empty());

@@ -141,13 +141,13 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["tag", "url", "prefix", "all"])]
 pub(crate) struct PurgeArgs {
-    /// Everything that the origin tagged so
+    /// Everything that the origin tagged so; one name each, no list
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<String>,
-    /// A URL as clients name it, with all its variants
+    /// A URL as clients name it, by its scheme, with all its variants; no wildcards
     #[arg(long, value_name = "URL")]
     pub(crate) url: Vec<String>,
-    /// Every URL that begins so; rounded up to a whole directory
+    /// Every URL below a directory, http://HOST/DIRECTORY/, by either scheme; without its last slash, or below more than seven levels, the directory above
     #[arg(long, value_name = "URL")]
     pub(crate) prefix: Vec<String>,
     /// Everything
@@ -197,7 +197,7 @@ pub(crate) enum SqlCommand {
     /// Remove it, with the purges that wait in it
     Uninstall(SqlArgs),
     /// Say what waits in it
-    Status(SqlArgs),
+    Status(SqlStatusArgs),
 }
 
 #[derive(Debug, Args)]
@@ -211,6 +211,13 @@ pub(crate) struct SqlArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlStatusArgs {
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: String,
 }
 
 #[derive(Debug, Args)]

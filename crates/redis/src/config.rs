@@ -202,8 +202,14 @@ impl RedisConfig {
         let all = std::iter::once(("url", &self.url)).chain(self.more_urls.iter().map(|url| ("more_urls", url)));
         all.map(|(key, url)| {
             let rule = "must be redis://[USER:PASSWORD@]HOST:PORT/DATABASE, or rediss:// for TLS".to_owned();
-            let wrong = |_| RedisConfigError { key, value: redacted(url), rule };
-            url.as_str().into_connection_info().map_err(wrong)
+            let wrong = |rule| RedisConfigError { key, value: redacted(url), rule };
+            let info = url.as_str().into_connection_info().map_err(|_| wrong(rule))?;
+            if self.topology == Topology::Cluster && info.redis_settings().db() != 0 {
+                return Err(wrong(
+                    "must name no database where redis.topology is \"cluster\", which has but one".to_owned(),
+                ));
+            }
+            Ok(info)
         })
         .collect()
     }
@@ -322,6 +328,10 @@ mod tests {
         for (change, says) in [
             ((|c| c.url = "http://h".into()) as fn(&mut RedisConfig), "redis.url = http://h: must be redis://"),
             (|c| c.more_urls = vec!["x".into()], "redis.more_urls = ***: must be redis://"),
+            (
+                |c| (c.url, c.topology) = ("redis://h:1/3".into(), Topology::Cluster),
+                "redis.url = redis://h:1/3: must name no database",
+            ),
             (|c| c.lease = Duration::from_millis(1), "redis.lease = 1ms: must be from 100ms"),
             (|c| c.key_prefix = "{x}".into(), "redis.key_prefix = \"{x}\": must be a name"),
             (|c| c.ca_file = "/".into(), "redis.url = redis://h:1/0: must begin with rediss://"),

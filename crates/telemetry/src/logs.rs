@@ -58,9 +58,15 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<LogFilter, Box<dyn s
 
 fn chosen(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     match std::env::var("RUST_LOG") {
-        Ok(set) if !set.is_empty() => EnvFilter::try_new(set),
-        _ => EnvFilter::try_new(filter),
+        Ok(set) if !set.is_empty() => quiet(&set),
+        _ => quiet(filter),
     }
+}
+
+/// Without the lines of Redis's client, unless they are asked for by its name: of a cluster that is away it writes hundreds a second, and this process says what became of it.
+fn quiet(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    // What comes later counts.
+    EnvFilter::try_new(format!("redis=off,{filter}"))
 }
 
 /// Checks a filter without using it.
@@ -69,4 +75,18 @@ fn chosen(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseEr
 /// Where it is none.
 pub fn check_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
     EnvFilter::try_new(filter).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_of_redis_logs_is_asked_for_by_name() {
+        for (filter, says) in [("info", "off"), ("warn,edge_cache=debug", "off"), ("info,redis=warn", "warn")] {
+            let chosen = quiet(filter).expect("a filter").to_string();
+            let of_redis: Vec<&str> = chosen.split(',').filter_map(|line| line.strip_prefix("redis=")).collect();
+            assert_eq!(of_redis, [says], "{filter}: {chosen}");
+        }
+    }
 }

@@ -51,19 +51,6 @@ impl Keyed {
         self.0.brings
     }
 
-    /// The same request as if its client had said that nothing of it is to be kept.
-    pub(crate) fn not_stored(&self) -> Self {
-        let inner = &*self.0;
-        let directives = Directives { no_store: true, ..inner.directives };
-        Self::new(Inner {
-            directives,
-            key: inner.key.clone(),
-            route: Arc::clone(&inner.route),
-            belief: inner.belief.clone(),
-            ..*inner
-        })
-    }
-
     /// The base key.
     #[must_use]
     pub fn key(&self) -> &CacheKey {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use edge_cache_core::{
-    BoxError, Bypass, Entry, PurgeNote, PurgedBy, SharedClock, SharedEvents, TagHash, Timestamp,
+    BoxError, Bypass, Entry, PurgeNote, PurgedBy, SharedClock, SharedEvents, TagHash, Timestamp, covering_prefix,
     marker::{Fence, Guard, Markers, Published, PurgeKind, Standing, Start, Ticket, Verdict},
 };
 
@@ -240,6 +240,19 @@ impl Purger {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The directories whose entries `target` takes, as `HOST/DIRECTORY/`: those of a prefix, in each spelling that keys may have; of anything else none.
+    ///
+    /// # Errors
+    /// It has no key.
+    pub fn directories(&self, target: &Target) -> Result<Vec<String>, Bypass> {
+        let Target::Prefix { authority, prefix } = target else { return Ok(Vec::new()) };
+        let forms = self.keying.load().key_prefixes(prefix)?;
+        let authority = authority.to_ascii_lowercase();
+        let mut all: Vec<String> = forms.iter().map(|form| authority.clone() + covering_prefix(form)).collect();
+        all.dedup();
+        Ok(all)
     }
 
     fn tag(&self, target: &Target, tags: &mut Vec<TagHash>) -> Result<(), Bypass> {

@@ -19,7 +19,8 @@ pub enum Target {
         /// The query without its `?`.
         query: String,
     },
-    /// Every path of an authority that begins so; rounded up to a whole directory.
+    /// Every path of an authority below a directory: what is no whole directory, or lies too deep, is rounded up to the one above
+    /// ([`Purger::directories`](crate::Purger::directories) tells which).
     Prefix {
         /// Host and port.
         authority: String,

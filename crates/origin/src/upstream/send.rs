@@ -1,9 +1,9 @@
 //! Sending a request to an origin, and where that is allowed once more.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use edge_cache_core::{BoxError, Upload};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::Either};
 use http::{Request, Response, StatusCode, header, uri::PathAndQuery};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -110,7 +110,7 @@ where
         pass_interim_on(req);
         let sent = Instant::now();
         member.sent();
-        let mut outcome = self.head(pool.ask(req, sent), began).await;
+        let mut outcome = self.head(pool.ask(req, sent), began, upload.as_ref()).await;
         if let (Err(Failed::Broken { error, died_unanswered: true }), Some(spare)) = (&outcome, again)
             && sent.elapsed() < DEAD_WITHIN
         {
@@ -120,13 +120,13 @@ where
             pass_interim_on(req);
             member.sent();
             // Rare: not part of the future of every request.
-            outcome = Box::pin(self.head(pool.ask_anew(req), began)).await;
+            outcome = Box::pin(self.head(pool.ask_anew(req), began, upload.as_ref())).await;
         }
         let said = match &outcome {
             Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             // Who has not sent all of a question waits for nobody but himself.
-            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| !upload.is_over()) => None,
+            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.ended().is_none()) => None,
             Err(failed) => failed.says(),
         };
         if let Some(said) = said {
@@ -142,19 +142,41 @@ where
         outcome.map(|(response, in_use)| Answered { response, in_use, place })
     }
 
-    /// The head of an answer, if it comes in time. No `async` function: its future would have room for what is asked twice.
+    /// The head of an answer, if it comes in time: counted from the end of the `upload`, if there is one. No `async` function: its future would have room for what is
+    /// asked twice.
     fn head(
         &self,
         asked: impl Future<Output = Result<Answer, Failed>>,
         began: Instant,
+        upload: Option<&Upload>,
     ) -> impl Future<Output = Result<Answer, Failed>> {
-        let limit = self.head_timeout();
-        let (end, useful) = (began + limit, Work::end());
-        timeout_at(useful.map_or(end, |useful| useful.min(end)), asked).map(move |in_time| match in_time {
-            Ok(answered) => answered,
-            Err(_) if useful.is_some_and(|useful| useful < end) => Err(Failed::Late),
-            Err(_) => Err(Failed::TooSlow(limit)),
-        })
+        let (limit, useful) = (self.head_timeout(), Work::end());
+        let late = move |end| match useful.is_some_and(|useful| useful < end) {
+            true => Failed::Late,
+            false => Failed::TooSlow(limit),
+        };
+        let until = move |end| useful.map_or(end, |useful| useful.min(end));
+        let Some(upload) = upload else {
+            let end = began + limit;
+            return Either::Left(timeout_at(until(end), asked).map(move |answered| answered.unwrap_or(Err(late(end)))));
+        };
+        let last = self.total_timeout.map(|total| began + total);
+        Either::Right(Box::pin(async move {
+            let mut asked = pin!(asked);
+            let mut end = began + limit;
+            loop {
+                if let Ok(answered) = timeout_at(until(end), asked.as_mut()).await {
+                    return answered;
+                }
+                // A body that still comes gives the origin nothing to answer.
+                let from = upload.ended().map_or_else(Instant::now, Instant::from_std);
+                let next = last.map_or(from + limit, |last| last.min(from + limit));
+                if useful.is_some_and(|useful| useful < end) || next <= end {
+                    return Err(late(end));
+                }
+                end = next;
+            }
+        }))
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Shared<B> {
     pub(super) pools: Box<[Pool<B>]>,
     preserve_host: bool,
     response_timeout: Duration,
-    total_timeout: Option<Duration>,
+    pub(super) total_timeout: Option<Duration>,
     body_idle_max: Option<Duration>,
     gateway: Gateway,
     upgrades: bool,

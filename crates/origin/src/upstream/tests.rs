@@ -173,19 +173,54 @@ async fn who_does_not_answer_in_time_is_left_alone() {
 #[tokio::test]
 async fn who_has_not_sent_all_of_a_question_says_nothing_of_its_origin() {
     let origin = Origin::answers("HTTP/1.1 200 OK\r\nx: ...").await;
-    let short = Duration::from_millis(5);
-    let upstream = upstream(&UpstreamConfig { response_timeout: short, ..config(&[&origin.url]) });
+    let (response_timeout, total_timeout) = (Duration::from_millis(5), Duration::from_millis(50));
+    let upstream = upstream(&UpstreamConfig { response_timeout, total_timeout, ..config(&[&origin.url]) });
     for (is_over, breaker) in [(false, State::Closed), (true, State::Open)] {
         for _ in 0..3 {
             let upload = Upload::default();
             if is_over {
-                upload.end();
+                upload.end(Instant::now().into_std());
             }
             let request = Request::post("http://site/").extension(upload).body(Full::from("body")).unwrap();
             let answer = timeout(PATIENCE, upstream.clone().oneshot(request)).await.expect("in time").unwrap();
             assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
         }
         assert_eq!(upstream.state()[0].breaker, breaker);
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_an_answer_begins_when_the_question_is_complete() {
+    let limit = Duration::from_secs(2);
+    for is_in_time in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let upstream = upstream(&UpstreamConfig { response_timeout: limit, ..config(&[&url]) });
+        let upload = Upload::default();
+        let request = Request::post("http://site/").extension(upload.clone()).body(Full::from("body")).unwrap();
+        let asking = tokio::spawn(upstream.oneshot(request));
+        let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\nbody") {
+            asked.push(stream.read_u8().await.unwrap());
+        }
+        tokio::time::pause();
+        for _ in 0..10 {
+            tokio::time::advance(limit).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(!asking.is_finished(), "it waits for its client");
+        upload.end(Instant::now().into_std());
+        // Where the answer does not come, the clock of the test goes on to the end of the wait by itself.
+        if is_in_time {
+            tokio::time::resume();
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        }
+        let status = asking.await.unwrap().unwrap().status();
+        assert_eq!(status, if is_in_time { StatusCode::OK } else { StatusCode::GATEWAY_TIMEOUT });
+        if !is_in_time {
+            tokio::time::resume();
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Body {
     tags: Vec<String>,
     /// Absolute URLs, as clients name them.
     urls: Vec<String>,
-    /// Absolute URLs that begin a part of the URL space; rounded up to a whole directory.
+    /// Absolute URLs of directories, `http://HOST/DIRECTORY/`; of what is none the one above. The answer names them.
     prefixes: Vec<String>,
     /// Everything.
     all: bool,
@@ -46,10 +46,13 @@ pub(super) async fn purge(
         Audit { by: PurgedBy::Api, actor: actor(&body), reason: cut(&body.reason), what: cut(&body.what()), kind };
     let dry_run = body.dry_run;
     let targets = targets(body).map_err(|why| refuse(StatusCode::BAD_REQUEST, why))?;
-    let purge = Purge { targets, kind };
     let no_key = |why: edge_cache::core::Bypass| {
         refuse(StatusCode::BAD_REQUEST, format!("one of the URLs has no cache key: {}", why.as_str()))
     };
+    let purger = shared.cache.purger();
+    let directories: Result<Vec<_>, _> = targets.iter().map(|target| purger.directories(target)).collect();
+    let directories = directories.map_err(no_key)?.concat();
+    let purge = Purge { targets, kind };
     if dry_run {
         // It looks at every entry, which takes a while where there are many.
         let cache = shared.cache.clone();
@@ -57,8 +60,7 @@ pub(super) async fn purge(
         let counted = counted.map_err(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         let memory = counted.map_err(no_key)?;
         let redis = if shared.cache.redis().is_some() { "not counted: a purge looks nothing up" } else { "off" };
-        let answer =
-            json!({ "dry_run": true, "kind": kind.as_str(), "would_purge": { "memory": memory, "redis": redis } });
+        let answer = json!({ "dry_run": true, "kind": kind.as_str(), "directories": directories, "would_purge": { "memory": memory, "redis": redis } });
         return Ok((StatusCode::OK, Json(answer)));
     }
     if shared.readiness.is_closed() {
@@ -77,7 +79,12 @@ pub(super) async fn purge(
     // Applied here, and not yet known to be everywhere: accepted, not done.
     let status = if receipt.acknowledged { StatusCode::OK } else { StatusCode::ACCEPTED };
     let Receipt { seq, acknowledged, tags } = receipt;
-    Ok((status, Json(json!({ "purged": tags, "kind": kind.as_str(), "seq": seq, "acknowledged": acknowledged }))))
+    Ok((
+        status,
+        Json(
+            json!({ "purged": tags, "kind": kind.as_str(), "directories": directories, "seq": seq, "acknowledged": acknowledged }),
+        ),
+    ))
 }
 
 /// Longest text that the audit keeps.
@@ -105,6 +112,10 @@ impl Body {
 }
 
 fn targets(body: Body) -> Result<Vec<Target>, String> {
+    // The header that names them is a list: none has a comma in it, and none is empty.
+    if let Some(at) = body.tags.iter().position(|tag| tag.trim().is_empty() || tag.contains(',')) {
+        return Err(format!("tags[{at}] = {:?}: must be the name of one tag", body.tags[at]));
+    }
     let mut targets: Vec<Target> = body.tags.into_iter().map(Target::Tag).collect();
     for url in &body.urls {
         targets.push(Target::url(url).map_err(|error| error.to_string())?);

@@ -83,7 +83,8 @@ impl Refused {
     /// For whoever asked.
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::NoToken | Self::WrongToken => "send the token of CACHE_PROXY_ADMIN_TOKEN as Bearer",
+            Self::WrongToken => "that is not the token of CACHE_PROXY_ADMIN_TOKEN",
+            Self::NoToken => "send the token of CACHE_PROXY_ADMIN_TOKEN as Bearer",
             Self::NobodyMay => "off loopback this needs a token: start with CACHE_PROXY_ADMIN_TOKEN set",
             Self::ForeignHost => "ask for it by address or as localhost",
             Self::ForeignSite => "no page of another site may ask for this",

@@ -8,15 +8,18 @@ const FITS: &str = "writing to a String cannot fail";
 
 pub(super) fn purge(answer: &Value) -> String {
     let kind = answer["kind"].as_str().unwrap_or_default();
+    let directories: Vec<String> = answer["directories"].as_array().into_iter().flatten().map(plain).collect();
+    let below =
+        if directories.is_empty() { String::new() } else { format!(", all below {}", directories.join(" and ")) };
     if answer["dry_run"] == true {
         let would = &answer["would_purge"];
         let redis = would["redis"].as_str().unwrap_or_default();
-        return format!("would purge {kind}: {} entries in memory; redis: {redis}", would["memory"]);
+        return format!("would purge {kind}{below}: {} entries in memory; redis: {redis}", would["memory"]);
     }
     match (&answer["seq"], answer["acknowledged"].as_bool()) {
-        (Value::Null, _) => format!("purged {kind} on this node, and queued for the others: redis is away"),
-        (seq, Some(true)) => format!("purged {kind}, number {seq}: acknowledged"),
-        (seq, _) => format!("purged {kind}, number {seq}: not yet known to be everywhere"),
+        (Value::Null, _) => format!("purged {kind}{below} on this node, and queued for the others: redis is away"),
+        (seq, Some(true)) => format!("purged {kind}{below}, number {seq}: acknowledged"),
+        (seq, _) => format!("purged {kind}{below}, number {seq}: not yet known to be everywhere"),
     }
 }
 

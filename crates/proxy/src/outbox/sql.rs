@@ -8,7 +8,7 @@ use edge_cache_origin::{
 use edge_cache_pitchey::{NO_TRIGGERS, TRIGGERS, drop_triggers, install_triggers};
 
 use crate::{
-    cli::{SqlArgs, SqlCommand},
+    cli::SqlCommand,
     exit::{UsageError, say},
 };
 
@@ -22,10 +22,12 @@ pub(crate) async fn run(command: SqlCommand) -> anyhow::Result<()> {
             }
         }
         SqlCommand::Install(args) => {
-            let database = connect(&args).await?;
+            let database = connect(args.database.as_deref().unwrap_or_default()).await?;
             outbox::install(&database).await.context("cannot make the outbox")?;
             if args.pitchey {
-                install_triggers(&database).await.context("cannot make the triggers")?;
+                install_triggers(&database).await.context(
+                    "the outbox is installed, the triggers are not: --pitchey is for a database that has Pitchey's tables",
+                )?;
             }
             say("installed: SELECT edge_cache.invalidate('TAG', …) purges when its transaction commits");
         }
@@ -36,15 +38,17 @@ pub(crate) async fn run(command: SqlCommand) -> anyhow::Result<()> {
             say(UNINSTALL);
         }
         SqlCommand::Uninstall(args) => {
-            let database = connect(&args).await?;
+            let database = connect(args.database.as_deref().unwrap_or_default()).await?;
             if args.pitchey {
                 drop_triggers(&database).await.context("cannot remove the triggers")?;
             }
-            outbox::uninstall(&database).await.context("cannot remove the outbox")?;
+            outbox::uninstall(&database).await.context(
+                "cannot remove the outbox: nothing may call it any more (Pitchey's triggers go with --pitchey)",
+            )?;
             say("removed");
         }
         SqlCommand::Status(args) => {
-            let database = connect(&args).await?;
+            let database = connect(&args.database).await?;
             match outbox::status(&database).await.context("cannot read the outbox")? {
                 None => say("not installed"),
                 Some(status) => say(format_args!(
@@ -57,8 +61,8 @@ pub(crate) async fn run(command: SqlCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(args: &SqlArgs) -> anyhow::Result<Database> {
-    let url = args.database.clone().unwrap_or_default();
+async fn connect(url: &str) -> anyhow::Result<Database> {
+    let url = url.to_owned();
     let config = DatabaseConfig { url, connections_max: 1, ..DatabaseConfig::default() };
     if config.dialect().ok() != Some(Dialect::Postgres) {
         return Err(UsageError("--database: must be postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()).into());

@@ -15,6 +15,7 @@ use edge_cache::{
     Arrival, Cached, CachedBody, Hit, HitBody,
     core::{ClientAddress, Deadline, Priority, headers::CACHE_STATUS},
     policy::request::is_background,
+    settings::ForwardedHeader,
     tier::{NoNewKeys, Trusted},
 };
 use edge_cache_origin::upstream::FromClient;
@@ -32,7 +33,7 @@ use super::{
     glance::Glance,
     house::{House, Told},
     interim::{After, Interim},
-    peer::{Origin, Peer, set_scheme, take_off},
+    peer::{Origin, Peer, say_client, set_scheme, take_off},
     turn::{Over, Turn},
 };
 use crate::body::{ClientBody, Verdict};
@@ -133,6 +134,10 @@ impl<S> Front<S> {
         };
         if tells {
             take_off(&mut req.headers, is_proxy);
+            if is_proxy && house.trust.header == ForwardedHeader::Forwarded {
+                // What stands in the other field is not believed, and there the origin is told.
+                say_client(&mut req.headers, client.filter(|client| Some(*client) != self.peer.address));
+            }
         }
         set_scheme(req, secure);
         // A client that a proxy does not name counts as the proxy.

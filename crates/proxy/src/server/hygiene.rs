@@ -9,6 +9,10 @@ pub(super) type Reason = (StatusCode, &'static str);
 
 /// Refuses a request whose target, `Host` or body can be read in two ways. `no_body` tells whether it has none.
 pub(super) fn refusal(parts: &Parts, named: Option<&HeaderValue>, no_body: bool) -> Option<Reason> {
+    if parts.method == Method::CONNECT {
+        // For proxies that clients choose; this one stands for its origin (RFC 9110 §9.3.6).
+        return Some((StatusCode::NOT_IMPLEMENTED, "no tunnels: CONNECT is not for gateways\n"));
+    }
     target(parts).or_else(|| host(parts, named?)).or_else(|| if no_body { None } else { body(parts) })
 }
 
@@ -19,8 +23,7 @@ fn target(parts: &Parts) -> Option<Reason> {
         // Credentials in a URL among them (RFC 9110 §4.2.4).
         return Some((StatusCode::BAD_REQUEST, "the target names no valid host\n"));
     }
-    // A host alone is what a tunnel is asked to (RFC 9112 §3.2.3).
-    let known = uri.scheme().map_or(parts.method == Method::CONNECT, |s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
+    let known = uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
     (!known).then_some((StatusCode::BAD_REQUEST, "the target is not of http or https\n"))
 }
 

@@ -10,7 +10,7 @@ use edge_cache::{
     settings::{ForwardedHeader, TrustedProxies},
 };
 use http::{
-    HeaderMap, HeaderName, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Uri, header,
     request::Parts,
     uri::{Authority, Scheme},
 };
@@ -93,6 +93,14 @@ pub(super) fn take_off(headers: &mut HeaderMap, is_proxy: bool) {
     let names: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in names {
         headers.remove(name);
+    }
+}
+
+/// Has `X-Forwarded-For` name this client and nobody else.
+pub(super) fn say_client(headers: &mut HeaderMap, client: Option<IpAddr>) {
+    match client.and_then(|client| HeaderValue::try_from(client.to_canonical().to_string()).ok()) {
+        Some(client) => drop(headers.insert(FORWARDED_FOR, client)),
+        None => drop(headers.remove(FORWARDED_FOR)),
     }
 }
 

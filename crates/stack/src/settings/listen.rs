@@ -41,7 +41,13 @@ impl Place {
     fn is_at(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp { address, .. }, Self::Tcp { address: other, .. }) => {
-                address == other && !address.ends_with(":0")
+                let (Some((host, port)), Some((other, other_port))) =
+                    (address.rsplit_once(':'), other.rsplit_once(':'))
+                else {
+                    return address == other;
+                };
+                let takes_all = |host: &str| matches!(host, "0.0.0.0" | "[::]");
+                port == other_port && port != "0" && (host == other || takes_all(host) || takes_all(other))
             }
             (Self::Unix(path), Self::Unix(other)) => path == other,
             _ => false,
@@ -201,7 +207,11 @@ impl ListenSettings {
             .filter(|(scheme, host)| matches!(*scheme, "http" | "https") && !host.is_empty());
         if !self.admin_url.is_empty() && url.is_none() {
             let value = format!("\"{}\"", self.admin_url);
-            return Err(SettingsError::rule("listen.admin_url", value, "must be http://HOST:PORT, or empty"));
+            return Err(SettingsError::rule(
+                "listen.admin_url",
+                value,
+                "must be http://HOST:PORT or https://HOST:PORT, or empty",
+            ));
         }
         if self.threads > THREADS_MAX {
             let rule = format!("must be at most {THREADS_MAX}; 0 for as many as there are cores");

@@ -84,8 +84,13 @@ impl Overrides {
     fn name_variable(&self, error: SettingsError) -> SettingsError {
         let message = error.to_string();
         let about = message.split([' ', ':']).next().unwrap_or_default();
-        let set =
-            self.0.keys().find(|key| about == *key || about.strip_prefix(*key).is_some_and(|r| r.starts_with('[')));
+        let is_unknown = message.contains("unknown key");
+        let set = self.0.keys().find(|key| {
+            about == *key
+                || about.strip_prefix(*key).is_some_and(|rest| rest.starts_with('['))
+                // A section that nobody knows.
+                || is_unknown && key.strip_prefix(about).is_some_and(|rest| rest.starts_with('.'))
+        });
         match set {
             Some(key) => SettingsError::other(format!("{message} (set by {})", variable(key))),
             None => error,
@@ -141,7 +146,10 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
     if let Some((_, rest)) = message.split_once("unknown field `") {
         return SettingsError::other(unknown(&at, rest));
     }
+    let is_section = || find(tree, path).is_some_and(Value::is_table);
     let rule = match message.rsplit_once("expected ") {
+        Some((_, "a sequence")) if is_section() => format!("must be a list of sections: write [[{at}]]"),
+        Some((_, "u64" | "usize")) if at.contains("bytes") => "must be a whole number of bytes, not below zero".to_owned(),
         Some((_, expected)) => format!("must be {}", in_words(expected)),
         None => message.to_owned(),
     };

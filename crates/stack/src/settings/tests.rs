@@ -85,13 +85,14 @@ fn a_bad_variable_is_named_with_its_key() {
     let cases = [
         (
             ("CACHE_PROXY__MEMORY__CAPACITY_BYTES", "lots"),
-            "memory.capacity_bytes = \"lots\": must be a whole number, not below zero",
+            "memory.capacity_bytes = \"lots\": must be a whole number of bytes, not below zero",
         ),
         (("CACHE_PROXY__LIMITS__CONNECTIONS_MAX", "0"), "limits.connections_max = 0: must be from 1 to 1048576"),
         (
             ("CACHE_PROXY__CACHE__TRUSTED", "::1,here"),
             "cache.trusted[1] = \"here\": must be an address, or a network such as 10.0.0.0/8",
         ),
+        (("CACHE_PROXY__LISTN__ADDRESS", "h:1"), "listn: unknown key, did you mean `listen`?"),
         (
             ("CACHE_PROXY__MEMORY__CAPCITY_BYTES", "1"),
             "memory.capcity_bytes: unknown key, did you mean `capacity_bytes`?",
@@ -105,7 +106,7 @@ fn a_bad_variable_is_named_with_its_key() {
         "CACHE_PROXY__ROUTE__0__TTL: `route` can be set in the file only"
     );
     let other = refused("[memory]\ncapacity_bytes = true", &[("CACHE_PROXY__MEMORY__ENABLED", "true")]);
-    assert_eq!(other, "memory.capacity_bytes = true: must be a whole number, not below zero", "that is the file's");
+    assert_eq!(other, "memory.capacity_bytes = true: must be a whole number of bytes, not below zero", "that is the file's");
 }
 
 #[test]

@@ -121,7 +121,12 @@ impl Snapshot {
     /// The file cannot be written, or another process or somebody else's file has the place.
     pub(super) fn write(&self, contents: Contents) -> io::Result<Written> {
         if self.lock.is_none() {
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process has it"));
+            let file = beside(&self.path, ".lock");
+            let why = match File::open(&file) {
+                Ok(_) => "another process has it".to_owned(),
+                Err(error) => format!("{}: {error}", file.display()),
+            };
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
         }
         if self.path.exists() && !is_ours(&mut File::open(&self.path)?) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no snapshot"));

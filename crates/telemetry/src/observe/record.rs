@@ -88,10 +88,10 @@ impl Record {
             None => RouteIndex::OTHER,
         };
         let said = extensions.get::<Outcome>().copied();
-        // A server error is an error whoever made it, unless a tier served it as an answer of its own.
+        // A server error is an error whoever made it, unless a tier served it as an answer of its own. A 501 is none: it says something of the request.
         let outcome = match said {
             Some(outcome) if outcome.tier.is_some() => outcome,
-            _ if response.status().is_server_error() => ERROR,
+            _ if response.status().is_server_error() && response.status() != StatusCode::NOT_IMPLEMENTED => ERROR,
             Some(outcome) => outcome,
             None => Outcome { served: Served::Bypass, tier: None },
         };

@@ -55,6 +55,8 @@ pub(super) struct Fill<St, S, B> {
     pub(super) trail: Trail,
     /// The request itself wants nothing stored.
     pub(super) by_request: bool,
+    /// The key is new, and its client has brought as many as it may.
+    pub(super) one_too_many: bool,
 }
 
 /// What is asked for.
@@ -97,8 +99,21 @@ where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
 {
-    let Fill { shared, inner, mut req, keyed, selecting, key, flight_key, held, purpose, lead, trail, by_request } =
-        fill;
+    let Fill {
+        shared,
+        inner,
+        mut req,
+        keyed,
+        selecting,
+        key,
+        flight_key,
+        held,
+        purpose,
+        lead,
+        trail,
+        by_request,
+        one_too_many,
+    } = fill;
     // The fence comes before anything inward is called.
     let start = shared.markers.start();
     let began = Instant::now();
@@ -121,6 +136,7 @@ where
         held_further_in: false,
         lease: None,
         is_background,
+        one_too_many,
     };
 
     // What nobody asked for may stand last in a queue: the other nodes do not wait for it.
@@ -243,6 +259,8 @@ struct Pad<St, RB, E> {
     lease: Option<FillLease>,
     /// Nobody waits for it.
     is_background: bool,
+    /// Its client may not bring the key.
+    one_too_many: bool,
 }
 
 impl<St: Store, RB, E> Pad<St, RB, E> {

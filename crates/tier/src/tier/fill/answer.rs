@@ -94,7 +94,10 @@ impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
         }
         let head = match handoff {
             Some(handoff) => Ok(handoff.into_head()),
-            None => exchange.head(parts.status, &parts.headers, confirmed.as_ref()).map(|planned| said.take(planned)),
+            None => match exchange.head(parts.status, &parts.headers, confirmed.as_ref()) {
+                Ok(_) if self.one_too_many => Err(NoStore::NewKeys),
+                planned => planned.map(|planned| said.take(planned)),
+            },
         };
         if let Some(held) = confirmed {
             self.note("it has not changed");

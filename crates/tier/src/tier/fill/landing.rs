@@ -19,7 +19,7 @@ use crate::{
 
 /// Whether a reason against storing lies in the one request, and says nothing of the next.
 const fn is_of_request(why: NoStore) -> bool {
-    matches!(why, NoStore::RequestNoStore | NoStore::Authorization)
+    matches!(why, NoStore::RequestNoStore | NoStore::NewKeys | NoStore::Authorization)
 }
 
 impl<St: Store, RB, E> Pad<St, RB, E> {
