@@ -149,7 +149,9 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
     let is_section = || find(tree, path).is_some_and(Value::is_table);
     let rule = match message.rsplit_once("expected ") {
         Some((_, "a sequence")) if is_section() => format!("must be a list of sections: write [[{at}]]"),
-        Some((_, "u64" | "usize")) if at.contains("bytes") => "must be a whole number of bytes, not below zero".to_owned(),
+        Some((_, "u64" | "usize")) if at.contains("bytes") => {
+            "must be a whole number of bytes, not below zero".to_owned()
+        }
         Some((_, expected)) => format!("must be {}", in_words(expected)),
         None => message.to_owned(),
     };

@@ -106,7 +106,10 @@ fn a_bad_variable_is_named_with_its_key() {
         "CACHE_PROXY__ROUTE__0__TTL: `route` can be set in the file only"
     );
     let other = refused("[memory]\ncapacity_bytes = true", &[("CACHE_PROXY__MEMORY__ENABLED", "true")]);
-    assert_eq!(other, "memory.capacity_bytes = true: must be a whole number of bytes, not below zero", "that is the file's");
+    assert_eq!(
+        other, "memory.capacity_bytes = true: must be a whole number of bytes, not below zero",
+        "that is the file's"
+    );
 }
 
 #[test]

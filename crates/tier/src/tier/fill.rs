@@ -186,12 +186,13 @@ where
             };
         }
         // Boxed, where something is stored: what is passed on has no need of the room.
-        match pad.judge(Asked { purpose, held, validating, requested }, response) {
+        match pad.judge(Asked { purpose, held, validating, requested, by_request }, response) {
             Next::Whole(entry, said) => Box::pin(pad.whole(entry, said)).await,
             Next::Body(head, body, said, shape) => Box::pin(pad.stream(head, body, said, shape)).await,
             Next::Confirmed(held, headers, said, why) => {
                 Box::pin(pad.revalidated_only(held, headers, said, why)).await;
             }
+            Next::Superseded(response, why) => Box::pin(pad.superseded(response, why)).await,
             Next::ServerError(response, away) => pad.failed(Outward::ServerError(response, away), away),
             Next::Through(response, why) => pad.through(response, why),
         }

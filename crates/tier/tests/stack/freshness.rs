@@ -91,6 +91,36 @@ async fn a_failed_key_is_tried_again_after_the_throttle_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_origin_has_taken_down_is_not_served_for_the_rest_of_its_window() {
+    for (status, cache_control, outlives) in [
+        (404, "no-store", false),
+        (200, "private", false),
+        (302, "no-store", false),
+        (403, "no-store", false),
+        // These say something of the request, or of how the origin does.
+        (429, "no-store", true),
+        (400, "no-store", true),
+        (503, "no-store", true),
+    ] {
+        let origin = Origin::new(move |n, _| async move {
+            match n {
+                0 => answer(200, &[("cache-control", "max-age=10, stale-while-revalidate=86400")], "old"),
+                _ => answer(status, &[("cache-control", cache_control)], "new"),
+            }
+        });
+        let bench = Bench::new(Mode::Rfc);
+        let tier = bench.memory();
+        let stack = bench.outside(tower::Layer::layer(&tier, origin.clone()));
+        ask(&stack, get("/a")).await;
+        advance(15 * SECOND).await;
+        assert_eq!(ask(&stack, get("/a")).await.text, "old", "{status}: asked anew behind it");
+        tier.drain().await;
+        let next = ask(&stack, get("/a")).await;
+        assert_eq!(next.text, if outlives { "old" } else { "new" }, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_404_is_no_failure() {
     let origin = failing_later(404);
     let stack = Bench::new(Mode::Rfc).over(&origin);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     Pad, Purpose,
+    landing::is_of_request,
     stream::{Shape, content_length},
 };
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Asked {
     /// A 304 confirms that.
     pub(super) validating: bool,
     pub(super) requested: Timestamp,
+    /// The client wanted it from the origin, whatever is held.
+    pub(super) by_request: bool,
 }
 
 /// What is done with an answer.
@@ -40,16 +43,23 @@ pub(super) enum Next<RB> {
     Body(Arc<Head>, RB, Inner, Shape),
     /// It confirms what is held, and may not be kept with the headers that came.
     Confirmed(Entry, HeaderMap, Inner, NoStore),
+    /// Not stored either, and newer than what is held of the same, which goes.
+    Superseded(Response<RB>, NoStore),
     /// The origin's own failure is not stored, and counts against it.
     ServerError(Response<RB>, Away),
     /// Neither stored nor a failure.
     Through(Response<RB>, NoStore),
 }
 
+/// Whether a status says what is at the URL now: and neither how the one request was put, nor how its origin does.
+const fn is_of_resource(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200..=205 | 207..=303 | 305..=399 | 401 | 403 | 404 | 410 | 451)
+}
+
 impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
     /// Decides what becomes of `response`.
     pub(super) fn judge(&mut self, asked: Asked, response: Response<RB>) -> Next<RB> {
-        let Asked { purpose, held, validating, requested } = asked;
+        let Asked { purpose, held, validating, requested, by_request } = asked;
         let start = self.start;
         let answered = Instant::now();
         let received = self.shared.clock.at(answered.into_std());
@@ -86,6 +96,9 @@ impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
             unit: self.shared.rng.unit(),
             keep_tags: self.shared.config.keep_tags,
         };
+        // What is fresh may be used to its end, unless somebody wanted it from the origin.
+        let is_over = |entry: &Entry| by_request || entry.head().freshness.fresh_until <= received;
+        let replaces = matches!(purpose, Purpose::Whole) && held.as_ref().is_some_and(is_over);
         // A 304 to our validators: the body stands, the head is new (RFC 9111 §4.3.4).
         let confirmed = held.filter(|_| validating && parts.status == StatusCode::NOT_MODIFIED);
         if let Some(held) = &confirmed {
@@ -106,12 +119,17 @@ impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
                 Err(why) => Next::Confirmed(held, parts.headers, said, why),
             };
         }
+        let supersedes = replaces && !self.keyed.authorization() && is_of_resource(parts.status);
+        let unstored = |response, why| match supersedes && !is_of_request(why) {
+            true => Next::Superseded(response, why),
+            false => Next::Through(response, why),
+        };
         let max = self.shared.store.body_bytes_max();
         let hinted = body.size_hint().lower();
         let too_large = |head: &Head| hinted > max || content_length(head) > Some(max);
         match head.and_then(|head| self.shape(head, purpose)) {
             Ok((head, Shape::Whole | Shape::Part)) if too_large(&head) => {
-                Next::Through(Response::from_parts(parts, body), NoStore::TooLarge)
+                unstored(Response::from_parts(parts, body), NoStore::TooLarge)
             }
             Ok((head, shape)) => {
                 if matches!(shape, Shape::Rest { .. }) {
@@ -124,7 +142,7 @@ impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
                 let away = if parts.extensions.get::<Disconnected>().is_some() { Away::Yes } else { Away::No };
                 Next::ServerError(Response::from_parts(parts, body), away)
             }
-            Err(why) => Next::Through(Response::from_parts(parts, body), why),
+            Err(why) => unstored(Response::from_parts(parts, body), why),
         }
     }
 

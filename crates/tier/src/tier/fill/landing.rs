@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Whether a reason against storing lies in the one request, and says nothing of the next.
-const fn is_of_request(why: NoStore) -> bool {
+pub(super) const fn is_of_request(why: NoStore) -> bool {
     matches!(why, NoStore::RequestNoStore | NoStore::NewKeys | NoStore::Authorization)
 }
 
@@ -71,6 +71,13 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         }
         self.shared.events.filled(self.shared.store.name(), now - self.began, false);
         self.tell(Outward::Through(response, why));
+    }
+
+    /// The origin has something newer, which may not be kept: what is held is not served any more, and who comes next asks again.
+    pub(super) async fn superseded(self, response: Response<RB>, why: NoStore) {
+        drop(self.shared.store.remove(&self.key).await);
+        self.note("what was held of it is outdated, and gone");
+        self.through(response, why);
     }
 
     /// The 304 does not allow to keep the answer it confirms: it goes to the leader alone, and out of the store unless the reason
