@@ -66,6 +66,13 @@ impl CacheControl {
             };
             self.set(&plain.to_ascii_lowercase(), value.as_deref());
         }
+        // A quote that nobody closes hides what comes after it, which may forbid.
+        for item in unclosed(line).into_iter().flat_map(|rest| rest.split(|b| *b == b',')) {
+            let name = item.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+            if matches!(&*name, b"no-store" | b"no-cache" | b"private" | b"must-revalidate" | b"proxy-revalidate") {
+                self.set(&name, None);
+            }
+        }
     }
 
     fn set(&mut self, name: &[u8], value: Option<&[u8]>) {
@@ -186,6 +193,21 @@ pub fn split_unquoted(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]>
     .filter(|item| !item.is_empty())
 }
 
+/// What stands behind a quote that is not closed.
+fn unclosed(line: &[u8]) -> Option<&[u8]> {
+    let (mut open, mut escaped) = (None, false);
+    for (at, byte) in line.iter().enumerate() {
+        match (open, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(_), b'"') => open = None,
+            (None, b'"') => open = Some(at + 1),
+            _ => {}
+        }
+    }
+    line.get(open?..)
+}
+
 fn unquote(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     match value.trim_ascii_end().strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) {
         Some(inner) if inner.contains(&b'\\') => {
@@ -217,6 +239,18 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("cdn-cache-control", HeaderValue::from_str(line).unwrap());
         CacheControl::targeted(&headers, &HeaderName::from_static("cdn-cache-control"))
+    }
+
+    #[test]
+    fn a_quote_without_an_end_hides_nothing_that_forbids() {
+        let read = |line: &[u8]| {
+            let mut cc = CacheControl::default();
+            cc.read(line);
+            (cc.no_store, cc.private)
+        };
+        assert_eq!(read(b"max-age=60, ext=\"x, no-store"), (true, Scope::None));
+        assert_eq!(read(b"max-age=60, ext=\"x\\\", Private"), (false, Scope::All));
+        assert_eq!(read(b"max-age=60, ext=\"x, no-store\""), (false, Scope::None));
     }
 
     #[test]

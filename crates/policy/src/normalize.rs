@@ -28,6 +28,24 @@ pub fn path(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
     Ok(canonical)
 }
 
+/// The authority of a URL of this scheme without a port that says nothing: the scheme's own, or none (RFC 9110 §4.2.3).
+///
+/// ```
+/// use edge_cache_policy::normalize::without_default_port;
+///
+/// assert_eq!(without_default_port("http", "shop.example:80"), "shop.example");
+/// assert_eq!(without_default_port("https", "shop.example:80"), "shop.example:80");
+/// ```
+#[must_use]
+pub fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = match scheme.len() {
+        4 if scheme.eq_ignore_ascii_case("http") => ":80",
+        5 if scheme.eq_ignore_ascii_case("https") => ":443",
+        _ => return authority,
+    };
+    authority.strip_suffix(port).or_else(|| authority.strip_suffix(':')).unwrap_or(authority)
+}
+
 /// A dot segment, with parameters or without: some servers cut those off first.
 fn is_dots(segment: &[u8]) -> bool {
     matches!(segment, b"." | b".." | [b'.', b';', ..] | [b'.', b'.', b';', ..])

@@ -219,10 +219,11 @@ pub fn is_background(headers: &HeaderMap) -> bool {
     urgency.bare_item.as_integer().map(i64::from) == Some(BACKGROUND)
 }
 
-/// Whether a request changes nothing at its origin (RFC 9110 §9.2.1); unknown methods may.
+/// Whether a request changes nothing at its origin: those methods that are registered as safe (RFC 9110 §9.2.1 and §16.1.1; RFC 3253, 4918, 5323; QUERY). Others may.
 #[must_use]
 pub fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    let registered = || matches!(method.as_str(), "PROPFIND" | "QUERY" | "REPORT" | "SEARCH");
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) || registered()
 }
 
 /// Applies a route's declaration to the sender's credentials: takes off what the answer does not depend on. Under [`Mode::Rfc`] nothing

@@ -61,7 +61,7 @@ pub fn selecting<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a
     }
     // Ranges and codings carry their weight in `q`, so their order says nothing; case does not either, nor does a member that is empty (RFC 9110 §5.6.1.2).
     let mut members: Vec<Vec<u8>> = members.map(trimmed).filter(|member| !member.is_empty()).collect();
-    members.iter_mut().for_each(|member| member.make_ascii_lowercase());
+    members.iter_mut().for_each(|member| lower(member));
     if *name == header::ACCEPT_ENCODING {
         members = normal_codings(&members);
     }
@@ -126,34 +126,53 @@ fn trimmed(member: &[u8]) -> Vec<u8> {
     member.split(|b| *b == b';').map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b';')
 }
 
-/// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). What it refuses says something where it would be
-/// taken else: beside `*`, or if it is `identity`, which everybody takes who does not say so (RFC 9110 §12.5.3). What cannot be read may mean anything.
+/// In lower case, but for the values of parameters: those of a media type may be told apart by case (RFC 9110 §8.3.1).
+fn lower(member: &mut [u8]) {
+    for part in member.split_mut(|b| *b == b';') {
+        let name = part.iter().position(|b| *b == b'=').unwrap_or(part.len());
+        part[..name].make_ascii_lowercase();
+    }
+}
+
+/// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). Of weights only the order matters: a coding that others
+/// are preferred to has its place in it beside it. What a client refuses says something where it would be taken else: beside `*`, or if it is `identity`, which everybody takes who does
+/// not say so (RFC 9110 §12.5.3); and to take that, where it is preferred to another. What cannot be read may mean anything.
 fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let others = |taken| members.iter().any(|member| coding(member) == Some((b"*", taken)));
+    let read: Vec<_> = members.iter().map(|member| coding(member)).collect();
+    let others = |taken| read.iter().flatten().any(|(name, weight)| *name == b"*" && (*weight > 0) == taken);
     let (takes_others, refuses_others) = (others(true), others(false));
-    let says_something = |coding: &[u8], taken: bool| match (coding, taken) {
+    let least = read
+        .iter()
+        .flatten()
+        .filter(|(name, weight)| *name != b"identity" && *weight > 0)
+        .map(|(_, weight)| *weight)
+        .min();
+    let says_something = |name: &[u8], weight: u16| match (name, weight) {
         (b"", _) => false,
-        (b"identity", true) => refuses_others,
-        (b"identity" | b"*", _) | (_, true) => true,
-        (_, false) => takes_others,
+        (b"identity", 1..) => refuses_others || least.is_some_and(|least| least < weight),
+        (b"identity" | b"*", _) | (_, 1..) => true,
+        (_, 0) => takes_others,
     };
-    let normal = |member: &Vec<u8>| match coding(member) {
-        None => Some(member.clone()),
-        Some((coding, taken)) if says_something(coding, taken) => {
-            Some(if taken { coding.to_vec() } else { [coding, REFUSED].concat() })
-        }
-        Some(_) => None,
+    let said = || read.iter().flatten().filter(|(name, weight)| says_something(name, *weight));
+    let mut weights: Vec<u16> = said().map(|(_, weight)| *weight).filter(|weight| *weight > 0).collect();
+    weights.sort_unstable_by(|a, b| b.cmp(a));
+    weights.dedup();
+    let normal = |&(name, weight): &(&[u8], u16)| match weights.iter().position(|known| *known == weight) {
+        None => [name, REFUSED].concat(),
+        Some(0) => name.to_vec(),
+        Some(place) => [name, b";", place.to_string().as_bytes()].concat(),
     };
-    members.iter().filter_map(normal).collect()
+    let unread = members.iter().zip(&read).filter(|(_, read)| read.is_none()).map(|(member, _)| member.clone());
+    said().map(normal).chain(unread).collect()
 }
 
 const REFUSED: &[u8] = b";q=0";
 
-/// A coding, and whether it is taken; `None` where it is more than one with a weight.
-fn coding(member: &[u8]) -> Option<(&[u8], bool)> {
-    let Some(at) = member.iter().position(|b| *b == b';') else { return Some((member, true)) };
+/// A coding, and its weight in thousandths; `None` where it is more than one with a weight.
+fn coding(member: &[u8]) -> Option<(&[u8], u16)> {
+    let Some(at) = member.iter().position(|b| *b == b';') else { return Some((member, 1000)) };
     let weight = std::str::from_utf8(member[at + 1..].strip_prefix(b"q=")?).ok()?;
-    Some((&member[..at], thousandths(weight)? > 0))
+    Some((&member[..at], thousandths(weight)?))
 }
 
 #[cfg(test)]
@@ -187,6 +206,7 @@ mod tests {
         assert!(!same("accept-encoding", "gzip", "gzip;q=0"));
         assert!(same("accept-encoding", "gzip", ";q=1, gzip"), "a coding without a name is none");
         assert!(same("accept-language", "en, de;q=0.5", "DE ; q=0.5,EN"));
+        assert!(same("accept", "Text/HTML;Level=1", "text/html ; level=1"));
         assert!(same("x-any", "1,2", "1 ,  2"));
         assert!(!same("x-any", "1, 2", "2, 1"));
         assert!(!same("x-any", "A", "a"));
@@ -207,6 +227,16 @@ mod tests {
         all_differ("x-any", &[r#""a, b""#, r#""a,b""#, r#""a , b""#]);
         all_differ("accept-encoding", &["*", "gzip;q=0, *", "gzip, *", "gzip, *;q=0", "gzip, identity, *;q=0", "gzip"]);
         all_differ("accept-encoding", &["br", "br, identity;q=0.0", "identity;q=0", "", "b r", "br, identity; q =0"]);
+        all_differ("accept-encoding", &["gzip, br", "gzip, br;q=0.1", "br, gzip;q=0.1", "gzip;q=0.1, br;q=0.5, zstd"]);
+        all_differ(
+            "accept-encoding",
+            &["gzip;q=0.1, identity", "gzip, identity;q=0.1", "gzip, br;q=0.1, identity;q=0.5"],
+        );
+        all_differ(
+            "accept-encoding",
+            &["gzip, identity;q=0.5, *;q=0.1", "gzip;q=0.1, identity, *;q=0.5", "gzip, *;q=0.1", "gzip;q=0.1, *"],
+        );
+        all_differ("accept", &["a/b;profile=Foo", "a/b;profile=foo", "a/b"]);
         all_differ("accept", &["a/b", "a/ b", "a /b", "a/b;q=0. 5", "a/b;q=0.5"]);
         all_differ("accept-language", &["de", "d e", "de;x", "de; x y"]);
         let two = map(&[("x-any", "a"), ("x-any", "")]);
@@ -221,6 +251,8 @@ mod tests {
             ("identity", ""),
             ("*, identity;q=1", "*"),
             ("gzip;q=0.001", "gzip"),
+            ("gzip;q=0.8, br;q=0.8", "br, gzip"),
+            ("gzip, br;q=0.5, identity;q=0.1", "gzip;q=0.9, br;q=0.001"),
         ] {
             let value =
                 |sent| selecting(&map(&[("accept-encoding", sent)]), &header::ACCEPT_ENCODING).unwrap().into_owned();

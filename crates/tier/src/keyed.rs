@@ -247,6 +247,7 @@ impl Keying {
             (false, true) => Some(query.into()),
             (false, false) => None,
         };
+        let authority = normalize::without_default_port(scheme, authority);
         let authority = if authority.bytes().any(|b| b.is_ascii_uppercase()) {
             authority.to_ascii_lowercase().into()
         } else {
@@ -326,6 +327,16 @@ mod tests {
             assert!(!same(("/x", "a=1"), ("/x", "a=2")));
             assert_eq!(key(mode, "H.Example", "/", ""), key(mode, "h.example", "/", ""), "hosts have no case");
         }
+    }
+
+    #[test]
+    fn a_port_that_says_nothing_is_in_no_key() {
+        let at = |scheme, authority| keying(Mode::Rfc).locate(scheme, authority, "/", "").unwrap().key;
+        for (scheme, spellings) in [("http", ["h:80", "H:", "h"]), ("https", ["h:443", "h:", "h"])] {
+            assert!(spellings.iter().all(|spelling| at(scheme, spelling) == at(scheme, "h")), "{scheme}");
+        }
+        assert_ne!(at("http", "h:443"), at("http", "h"));
+        assert_ne!(at("http", "[::80]"), at("http", "[:"));
     }
 
     #[test]

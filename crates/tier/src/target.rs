@@ -1,6 +1,7 @@
 //! What to purge, and how far.
 
 use edge_cache_core::marker::PurgeKind;
+use edge_cache_policy::normalize;
 use http::Uri;
 
 /// What to purge.
@@ -84,7 +85,8 @@ fn absolute(url: &str) -> Result<(String, String, Uri), TargetError> {
     if authority.as_str().contains('@') {
         return Err(TargetError::Credentials);
     }
-    Ok((scheme.to_owned(), authority.to_string(), uri))
+    let authority = normalize::without_default_port(scheme, authority.as_str()).to_owned();
+    Ok((scheme.to_owned(), authority, uri))
 }
 
 /// A purge.

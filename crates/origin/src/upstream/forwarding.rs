@@ -134,6 +134,17 @@ fn plain(address: IpAddr) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect(WHOLE)
 }
 
+/// Whether a body is coded for its way, other than by `chunked`.
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let codings = lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+    let is_plain = |coding: &[u8]| {
+        // `identity` was the name of none (RFC 2616 §3.6).
+        coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity") || coding.is_empty()
+    };
+    !codings.into_iter().all(is_plain)
+}
+
 fn takes_trailers(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::TE)

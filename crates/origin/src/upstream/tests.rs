@@ -103,6 +103,21 @@ impl Rng for First {
 }
 
 #[tokio::test]
+async fn a_body_that_is_coded_for_its_way_is_no_answer() {
+    const GZIP: &str =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\nconnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    const TWICE: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: deflate\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    const PLAIN: &str =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\nconnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    for (reply, status) in [(GZIP, 502), (TWICE, 502), (PLAIN, 200)] {
+        let origin = Origin::answers(reply).await;
+        let answer = ask(&upstream(&config(&[&origin.url])), "GET", "").await;
+        assert_eq!(answer.status(), status, "{reply}");
+        assert_eq!(text(answer).await == "ok", status == 200, "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn the_origin_is_told_the_host_and_no_user() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = upstream(&config(&[&format!("http://{}", listener.local_addr().unwrap())]));

@@ -1,5 +1,6 @@
 //! The URI that a request writes to, and what its answer's references mean beside it.
 
+use edge_cache_policy::normalize::without_default_port;
 use http::{Request, Uri};
 
 use crate::Keying;
@@ -14,7 +15,8 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn of<B>(req: &Request<B>) -> Option<Self> {
         let (scheme, authority) = Keying::authority(req.uri(), req.headers())?;
-        Some(Self { scheme: scheme.to_owned(), authority: authority.to_owned(), uri: req.uri().clone() })
+        let authority = without_default_port(scheme, authority).to_owned();
+        Some(Self { scheme: scheme.to_owned(), authority, uri: req.uri().clone() })
     }
 
     /// `reference` resolved against this URI, if it is of the same origin.
@@ -30,7 +32,9 @@ impl Written {
         match reference.parse::<Uri>().ok() {
             Some(uri) if uri.scheme().is_some() => {
                 let same = uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case(&self.scheme))
-                    && uri.authority().is_some_and(|a| a.as_str().eq_ignore_ascii_case(&self.authority));
+                    && uri.authority().is_some_and(|named| {
+                        without_default_port(&self.scheme, named.as_str()).eq_ignore_ascii_case(&self.authority)
+                    });
                 same.then(|| without_dots(&uri))
             }
             Some(uri) if reference.starts_with('/') => Some(without_dots(&uri)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_cache_core::{Bypass, KeyProbe, route::Route};
 use edge_cache_policy::{
-    Mode, coding, conditional, hop,
+    Mode, coding, conditional, hop, normalize,
     request::{self, Directives},
     steering,
 };
@@ -85,6 +85,7 @@ impl Decided {
     pub(super) fn apply(self, parts: &mut Parts, keep: bool) -> Result<Keyed, Bypass> {
         let keyed = self.keyed?;
         let keyed = if keep { keyed } else { keyed.without_new_keys() };
+        name_no_default_port(parts);
         if let Some(target) = self.canonical_target {
             parts.uri = with_target(&parts.uri, &target).ok_or(Bypass::Query)?;
         }
@@ -108,6 +109,27 @@ fn name_one_host(parts: &mut Parts) {
     let is_said = lines.next().is_none_or(|said| said.as_bytes() == host.as_bytes()) && lines.next().is_none();
     if !is_said && let Ok(host) = HeaderValue::from_str(host) {
         parts.headers.insert(header::HOST, host);
+    }
+}
+
+/// Takes off a port that says nothing, as it is in no key: what an answer makes of it is for all.
+fn name_no_default_port(parts: &mut Parts) {
+    let scheme = parts.uri.scheme_str().unwrap_or("http");
+    let shorter = |said: &str| {
+        let plain = normalize::without_default_port(scheme, said);
+        (plain.len() < said.len()).then(|| plain.to_owned())
+    };
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(shorter);
+    let named = parts.uri.authority().map(Authority::as_str).and_then(shorter);
+    if let Some(Ok(host)) = host.map(HeaderValue::try_from) {
+        parts.headers.insert(header::HOST, host);
+    }
+    if let Some(Ok(authority)) = named.map(Authority::try_from) {
+        let mut uri = parts.uri.clone().into_parts();
+        uri.authority = Some(authority);
+        if let Ok(uri) = Uri::from_parts(uri) {
+            parts.uri = uri;
+        }
     }
 }
 

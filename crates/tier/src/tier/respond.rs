@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use edge_cache_core::{
     CacheKey, Entry, Freshness, Fwd, Handoff, Head, Kind, Outcome, PackedHeaders, Served, Source, TierName, Timestamp,
-    marker::Start,
+    headers::CDN_CACHE_CONTROL, marker::Start,
 };
 use edge_cache_policy::{
     cache_status::{self, Member},
@@ -307,6 +307,11 @@ fn several(
 
 fn unsatisfiable(mut headers: HeaderMap, complete: Option<u64>) -> Response<Bytes> {
     conditional::not_modified(&mut headers);
+    // What is stored is fresh, this answer is of one request: a cache on the way that kept it would give it to those who ask for the whole.
+    for name in [header::EXPIRES, header::ETAG, header::LAST_MODIFIED, CDN_CACHE_CONTROL] {
+        headers.remove(name);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(complete) = complete {
         headers.insert(header::CONTENT_RANGE, range::unsatisfied(complete));
     }

@@ -92,6 +92,7 @@ async fn parts_come_from_the_stored_whole() {
     assert_eq!(part.header("content-range"), Some("bytes 2-3/6"));
     let none = ask(&stack, range("bytes=9-")).await;
     assert_eq!((none.status.as_u16(), none.header("content-range")), (416, Some("bytes */6")));
+    assert_eq!((none.header("cache-control"), none.header("etag")), (Some("no-store"), None), "for nobody else");
     assert_eq!(ask(&stack, range("bytes=0-3,2-5")).await.text, "body 0", "an overlap is answered whole");
     let parts = ask(&stack, range("bytes=0-1,-2")).await;
     let kind = parts.header("content-type").unwrap();
