@@ -1,11 +1,11 @@
 //! Coalescing: one fill per key, however many ask (request collapsing, single flight).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dashmap::{DashMap, Entry as Slot};
 use edge_cache_core::{CacheKey, Entry, Head, Priority, RequestId, marker::Start};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::shared_body::SharedBody;
 
@@ -26,6 +26,8 @@ struct Flight {
 struct Tower {
     landing: Mutex<Landing>,
     told: Notify,
+    /// When one who waited went to ask as well.
+    relieved: Mutex<Option<Instant>>,
 }
 
 impl Tower {
@@ -110,6 +112,17 @@ impl Waiting {
         self.led_by
     }
 
+    /// Whether whoever asks this at `now`, having waited for long, is to ask further in as well: the leader may be stuck where another would not be. One in each
+    /// `pause` is, so that an origin that takes its time is not asked by all who wait.
+    pub(crate) fn relieves(&self, now: Instant, pause: Duration) -> bool {
+        let mut last = self.tower.relieved.lock();
+        let is_next = last.is_none_or(|last| now >= last + pause);
+        if is_next {
+            *last = Some(now);
+        }
+        is_next
+    }
+
     /// How the flight came out.
     pub(crate) async fn landed(&self) -> Landing {
         loop {
@@ -133,7 +146,8 @@ impl Flights {
     /// Joins the flight of `key`, or starts it. Who has somebody waiting does not wait for one that nobody asked for, which may stand last
     /// in the queue before the origin: he starts another, and who comes after him joins that.
     pub(crate) fn join(&self, key: &CacheKey, priority: Priority, by: Option<RequestId>) -> Join {
-        let tower = Arc::new(Tower { landing: Mutex::new(Landing::Pending), told: Notify::new() });
+        let (landing, relieved) = (Mutex::new(Landing::Pending), Mutex::new(None));
+        let tower = Arc::new(Tower { landing, told: Notify::new(), relieved });
         let new = Flight { tower: Arc::clone(&tower), priority, led_by: by };
         match self.0.entry(key.clone()) {
             Slot::Occupied(flight) if flight.get().priority < Priority::Warm || priority >= Priority::Refresh => {

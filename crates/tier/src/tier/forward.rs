@@ -1,6 +1,6 @@
 //! Forwarding: one fill for all who ask the same, and what each of them gets of it.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use edge_cache_core::{BoxError, Disconnected, Fwd, Kind, Level, Outcome, Priority, Served, Store, marker::Verdict};
@@ -10,7 +10,10 @@ use edge_cache_policy::{
 };
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 use tower_service::Service;
 use tracing::Instrument;
 
@@ -178,14 +181,19 @@ impl<St: Store> Trip<'_, St> {
             // Boxed before anything else is made of it: it is large, and moves.
             let fill = Box::pin(fill::run(self.fill(inner, req, purpose, lead, priority), Some(sender)));
             let outward = Outliving::new(fill.instrument(self.span()), &self.shared.tasks).told(receiver);
+            let mut outward = pin!(outward);
             let outward = match patience {
                 None => outward.await,
-                Some(limit) => match timeout(limit, outward).await {
+                Some(limit) => match timeout(limit, outward.as_mut()).await {
                     Ok(outward) => outward,
-                    Err(_) => {
-                        self.note("too slow for a client that can have what is stale; the fill goes on");
-                        return Ok(self.stale_unpurged("soft-timeout").unwrap_or_else(|| self.unanswered(Away::No)));
-                    }
+                    Err(_) => match self.stale_unpurged("soft-timeout") {
+                        Some(stale) => {
+                            self.note("too slow for a client that can have what is stale; the fill goes on");
+                            return Ok(stale);
+                        }
+                        // Purged meanwhile, or too old by now.
+                        None => outward.await,
+                    },
                 },
             };
             match outward {
@@ -265,18 +273,45 @@ impl<St: Store> Trip<'_, St> {
             Some(id) => self.note(format!("waits for the fill that request {id} leads")),
             None => self.note("waits for the fill of another request"),
         }
-        let soft = self.patience();
-        let limit = soft.unwrap_or(self.shared.config.wait_max);
-        let Ok(landing) = timeout(limit, flight.landed()).await else {
-            if self.keyed.mode() == Mode::Rfc {
-                // Nothing has failed yet: something stale would be no answer (RFC 5861 §4).
-                return Waited::Alone;
+        match self.landing_of(&flight, purpose).await {
+            Ok(landing) => self.waited(landing, &flight, purpose),
+            Err(waited) => waited,
+        }
+    }
+
+    /// How a flight comes out, or what to do without that: it takes long.
+    async fn landing_of<RB>(&mut self, flight: &Waiting, purpose: &Purpose) -> Result<Landing, Waited<RB>> {
+        // Nothing has failed yet: by the letter something stale would be no answer (RFC 5861 §4).
+        let may_cover = self.keyed.mode() == Mode::Guarded;
+        let (pause, soft) = (self.shared.config.wait_max, self.patience());
+        let (mut limit, mut detail) = soft.map_or((pause, "wait-timeout"), |soft| (soft, "soft-timeout"));
+        let mut has_waited = soft.is_none();
+        loop {
+            if let Ok(landing) = timeout(limit, flight.landed()).await {
+                return Ok(landing);
             }
-            let detail = if soft.is_some() { "soft-timeout" } else { "wait-timeout" };
-            return self.stale_unpurged(detail).map_or(Waited::Alone, Waited::Answer);
-        };
+            if may_cover && let Some(stale) = self.stale_unpurged(detail) {
+                return Err(Waited::Answer(stale));
+            }
+            // What was stale when the wait began may have been purged since, and nobody has waited for long yet.
+            (limit, detail) = (pause, "wait-timeout");
+            if !std::mem::replace(&mut has_waited, true) {
+                continue;
+            }
+            if let Some(response) = self.look_again() {
+                return Err(Waited::Answer(response));
+            }
+            let is_for_each = self.shared.uncacheable.has(&self.flight_key(purpose), self.now());
+            if is_for_each || flight.relieves(Instant::now(), pause) {
+                return Err(Waited::Alone);
+            }
+            self.note("waits on: another one asks as well");
+        }
+    }
+
+    fn waited<RB>(&mut self, landing: Landing, flight: &Waiting, purpose: &Purpose) -> Waited<RB> {
         match landing {
-            Landing::Shared(landed) => self.shared_with_us(&landed, &flight, purpose),
+            Landing::Shared(landed) => self.shared_with_us(&landed, flight, purpose),
             Landing::Alone | Landing::Pending => Waited::Alone,
             Landing::Again => Waited::Again,
             Landing::Failed(away) => self.stale(away, None).map_or(Waited::Failed(away), Waited::Answer),

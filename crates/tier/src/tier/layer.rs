@@ -12,7 +12,7 @@ use crate::{explain::Explainer, flight::Flights, keeper::Keeper, notes::Notes};
 /// What a tier waits for, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct TierConfig {
-    /// Longest wait for another request's fill; then the request is answered stale, or asks for itself. A fill is polled by the request that leads it until
+    /// Longest wait for another request's fill; then the request is answered stale, or one of all that wait asks further in as well, at most one in this time. A fill is polled by the request that leads it until
     /// that has its answer or is dropped: this bounds what a future costs others that is held and not polled. Default: 2 s.
     pub wait_max: Duration,
     /// Longest wait for the origin when a stale copy may be used instead, under the guarded policy; the fill goes on. Default: 150 ms.
