@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge_cache_core::{Priority, Served};
+use edge_cache_core::{Priority, Served, marker::PurgeKind};
 use edge_cache_policy::Mode;
+use edge_cache_tier::{Purge, Target};
 use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use http::Response;
 use http_body::Frame;
@@ -424,4 +425,46 @@ async fn waiters_too_get_the_stale_copy_of_a_slow_origin() {
     let answers = join_all((0..10).map(|_| ask(&stack, get("/a")))).await;
     assert!(answers.iter().all(|got| got.text == "0"));
     assert!(began.elapsed() <= Duration::from_millis(151), "{:?}", began.elapsed());
+}
+
+/// An origin that takes this long from its second answer on, or from its first.
+fn slow(headers: &'static [(&'static str, &'static str)], takes: Duration, from: usize) -> Origin {
+    Origin::new(move |n, _| async move {
+        if n >= from {
+            tokio::time::sleep(takes).await;
+        }
+        answer(200, headers, format!("body {n}"))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_slower_than_waiters_wait_is_asked_by_one_more_at_a_time() {
+    for (takes, most) in [(3, 2), (7, 4)] {
+        let origin = slow(MINUTE, Duration::from_secs(takes), 0);
+        let stack = Bench::new(Mode::Guarded).over(&origin);
+        let answers = join_all((0..300).map(|_| ask(&stack, get("/a")))).await;
+        assert!(answers.iter().all(|got| got.status == 200), "all are answered");
+        assert!(origin.calls() <= most, "{} fills in {takes} s", origin.calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_while_all_wait_for_what_is_slow_sends_nobody_away_and_one_more_to_the_origin() {
+    let headers: &[(&str, &str)] = &[("cache-control", "max-age=1, stale-if-error=60")];
+    for kind in [PurgeKind::Soft, PurgeKind::Hard] {
+        let origin = slow(headers, Duration::from_millis(500), 1);
+        let bench = Bench::new(Mode::Guarded);
+        let stack = bench.over(&origin);
+        ask(&stack, get("/a")).await;
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let purge = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            bench.purger.purge(&Purge { targets: vec![Target::All], kind }).await.unwrap();
+        };
+        let (answers, ()) = tokio::join!(join_all((0..300).map(|_| ask(&stack, get("/a")))), purge);
+        for got in &answers {
+            assert_eq!((got.status.as_u16(), got.text != "body 0"), (200, true), "{}", got.cache_status());
+        }
+        assert!(origin.calls() <= 3, "{kind:?}: {} fills", origin.calls());
+    }
 }
