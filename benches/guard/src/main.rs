@@ -45,7 +45,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // As in `cache-proxy`: whoever listens makes spans cost something.
-    init_logs("info", LogFormat::Text).map_err(anyhow::Error::from_boxed)?;
+    let _logs = init_logs("info", LogFormat::Text).map_err(anyhow::Error::from_boxed)?;
     if let Some(What::Exchange { kind }) = args.what {
         exchanges::Ready::new(kind).measured();
         return Ok(());

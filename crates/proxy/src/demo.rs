@@ -31,7 +31,7 @@ const SEED: u64 = 1;
 /// `cache-proxy demo`. It never reads `DATABASE_URL`: a stranger's database is not for demos.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let settings = settings(&args)?;
-    start_logs(&settings.log)?;
+    let _logs = start_logs(&settings.log)?;
     let mut signals = Signals::listen()?;
     let state = State::open(args.state.clone())?;
     let running = tokio::select! {

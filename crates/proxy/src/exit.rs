@@ -1,6 +1,6 @@
 //! Exit codes: 0 well, 1 a failure while running, 64 a usage or configuration error (sysexits.h).
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use edge_cache::SettingsError;
 
@@ -8,7 +8,6 @@ pub(crate) const USAGE: u8 = 64;
 
 /// Prints a line to standard output. Whoever closed it does not want to know, and is no reason to stop.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stdout().lock(), "{text}"));
 }
 
@@ -37,7 +36,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             line.push_str(cause);
         }
     }
-    eprintln!("cache-proxy: {line}");
+    // Who is left to be told may be nobody.
+    drop(writeln!(std::io::stderr().lock(), "cache-proxy: {line}"));
     let usage = error.is::<UsageError>()
         || error.is::<SettingsError>()
         || error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<UsageError>());

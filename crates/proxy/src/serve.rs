@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use edge_cache::{
     EdgeCache, Settings,
     settings::{LogFormatSetting, LogSettings, OriginKind, Policy},
-    telemetry::{LogFilter, LogFormat, init_logs},
+    telemetry::{LogFilter, LogFormat, LogGuard, init_logs},
     warmer::Replay,
 };
 use edge_cache_origin::{database::Database, outbox::Consumer};
@@ -33,7 +33,7 @@ const LEAVE: std::time::Duration = std::time::Duration::from_secs(2);
 /// `cache-proxy serve`.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = named(settings(&args)?);
-    let logs = start_logs(&settings.log)?;
+    let (logs, _logged) = start_logs(&settings.log)?;
     let signals = Signals::listen()?;
     let Behind { origin, database, upstream } = origin::connect(&settings).await?;
     // What the handlers declare, they declare themselves.
@@ -104,7 +104,7 @@ fn named(mut settings: Settings) -> Settings {
 }
 
 /// Logs as the settings say.
-pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<LogFilter> {
+pub(crate) fn start_logs(log: &LogSettings) -> anyhow::Result<(LogFilter, LogGuard)> {
     let format = match log.format {
         LogFormatSetting::Text => LogFormat::Text,
         LogFormatSetting::Json => LogFormat::Json,

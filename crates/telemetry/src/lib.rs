@@ -37,7 +37,7 @@ pub use self::{
     access::{AccessFormat, AccessLog},
     finished::{Agent, Finished, OnFinished},
     histogram::Distribution,
-    logs::{LogFilter, LogFormat, check_filter, init_logs},
+    logs::{LogFilter, LogFormat, LogGuard, check_filter, init_logs},
     metrics::{Metrics, SeenPurge},
     observe::{Hit, HitRecord, Hits, Observe, ObserveLayer},
     readings::Reading,

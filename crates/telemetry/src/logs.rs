@@ -1,6 +1,10 @@
 use std::io::IsTerminal;
 
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, reload};
+
+/// Most lines that wait to be written: those that come while nobody reads them are lost beyond that.
+const LINES_MAX: usize = 8192;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,29 +35,52 @@ impl std::fmt::Debug for LogFilter {
     }
 }
 
-/// Sends logs to standard error: `RUST_LOG` if it is set, else `filter` (`info`, `edge_cache=debug,warn`).
+/// Has what is logged written to its end when it is dropped, as far as somebody reads it at once.
+#[derive(Debug)]
+#[must_use = "what is logged after it is dropped goes nowhere"]
+pub struct LogGuard {
+    _written: WorkerGuard,
+}
+
+/// A writer that never holds up whoever logs, and whose end says nothing to them: a thread of its own writes, and what it cannot is lost.
+fn to_stderr() -> (NonBlocking, LogGuard) {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).thread_name("logs");
+    let (writer, written) = builder.finish(std::io::stderr());
+    (writer, LogGuard { _written: written })
+}
+
+/// Sends logs to standard error: `RUST_LOG` if it is set, else `filter` (`info`, `edge_cache=debug,warn`). Where nobody reads them, or nobody is left who
+/// could, they are lost, and nothing else is.
 ///
 /// # Errors
 /// When the filter is none, or a subscriber is set already.
-pub fn init_logs(filter: &str, format: LogFormat) -> Result<LogFilter, Box<dyn std::error::Error + Send + Sync>> {
+pub fn init_logs(
+    filter: &str,
+    format: LogFormat,
+) -> Result<(LogFilter, LogGuard), Box<dyn std::error::Error + Send + Sync>> {
     // Only a terminal knows colours from text, and not everybody likes them (no-color.org).
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(chosen(filter)?).with_writer(std::io::stderr).with_ansi(colours);
-    match format {
+    let (writer, guard) = to_stderr();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(chosen(filter)?)
+        .with_writer(writer)
+        .with_ansi(colours)
+        .log_internal_errors(false);
+    let filter = match format {
         LogFormat::Text => {
             let logs = logs.with_filter_reloading();
             let handle = logs.reload_handle();
             logs.try_init()?;
-            Ok(LogFilter(Box::new(move |filter| handle.reload(filter))))
+            LogFilter(Box::new(move |filter| handle.reload(filter)))
         }
         LogFormat::Json => {
             let logs = logs.json().with_filter_reloading();
             let handle = logs.reload_handle();
             logs.try_init()?;
-            Ok(LogFilter(Box::new(move |filter| handle.reload(filter))))
+            LogFilter(Box::new(move |filter| handle.reload(filter)))
         }
-    }
+    };
+    Ok((filter, guard))
 }
 
 fn chosen(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
@@ -63,10 +90,11 @@ fn chosen(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseEr
     }
 }
 
-/// Without the lines of Redis's client, unless they are asked for by its name: of a cluster that is away it writes hundreds a second, and this process says what became of it.
+/// Without the lines of Redis's client and of the disk tier's store, unless they are asked for by name: of a cluster that is away the one writes hundreds a second, of a full disk the
+/// other, and this process says what became of them.
 fn quiet(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     // What comes later counts.
-    EnvFilter::try_new(format!("redis=off,{filter}"))
+    EnvFilter::try_new(format!("redis=off,fjall=off,lsm_tree=off,{filter}"))
 }
 
 /// Checks a filter without using it.

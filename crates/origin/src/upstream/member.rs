@@ -54,6 +54,7 @@ pub(super) struct Member {
     freed: Arc<Notify>,
     healthy: AtomicBool,
     requests: AtomicU64,
+    answers: AtomicU64,
     failures: AtomicU64,
     retries: AtomicU64,
 }
@@ -68,6 +69,7 @@ impl Member {
             freed,
             healthy: AtomicBool::new(true),
             requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             retries: AtomicU64::new(0),
         }
@@ -104,6 +106,16 @@ impl Member {
     /// Counts a request that is sent.
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer in time, whatever it says.
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Counts a request that comes from another origin.

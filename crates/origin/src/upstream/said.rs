@@ -7,10 +7,10 @@ use edge_cache_breaker::Permit;
 pub(super) enum Said {
     /// It answered.
     Fine,
-    /// It answers that something behind it fails (502, 503, 504), or closed the connection instead. An application may do so on purpose
-    /// at single requests: only the rate of it says that the origin is ill.
+    /// It answers that something behind it fails (502, 503, 504), closed the connection instead, or took too long for this one while it answered others. An
+    /// application may do so on purpose at single requests: only the rate of it says that the origin is ill.
     Failing,
-    /// No connection, or no answer in time: a few in a row, and it is left alone.
+    /// No connection, or no answer in time to anybody: a few in a row, and it is left alone.
     Unreachable,
 }
 

@@ -108,7 +108,7 @@ where
         let upload = req.extensions().get::<Upload>().cloned();
         point(req, &member.target);
         pass_interim_on(req);
-        let sent = Instant::now();
+        let (sent, answers_before) = (Instant::now(), member.answers());
         member.sent();
         let mut outcome = self.head(pool.ask(req, sent), began, upload.as_ref()).await;
         if let (Err(Failed::Broken { error, died_unanswered: true }), Some(spare)) = (&outcome, again)
@@ -122,11 +122,16 @@ where
             // Rare: not part of the future of every request.
             outcome = Box::pin(self.head(pool.ask_anew(req), began, upload.as_ref())).await;
         }
+        if outcome.is_ok() {
+            member.answered();
+        }
         let said = match &outcome {
             Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             // Who has not sent all of a question waits for nobody but himself.
             Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.ended().is_none()) => None,
+            // Who answers others meanwhile is there: this one question takes too long.
+            Err(Failed::TooSlow(_)) if member.answers() > answers_before => Some(Said::Failing),
             Err(failed) => failed.says(),
         };
         if let Some(said) = said {

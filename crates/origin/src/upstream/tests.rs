@@ -186,6 +186,44 @@ async fn who_does_not_answer_in_time_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_slow_url_does_not_have_an_origin_left_alone_that_answers_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(&UpstreamConfig {
+        response_timeout: PATIENCE,
+        ..config(&[&format!("http://{}", listener.local_addr().unwrap())])
+    });
+    let slow: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let upstream = upstream.clone();
+                async move { ask(&upstream, "GET", "").await.status() }
+            })
+        })
+        .collect();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap();
+        // Its question is there, and gets no answer.
+        stream.read_u8().await.unwrap();
+        held.push(stream);
+    }
+    let other = tokio::spawn({
+        let upstream = upstream.clone();
+        async move { ask(&upstream, "GET", "").await.status() }
+    });
+    let (stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap();
+    answer(stream, OK).await;
+    assert_eq!(other.await.unwrap(), StatusCode::OK);
+    // The clock of the test goes on by itself to the end of the wait.
+    tokio::time::pause();
+    for slow in slow {
+        assert_eq!(slow.await.unwrap(), StatusCode::GATEWAY_TIMEOUT);
+    }
+    let state = &upstream.state()[0];
+    assert_eq!((state.breaker, state.failures), (State::Closed, 3));
+}
+
+#[tokio::test]
 async fn who_has_not_sent_all_of_a_question_says_nothing_of_its_origin() {
     let origin = Origin::answers("HTTP/1.1 200 OK\r\nx: ...").await;
     let (response_timeout, total_timeout) = (Duration::from_millis(5), Duration::from_millis(50));
