@@ -151,3 +151,24 @@ async fn sigterm_finishes_the_request_in_flight_and_exits_0() {
     let ended = proxy.ended().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
+
+#[tokio::test]
+async fn logs_that_nobody_can_read_stop_nothing() {
+    for is_gone in [true, false] {
+        let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
+        let (reader, writer) = std::io::pipe().unwrap();
+        let proxy = ProxyBuilder::serve(&origin.url()).env("RUST_LOG", "trace").logs_to(writer).start().await;
+        // Gone, or there and soon full: a pipe takes 64 KiB.
+        let reader = (!is_gone).then_some(reader);
+        for at in 0..50 {
+            assert_eq!(proxy.get(&format!("/{at}")).await.status, StatusCode::OK);
+        }
+        assert_eq!(proxy.get("/none:").await.status, StatusCode::OK);
+        proxy.purge(serde_json::json!({ "all": true, "reason": "it is written down" })).await;
+        proxy.hang_up();
+        assert_eq!(proxy.get("/again").await.status, StatusCode::OK);
+        proxy.terminate();
+        assert_eq!(proxy.ended().await.code, Some(0), "gone: {is_gone}");
+        drop(reader);
+    }
+}

@@ -30,6 +30,7 @@ pub struct ProxyBuilder {
     command: Command,
     admin: bool,
     folder: TempDir,
+    logs_to: Option<std::io::PipeWriter>,
 }
 
 /// A running `cache-proxy`, killed when dropped. After a panic it shows what the process logged.
@@ -75,7 +76,7 @@ impl ProxyBuilder {
         // Killed, it cannot tidy up: what it leaves behind goes with this folder.
         let folder = tempfile::tempdir().expect("a temporary folder");
         command.env("TMPDIR", folder.path());
-        Self { command, admin: false, folder }
+        Self { command, admin: false, folder, logs_to: None }
     }
 
     /// `cache-proxy ARGS`, without listeners.
@@ -151,6 +152,12 @@ impl ProxyBuilder {
         LIMITS.iter().fold(self, |this, limit| this.env(&format!("CACHE_PROXY__{limit}"), &patience))
     }
 
+    /// It logs to `pipe`, of which the test knows who reads it.
+    pub fn logs_to(mut self, pipe: std::io::PipeWriter) -> Self {
+        self.logs_to = Some(pipe);
+        self
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -171,10 +178,16 @@ impl ProxyBuilder {
     /// When it cannot be started.
     #[must_use]
     pub fn spawn(mut self) -> Proxy {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let logs = self.logs_to.map_or_else(Stdio::piped, Stdio::from);
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(logs);
         let mut child = self.command.spawn().expect("the program can be run");
+        // With it goes this process's end of the pipe.
+        drop(self.command);
         let stdout = Output::of(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = Output::of(child.stderr.take().expect("stderr is a pipe"));
+        let stderr = match child.stderr.take() {
+            Some(pipe) => Output::of(pipe),
+            None => Output::of(std::io::empty()),
+        };
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         // From here on it is killed whatever goes wrong.
         Proxy { address: unbound, admin: None, child, stdout, stderr, folder: self.folder }
