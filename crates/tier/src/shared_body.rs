@@ -143,6 +143,11 @@ impl SharedBody {
         Poll::Pending
     }
 
+    /// Whether somebody reads it.
+    pub(crate) fn is_read(&self) -> bool {
+        self.state.lock().readers.iter().any(Option::is_some)
+    }
+
     /// From now on it is noted who takes something.
     pub(crate) fn watch_readers(&self) {
         self.state.lock().readers.iter_mut().flatten().for_each(|place| place.took = false);

@@ -75,6 +75,9 @@ pub struct CacheSettings {
     /// Longest silence within an origin's body. Default: 30 s.
     #[serde(with = "humantime_serde")]
     pub body_idle_max: Duration,
+    /// How long the rest of a body is still read that no client waits for any more. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub abandoned_max: Duration,
     /// How often, at most, a request with credentials on a route that is declared `free` or `session` is asked of the origin again, with them and without,
     /// to find out whether the declaration holds; zero for never. Default: 10 s.
     #[serde(with = "humantime_serde")]
@@ -96,6 +99,7 @@ impl Default for CacheSettings {
             stale_under_pressure,
             early_refresh,
             body_idle_max,
+            abandoned_max,
             keep_tags,
             lease_wait: _,
         } = TierConfig::default();
@@ -115,6 +119,7 @@ impl Default for CacheSettings {
             stale_under_pressure,
             early_refresh,
             body_idle_max,
+            abandoned_max,
             identity_check: IDENTITY_CHECK,
         }
     }
@@ -134,6 +139,7 @@ impl CacheSettings {
             stale_under_pressure,
             early_refresh,
             body_idle_max,
+            abandoned_max,
             expose_tags,
             ..
         } = *self;
@@ -147,6 +153,7 @@ impl CacheSettings {
             stale_under_pressure,
             early_refresh,
             body_idle_max,
+            abandoned_max,
             keep_tags: expose_tags,
             lease_wait: wait_max,
         }

@@ -34,6 +34,8 @@ pub struct TierConfig {
     pub early_refresh: f64,
     /// Longest silence within an origin's body; then it counts as cut short. Default: 30 s.
     pub body_idle_max: Duration,
+    /// How long the rest of a body is still read that no client waits for any more; what has not come to its end by then is given up. Default: 10 s.
+    pub abandoned_max: Duration,
     /// Keep `Cache-Tag` and the like with stored answers. Default: false.
     pub keep_tags: bool,
     /// Longest wait for another process's fill of a key that a shared tier lacks; then the origin is asked all the same. Zero for no
@@ -53,6 +55,7 @@ impl Default for TierConfig {
             stale_under_pressure: Duration::from_secs(600),
             early_refresh: 1.0,
             body_idle_max: Duration::from_secs(30),
+            abandoned_max: Duration::from_secs(10),
             keep_tags: false,
             lease_wait: Duration::from_secs(2),
         }

@@ -149,7 +149,10 @@ async fn a_leader_that_panics_wakes_everybody() {
 async fn a_body_that_panics_is_cut_for_everybody() {
     let origin = Origin::new(|_, _| async {
         let frames = stream::iter(["a", "b"]).then(|text| async move {
-            tokio::task::yield_now().await;
+            // Long enough for both to be there.
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
             assert_eq!(text, "a", "the body's own fault");
             Ok(Frame::data(Bytes::from(text)))
         });
@@ -466,5 +469,27 @@ async fn a_purge_while_all_wait_for_what_is_slow_sends_nobody_away_and_one_more_
             assert_eq!((got.status.as_u16(), got.text != "body 0"), (200, true), "{}", got.cache_status());
         }
         assert!(origin.calls() <= 3, "{kind:?}: {} fills", origin.calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_body_that_nobody_reads_is_given_up_after_a_while() {
+    for (pieces, is_kept) in [(8, true), (20, false)] {
+        let (origin, pieces_of) = streamed(MINUTE);
+        let bench = Bench::new(Mode::Guarded);
+        let tier = bench.memory();
+        let stack = bench.outside(tier.layer(origin.clone()));
+        pieces_of.send(Ok(Bytes::from_static(b"first "))).unwrap();
+        let response = stack.clone().oneshot(get("/a").body(crate::origin::body("")).unwrap()).await.unwrap();
+        drop(response);
+        // A piece a second.
+        for _ in 0..pieces {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            pieces_of.send(Ok(Bytes::from_static(b"more "))).ok();
+        }
+        drop(pieces_of);
+        tier.drain().await;
+        let next = ask(&stack, get("/a")).await;
+        assert_eq!(next.cache_status().contains("hit"), is_kept, "{pieces} s: {}", next.cache_status());
     }
 }

@@ -11,7 +11,7 @@ use edge_cache_core::{Entry, Head, NoStore, Store};
 use futures_util::FutureExt;
 use http::header;
 use http_body::Body;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Outward, Pad, reading::Reading};
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     shared_body::{SharedBody, Writing},
     tier::respond::Inner,
 };
+
+/// Short pieces of a body that have come are passed on together up to this.
+const READ_AHEAD_BYTES: usize = 16 << 10;
 
 /// How a body belongs to what is stored.
 pub(super) enum Shape {
@@ -60,7 +63,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let first_len = first.len() as u64;
         let len_expected = body.size_hint().exact().map(|len| first_len.saturating_add(len));
         let max = self.shared.store.body_bytes_max().saturating_sub(first_len);
-        let mut reading = Reading { max, said: announced, ..Reading::default() };
+        let mut reading = Reading::of(max, announced);
 
         async move {
             let mut body = pin!(body);
@@ -127,9 +130,12 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             start: self.start,
         };
         // The leader's place is taken before the body can move on: past the limit nobody can join any more.
-        let reader = self.to_leader.is_some().then(|| shared_body.reader()).flatten();
+        let has_client = self.to_leader.is_some();
+        let reader = has_client.then(|| shared_body.reader()).flatten();
         let landed = self.land(landed);
         self.tell(Outward::Landed(landed, said, reader));
+        let (idle_max, abandoned_max) = (self.shared.config.body_idle_max, self.shared.config.abandoned_max);
+        let mut abandoned: Option<Instant> = None;
         loop {
             if reading.over() && !reading.passing {
                 // Too large after all: it streams on to those who read it, unstored.
@@ -142,8 +148,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             if reading.ended() {
                 break;
             }
-            for chunk in reading.chunks.drain(..) {
-                shared_body.push(chunk);
+            for piece in reading.pieces() {
+                shared_body.push(piece);
             }
             if reading.passing {
                 shared_body.keep_window();
@@ -151,11 +157,27 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             if !self.wait_for_room(&shared_body).await {
                 break;
             }
+            // An origin that stalls must not hold the key for ever, nor one that takes its time for nobody a place of those who wait.
+            let now = Instant::now();
+            let end = match has_client && !shared_body.is_read() {
+                true => Some(*abandoned.get_or_insert(now) + abandoned_max),
+                false => {
+                    abandoned = None;
+                    None
+                }
+            };
+            let until = end.map_or(now + idle_max, |end| end.min(now + idle_max));
             let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
-            match timeout(self.shared.config.body_idle_max, frame).await {
+            match timeout_at(until, frame).await {
+                Ok(_) if end.is_some_and(|end| now >= end) => break,
                 Ok(frame) => reading.take(frame, body.is_end_stream()),
-                // An origin that stalls must not hold the key for ever.
                 Err(_) => break,
+            }
+            // What is there already goes on in one piece.
+            while !reading.ended() && reading.waiting() < READ_AHEAD_BYTES {
+                let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).now_or_never();
+                let Some(frame) = frame else { break };
+                reading.take(frame, body.is_end_stream());
             }
         }
         if !reading.is_complete() {
@@ -172,15 +194,15 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let mut pending = None;
         if stored {
             let mut all = BytesMut::from(&shared_body.bytes()[..]);
-            reading.chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
+            reading.read().iter().for_each(|chunk| all.extend_from_slice(chunk));
             let mut keep =
                 Box::pin(self.keep(Entry::new(Arc::unwrap_or_clone(head), all.freeze(), self.start), variant));
             if keep.as_mut().now_or_never().is_none() {
                 pending = Some(keep);
             }
         }
-        for chunk in reading.chunks.drain(..) {
-            shared_body.push(chunk);
+        for piece in reading.pieces() {
+            shared_body.push(piece);
         }
         shared_body.finish(reading.trailers.take());
         if let Some(keep) = pending {
