@@ -124,6 +124,27 @@ async fn a_body_that_stops_gets_a_408() {
 }
 
 #[tokio::test]
+async fn a_body_that_cannot_be_read_is_its_client_s_fault() {
+    let origin = Origin::start(|mut arrived| async move {
+        arrived.whole().await;
+        Reply::new(200)
+    })
+    .await;
+    let proxy = proxy(&origin, "").await;
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+        stream.write_all(format!("{head}5\r\nhello\r\nzz\r\n").as_bytes()).await.unwrap();
+        let answer = to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    assert_eq!(refused(&proxy, "400").await, 5.0);
+    proxy.terminate();
+    let ended = proxy.ended().await;
+    assert!(!ended.stderr.contains("WARN"), "not a line each: {}", ended.stderr);
+}
+
+#[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_cut_off() {
     let origin = Origin::start(|_| async { Reply::cached("max-age=60", vec![b'x'; 32 << 20]) }).await;
     let proxy = proxy(&origin, "send_timeout = \"300ms\"").await;

@@ -2,7 +2,10 @@
 
 use edge_cache_tests::{Ended, Gate, Origin, ProxyBuilder, Reply, eventually};
 use http::StatusCode;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+};
 
 fn refused(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
@@ -171,4 +174,27 @@ async fn logs_that_nobody_can_read_stop_nothing() {
         assert_eq!(proxy.ended().await.code, Some(0), "gone: {is_gone}");
         drop(reader);
     }
+}
+
+#[tokio::test]
+async fn who_has_connected_when_it_is_told_to_stop_is_answered() {
+    let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
+    let proxy = ProxyBuilder::serve(&origin.url()).start().await;
+    proxy.get("/").await;
+    // Halted, it accepts nobody: they wait in the kernel, their requests sent.
+    proxy.pause();
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+        clients.push(stream);
+    }
+    proxy.terminate();
+    proxy.resume();
+    for mut stream in clients {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert_eq!(proxy.ended().await.code, Some(0));
 }

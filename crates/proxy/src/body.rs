@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Long,
     /// It stopped.
     Silent,
+    /// It cannot be read, or its client went away within it.
+    Broken,
 }
 
 /// Where a [`Fault`] is found by whoever answers.
@@ -112,12 +114,13 @@ where
             this.upload.end(Instant::now().into_std());
         }
         let Some(frame) = frame else { return Poll::Ready(None) };
+        let frame = frame.map_err(|error| this.fault(Fault::Broken, BodyError::from(error)));
         let len = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
         match this.left.checked_sub(len) {
             Some(left) => this.left = left,
             None => return Poll::Ready(Some(Err(this.fault(Fault::Long, BodyError::Long)))),
         }
-        Poll::Ready(Some(frame.map_err(BodyError::from)))
+        Poll::Ready(Some(frame))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -132,6 +132,7 @@ pub(crate) async fn run(
         }
     }
     drop(admitting);
+    admit_waiting(&doors, threads, places).await;
     stopping();
     drop(doors);
     let all_ended = tokio::select! {
@@ -157,6 +158,24 @@ async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> (Socket, Option<O
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Longest time for taking those in who have connected, as far as the kernel goes, and whom nobody has accepted.
+const LAST_CALL: Duration = Duration::from_millis(50);
+
+/// Takes them in before the listeners close, which would reset their connections, requests and all.
+async fn admit_waiting(doors: &Doors, threads: &Threads, places: &Places) {
+    let end = Instant::now() + LAST_CALL;
+    for listener in &doors.listeners {
+        let tls = doors.tls.as_ref().filter(|_| listener.tls);
+        while let Ok(place) = Arc::clone(&places.free).try_acquire_owned()
+            && let Ok(Ok(socket)) = timeout_at(end.min(Instant::now() + LAST_CALL / 10), listener.accept()).await
+        {
+            if let Some(accepted) = admit(threads, socket, tls, Some(place)) {
+                threads.serve(accepted);
             }
         }
     }

@@ -5,7 +5,12 @@ use std::time::Duration;
 use edge_cache_core::BoxError;
 use http::{Response, StatusCode};
 
-use super::{UpstreamBody, instead::disconnected, said::Said, secure::SecureError};
+use super::{
+    UpstreamBody,
+    instead::{disconnected, instead},
+    said::Said,
+    secure::SecureError,
+};
 use crate::Work;
 
 /// Why there is no answer.
@@ -84,6 +89,16 @@ impl Failed {
                     }
                     _ => disconnected(StatusCode::BAD_GATEWAY, "the origin gave no answer\n"),
                 }
+            }
+            (Self::Broken { error, .. }, _) if error.is_user() => {
+                // The client's doing, and not worth a line each.
+                tracing::debug!(
+                    origin,
+                    request,
+                    error = error as &dyn std::error::Error,
+                    "the request's body broke off"
+                );
+                instead(StatusCode::BAD_REQUEST, "the request's body broke off\n")
             }
             (_, None) => {
                 tracing::warn!(origin, request, error, "origin gave no answer");

@@ -106,6 +106,7 @@ impl House {
     pub(super) fn fault(&self, fault: Fault) -> (StatusCode, String) {
         match fault {
             Fault::Long => (StatusCode::PAYLOAD_TOO_LARGE, long(self.limits.body_bytes_max)),
+            Fault::Broken => (StatusCode::BAD_REQUEST, "the request's body cannot be read to its end\n".to_owned()),
             Fault::Silent => (StatusCode::REQUEST_TIMEOUT, "nothing more came of the request's body\n".to_owned()),
         }
     }
