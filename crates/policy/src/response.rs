@@ -167,10 +167,15 @@ fn storable_status(status: StatusCode, guarded: bool, explicit: bool, public: bo
 }
 
 fn fits_content_type(route: &Route, status: StatusCode, headers: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let sent = headers.get(header::CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
+    // One client's, and without an end, whatever it says of its freshness.
+    if sent.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS)) {
+        return false;
+    }
     if route.content_types.is_empty() || !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
         return true;
     }
-    let sent = headers.get(header::CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
     route
         .content_types
         .iter()

@@ -23,6 +23,13 @@ fn ttl(lines: &[(&'static str, &str)]) -> Result<i64, NoStore> {
 }
 
 #[test]
+fn a_stream_of_events_is_one_client_s_whatever_it_says() {
+    let lines = &[("cache-control", "max-age=60"), ("content-type", "Text/Event-Stream; charset=utf-8")];
+    assert_eq!(planned(Mode::Guarded, 200, lines), Err(NoStore::ContentType));
+    assert!(planned(Mode::Rfc, 200, lines).is_ok(), "by the letter it may be kept");
+}
+
+#[test]
 fn precedence_of_lifetimes() {
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     let later = "Sun, 06 Nov 1994 08:51:17 GMT";
