@@ -26,7 +26,10 @@ async fn ended(stream: &mut TcpStream) -> String {
 #[tokio::test]
 async fn uploads_that_do_not_come_to_their_end_speak_for_nobody_but_their_clients() {
     let origin = WireOrigin::echo().await;
-    let toml = format!("[origin]\nurl = \"{}\"\nresponse_timeout = \"3s\"\n", origin.url());
+    let toml = format!(
+        "[origin]\nurl = \"{}\"\nresponse_timeout = \"1s\"\n[limits]\nrequest_timeout = \"3s\"\n",
+        origin.url()
+    );
     let proxy = ProxyBuilder::config(&toml).start().await;
     let upload = async || {
         let mut stream = TcpStream::connect(proxy.address).await.unwrap();

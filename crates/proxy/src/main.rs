@@ -11,6 +11,7 @@ mod demo;
 mod dial;
 mod drill;
 mod exit;
+mod files;
 mod listener;
 mod live;
 mod load;

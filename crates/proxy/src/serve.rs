@@ -16,6 +16,7 @@ use crate::{
     check::{concerns, runnable},
     cli::{PolicyArg, ServeArgs},
     exit::{UsageError, say},
+    files,
     listener::{self, Listener},
     live::Live,
     origin::{self, Behind, HttpUpstream, Origin},
@@ -34,6 +35,7 @@ const LEAVE: std::time::Duration = std::time::Duration::from_secs(2);
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = named(settings(&args)?);
     let (logs, _logged) = start_logs(&settings.log)?;
+    files::allow(&settings);
     let signals = Signals::listen()?;
     let Behind { origin, database, upstream } = origin::connect(&settings).await?;
     // What the handlers declare, they declare themselves.

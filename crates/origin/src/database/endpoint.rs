@@ -196,11 +196,14 @@ impl Lent {
                 }
                 drop(first);
             }
-            Err(DbError::Unavailable { .. }) => {
+            Err(DbError::Unavailable { reason, source }) => {
+                // A connection that ended may have been idle, and others with it: whether its server is there the next connects tell.
+                let is_silent = source.as_ref().is_some_and(|source| source.is::<Silent>());
+                let weak = *reason == Unavailable::Broken && !is_silent;
                 // A later statement of a transaction is no probe.
                 let later = || self.endpoint.is_trusted().then(|| self.endpoint.breaker.try_acquire().ok()).flatten();
                 if let Some(permit) = first.or_else(later) {
-                    self.endpoint.failed(permit, false);
+                    self.endpoint.failed(permit, weak);
                 }
             }
             Err(DbError::Timeout { source }) if source.is::<Slow>() => {

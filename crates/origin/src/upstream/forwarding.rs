@@ -134,15 +134,12 @@ fn plain(address: IpAddr) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect(WHOLE)
 }
 
-/// Whether a body is coded for its way, other than by `chunked`.
+/// Whether a body is coded for its way, by one of the codings that are registered beside `chunked` (RFC 9112 §7.2). Other words code nothing.
 pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    const CODINGS: [&[u8]; 5] = [b"gzip", b"deflate", b"compress", b"x-gzip", b"x-compress"];
     let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let codings = lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
-    let is_plain = |coding: &[u8]| {
-        // `identity` was the name of none (RFC 2616 §3.6).
-        coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity") || coding.is_empty()
-    };
-    !codings.into_iter().all(is_plain)
+    let mut said = lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+    said.any(|said| CODINGS.iter().any(|coding| said.eq_ignore_ascii_case(coding)))
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {

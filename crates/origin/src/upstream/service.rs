@@ -235,7 +235,7 @@ impl<B: Body + Unpin> Shared<B> {
     fn inward(&self, answered: Answered, began: Instant) -> Response<UpstreamBody> {
         let Answered { response, in_use, place } = answered;
         if forwarding::is_coded(response.headers()) {
-            // The client beneath takes off but `chunked`, and the field goes: who got these bytes could not know what they are (RFC 9112 §6.1).
+            // The client beneath undoes `chunked` alone, and the field goes: who got these bytes could not know what they are (RFC 9112 §6.1).
             return disconnected(StatusCode::BAD_GATEWAY, "the origin coded its answer for the way, unasked\n");
         }
         let limits = Limits { end: self.total_timeout.map(|total| began + total), idle_max: self.body_idle_max };
