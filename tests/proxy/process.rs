@@ -161,12 +161,11 @@ async fn logs_that_nobody_can_read_stop_nothing() {
         let origin = Origin::start(|_| async { Reply::cached("max-age=60", "x") }).await;
         let (reader, writer) = std::io::pipe().unwrap();
         let proxy = ProxyBuilder::serve(&origin.url()).env("RUST_LOG", "trace").logs_to(writer).start().await;
-        // Gone, or there and soon full: a pipe takes 64 KiB.
+        // Gone, or there and full: more lines than a pipe takes and may wait.
         let reader = (!is_gone).then_some(reader);
-        for at in 0..50 {
+        for at in 0..400 {
             assert_eq!(proxy.get(&format!("/{at}")).await.status, StatusCode::OK);
         }
-        assert_eq!(proxy.get("/none:").await.status, StatusCode::OK);
         proxy.purge(serde_json::json!({ "all": true, "reason": "it is written down" })).await;
         proxy.hang_up();
         assert_eq!(proxy.get("/again").await.status, StatusCode::OK);

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Instant,
 };
@@ -46,18 +46,36 @@ pub struct Deadline(pub Instant);
 /// Since when all of a request's body has come (request extension, of requests that have one): what tells an origin that takes its time from a client that does. Clones
 /// share it.
 #[derive(Clone, Debug, Default)]
-pub struct Upload(Arc<OnceLock<Instant>>);
+pub struct Upload(Arc<UploadState>);
+
+#[derive(Debug, Default)]
+struct UploadState {
+    ended: OnceLock<Instant>,
+    /// What has come is there to be taken.
+    is_offered: AtomicBool,
+}
 
 impl Upload {
     /// Notes that it came to its end at `now`; only the first time counts.
     pub fn end(&self, now: Instant) {
-        self.0.get_or_init(|| now);
+        self.0.ended.get_or_init(|| now);
     }
 
     /// When it did; `None` while it comes.
     #[must_use]
     pub fn ended(&self) -> Option<Instant> {
-        self.0.get().copied()
+        self.0.ended.get().copied()
+    }
+
+    /// Notes whether more of it is there, for an origin that takes it.
+    pub fn offer(&self, is_there: bool) {
+        self.0.is_offered.store(is_there, Ordering::Relaxed);
+    }
+
+    /// Whether its client is waited for: there is more to come, and nothing to be taken.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.ended().is_none() && !self.0.is_offered.load(Ordering::Relaxed)
     }
 }
 

@@ -11,11 +11,10 @@ use sfv::{BareItem, List, ListEntry, Parser};
 #[must_use]
 pub fn tags(headers: &HeaderMap) -> Option<Vec<&str>> {
     let mut tags = Vec::new();
-    for line in headers.get_all(CACHE_TAG) {
-        tags.extend(line.to_str().ok()?.split([',', ' ']).filter(|tag| !tag.is_empty()));
-    }
-    for line in headers.get_all(SURROGATE_KEY) {
-        tags.extend(line.to_str().ok()?.split(' ').filter(|tag| !tag.is_empty()));
+    for name in [CACHE_TAG, SURROGATE_KEY] {
+        for line in headers.get_all(name) {
+            tags.extend(line.to_str().ok()?.split([',', ' ']).filter(|tag| !tag.is_empty()));
+        }
     }
     Some(tags)
 }

@@ -160,7 +160,8 @@ fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let normal = |&(name, weight): &(&[u8], u16)| match weights.iter().position(|known| *known == weight) {
         None => [name, REFUSED].concat(),
         Some(0) => name.to_vec(),
-        Some(place) => [name, b";", place.to_string().as_bytes()].concat(),
+        // By a byte that no header has: nobody can have sent this.
+        Some(place) => [name, b"\x01", place.to_string().as_bytes()].concat(),
     };
     let unread = members.iter().zip(&read).filter(|(_, read)| read.is_none()).map(|(member, _)| member.clone());
     said().map(normal).chain(unread).collect()

@@ -102,6 +102,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            this.upload.offer(false);
             let limit = this.limit;
             let silence = this.silence.get_or_insert_with(|| Box::pin(sleep(limit)));
             if !std::mem::replace(&mut this.waiting, true) {
@@ -110,6 +111,7 @@ where
             return silence.as_mut().poll(cx).map(|()| Some(Err(this.fault(Fault::Silent, BodyError::Silent))));
         };
         this.waiting = false;
+        this.upload.offer(true);
         if frame.is_none() || this.body.is_end_stream() {
             this.upload.end(Instant::now().into_std());
         }

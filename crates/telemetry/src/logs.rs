@@ -1,4 +1,4 @@
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::mpsc, thread, time::Duration};
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, reload};
@@ -39,14 +39,32 @@ impl std::fmt::Debug for LogFilter {
 #[derive(Debug)]
 #[must_use = "what is logged after it is dropped goes nowhere"]
 pub struct LogGuard {
-    _written: WorkerGuard,
+    written: Option<WorkerGuard>,
+}
+
+/// Longest wait for the last lines to be written.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        // Its own end prints where it finds no room, and may wait there for ever: not here.
+        let written = self.written.take();
+        let (told, ended) = mpsc::channel();
+        let spawned = thread::Builder::new().name("logs-end".to_owned()).spawn(move || {
+            drop(written);
+            told.send(()).ok();
+        });
+        if spawned.is_ok() {
+            ended.recv_timeout(LAST_WORDS).ok();
+        }
+    }
 }
 
 /// A writer that never holds up whoever logs, and whose end says nothing to them: a thread of its own writes, and what it cannot is lost.
 fn to_stderr() -> (NonBlocking, LogGuard) {
     let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).thread_name("logs");
     let (writer, written) = builder.finish(std::io::stderr());
-    (writer, LogGuard { _written: written })
+    (writer, LogGuard { written: Some(written) })
 }
 
 /// Sends logs to standard error: `RUST_LOG` if it is set, else `filter` (`info`, `edge_cache=debug,warn`). Where nobody reads them, or nobody is left who

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// The body ended before its end: nothing of it is stored.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -41,6 +42,8 @@ struct State {
     end: Option<End>,
     readers: Vec<Option<Place>>,
     writer: Option<Waker>,
+    /// The last reader left.
+    unread_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -143,9 +146,9 @@ impl SharedBody {
         Poll::Pending
     }
 
-    /// Whether somebody reads it.
-    pub(crate) fn is_read(&self) -> bool {
-        self.state.lock().readers.iter().any(Option::is_some)
+    /// Since when nobody reads it any more; `None` while somebody does, or nobody ever has.
+    pub(crate) fn unread_since(&self) -> Option<Instant> {
+        self.state.lock().unread_since
     }
 
     /// From now on it is noted who takes something.
@@ -195,6 +198,7 @@ impl SharedBody {
             return None;
         }
         let place = Some(Place { chunk: 0, waker: None, took: false, left_behind: false });
+        state.unread_since = None;
         let slot = match state.readers.iter().position(Option::is_none) {
             Some(free) => {
                 state.readers[free] = place;
@@ -295,6 +299,9 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.body.state.lock();
         state.readers[self.slot] = None;
+        if state.readers.iter().all(Option::is_none) {
+            state.unread_since = Some(Instant::now());
+        }
         state.slide();
         if let Some(writer) = state.writer.take() {
             writer.wake();

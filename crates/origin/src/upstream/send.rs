@@ -129,7 +129,7 @@ where
             Ok((response, _)) if is_failing(response.status()) => Some(Said::Failing),
             Ok(_) => Some(Said::Fine),
             // Who has not sent all of a question waits for nobody but himself.
-            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.ended().is_none()) => None,
+            Err(Failed::TooSlow(_)) if upload.is_some_and(|upload| upload.is_awaited()) => None,
             // Who answers others meanwhile is there: this one question takes too long.
             Err(Failed::TooSlow(_)) if member.answers() > answers_before => Some(Said::Failing),
             Err(failed) => failed.says(),
@@ -173,8 +173,12 @@ where
                 if let Ok(answered) = timeout_at(until(end), asked.as_mut()).await {
                     return answered;
                 }
-                // A body that still comes gives the origin nothing to answer.
-                let from = upload.ended().map_or_else(Instant::now, Instant::from_std);
+                // A body that still comes gives the origin nothing to answer; one that it does not take is its own affair.
+                let from = match upload.ended() {
+                    Some(ended) => Instant::from_std(ended),
+                    None if upload.is_awaited() => Instant::now(),
+                    None => began,
+                };
                 let next = last.map_or(from + limit, |last| last.min(from + limit));
                 if useful.is_some_and(|useful| useful < end) || next <= end {
                     return Err(late(end));

@@ -112,8 +112,8 @@ impl Body {
 }
 
 fn targets(body: Body) -> Result<Vec<Target>, String> {
-    // The header that names them is a list: none has a comma in it, and none is empty.
-    if let Some(at) = body.tags.iter().position(|tag| tag.trim().is_empty() || tag.contains(',')) {
+    // The headers that name them are lists: none has a comma or a space in it, and none is empty.
+    if let Some(at) = body.tags.iter().position(|tag| tag.is_empty() || tag.contains([',', ' '])) {
         return Err(format!("tags[{at}] = {:?}: must be the name of one tag", body.tags[at]));
     }
     let mut targets: Vec<Target> = body.tags.into_iter().map(Target::Tag).collect();

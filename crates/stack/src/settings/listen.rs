@@ -46,8 +46,12 @@ impl Place {
                 else {
                     return address == other;
                 };
-                let takes_all = |host: &str| matches!(host, "0.0.0.0" | "[::]");
-                port == other_port && port != "0" && (host == other || takes_all(host) || takes_all(other))
+                let takes = |all: &str, host: &str| match all {
+                    "[::]" => true,
+                    "0.0.0.0" => !host.starts_with('['),
+                    _ => all == host,
+                };
+                port == other_port && port != "0" && (takes(host, other) || takes(other, host))
             }
             (Self::Unix(path), Self::Unix(other)) => path == other,
             _ => false,

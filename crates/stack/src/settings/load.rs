@@ -146,7 +146,8 @@ fn explain(tree: &Table, path: &serde_path_to_error::Path, message: &str) -> Set
     if let Some((_, rest)) = message.split_once("unknown field `") {
         return SettingsError::other(unknown(&at, rest));
     }
-    let is_section = || find(tree, path).is_some_and(Value::is_table);
+    let is_section =
+        || matches!(&*at, "route" | "alerts.rule" | "monitor.check") && find(tree, path).is_some_and(Value::is_table);
     let rule = match message.rsplit_once("expected ") {
         Some((_, "a sequence")) if is_section() => format!("must be a list of sections: write [[{at}]]"),
         Some((_, "u64" | "usize")) if at.contains("bytes") => {

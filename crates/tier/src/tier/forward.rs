@@ -254,12 +254,20 @@ impl<St: Store> Trip<'_, St> {
     /// A second look into a store that answers at once.
     fn look_again<RB>(&self) -> Option<Response<TierBody<RB>>> {
         use futures_util::FutureExt;
-        if self.shared.store.is_shared() || self.ask.refresh {
+        if self.shared.store.is_shared() {
+            return None;
+        }
+        self.look_for_fresh().now_or_never()?
+    }
+
+    /// A second look into any store: whether it has meanwhile what will do.
+    async fn look_for_fresh<RB>(&self) -> Option<Response<TierBody<RB>>> {
+        if self.ask.refresh {
             return None;
         }
         let (base, headers) = (self.keyed.key(), self.ask.headers);
-        let first = self.shared.store.get(base).now_or_never()?;
-        let Lookup { key, entry, .. } = self.shared.look_up(base, first, headers).now_or_never()?;
+        let first = self.shared.store.get(base).await;
+        let Lookup { key, entry, .. } = self.shared.look_up(base, first, headers).await;
         let (entry, verdict) = entry?;
         let now = self.now();
         let fits = verdict == Verdict::Live
@@ -298,7 +306,8 @@ impl<St: Store> Trip<'_, St> {
             if !std::mem::replace(&mut has_waited, true) {
                 continue;
             }
-            if let Some(response) = self.look_again() {
+            // Boxed: few wait for so long.
+            if let Some(response) = Box::pin(self.look_for_fresh()).await {
                 return Err(Waited::Answer(response));
             }
             let is_for_each = self.shared.uncacheable.has(&self.flight_key(purpose), self.now());

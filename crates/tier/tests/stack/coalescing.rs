@@ -493,3 +493,20 @@ async fn the_rest_of_a_body_that_nobody_reads_is_given_up_after_a_while() {
         assert_eq!(next.cache_status().contains("hit"), is_kept, "{pieces} s: {}", next.cache_status());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_a_body_that_its_leader_left_reads_it_to_its_end() {
+    let (origin, pieces) = streamed(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    pieces.send(Ok(Bytes::from_static(b"first "))).unwrap();
+    drop(stack.clone().oneshot(get("/a").body(crate::origin::body("")).unwrap()).await.unwrap());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let rest = async move {
+        // Longer than what nobody reads is waited for, and shorter than the longest silence.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        pieces.send(Ok(Bytes::from_static(b"last"))).unwrap();
+    };
+    let (joined, ()) = tokio::join!(ask(&stack, get("/a")), rest);
+    assert_eq!(joined.text, "first last");
+    assert_eq!(origin.calls(), 1);
+}

@@ -120,7 +120,8 @@ impl<St: Store, RB: Body<Data = Bytes>, E> Pad<St, RB, E> {
             };
         }
         let supersedes = replaces && !self.keyed.authorization() && is_of_resource(parts.status);
-        let unstored = |response, why| match supersedes && !is_of_request(why) {
+        // A cookie is for one client, and says nothing of what others would get.
+        let unstored = |response, why| match supersedes && !is_of_request(why) && why != NoStore::SetCookie {
             true => Next::Superseded(response, why),
             false => Next::Through(response, why),
         };

@@ -135,7 +135,7 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let landed = self.land(landed);
         self.tell(Outward::Landed(landed, said, reader));
         let (idle_max, abandoned_max) = (self.shared.config.body_idle_max, self.shared.config.abandoned_max);
-        let mut abandoned: Option<Instant> = None;
+        let (mut last, mut given_up) = (Instant::now(), false);
         loop {
             if reading.over() && !reading.passing {
                 // Too large after all: it streams on to those who read it, unstored.
@@ -159,20 +159,17 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             }
             // An origin that stalls must not hold the key for ever, nor one that takes its time for nobody a place of those who wait.
             let now = Instant::now();
-            let end = match has_client && !shared_body.is_read() {
-                true => Some(*abandoned.get_or_insert(now) + abandoned_max),
-                false => {
-                    abandoned = None;
-                    None
-                }
-            };
-            let until = end.map_or(now + idle_max, |end| end.min(now + idle_max));
-            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
-            match timeout_at(until, frame).await {
-                Ok(_) if end.is_some_and(|end| now >= end) => break,
-                Ok(frame) => reading.take(frame, body.is_end_stream()),
-                Err(_) => break,
+            let end = shared_body.unread_since().filter(|_| has_client).map(|since| since + abandoned_max);
+            given_up = end.is_some_and(|end| now >= end);
+            if given_up || now >= last + idle_max {
+                break;
             }
+            // Who reads it may leave, and another come.
+            let next_look = end.unwrap_or(now + if has_client { abandoned_max } else { idle_max });
+            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+            let Ok(frame) = timeout_at(next_look.min(last + idle_max), frame).await else { continue };
+            last = Instant::now();
+            reading.take(frame, body.is_end_stream());
             // What is there already goes on in one piece.
             while !reading.ended() && reading.waiting() < READ_AHEAD_BYTES {
                 let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).now_or_never();
@@ -181,7 +178,14 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
             }
         }
         if !reading.is_complete() {
+            // What came before the end is good.
+            for piece in reading.pieces() {
+                shared_body.push(piece);
+            }
             shared_body.cut();
+            if given_up {
+                return self.note("given up: nobody reads it any more");
+            }
             self.shared.events.fill_failed(self.shared.store.name());
             if completes {
                 // The part that was to be completed would lead the next one here too.
