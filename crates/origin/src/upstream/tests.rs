@@ -262,8 +262,11 @@ async fn the_wait_for_an_answer_begins_when_the_question_is_complete() {
             tokio::time::advance(limit).await;
             tokio::task::yield_now().await;
         }
+        // Between two looks at the clock.
+        tokio::time::advance(limit / 2).await;
         assert!(!asking.is_finished(), "it waits for its client");
-        upload.end(Instant::now().into_std());
+        let ended = Instant::now();
+        upload.end(ended.into_std());
         // Where the answer does not come, the clock of the test goes on to the end of the wait by itself.
         if is_in_time {
             tokio::time::resume();
@@ -272,6 +275,7 @@ async fn the_wait_for_an_answer_begins_when_the_question_is_complete() {
         let status = asking.await.unwrap().unwrap().status();
         assert_eq!(status, if is_in_time { StatusCode::OK } else { StatusCode::GATEWAY_TIMEOUT });
         if !is_in_time {
+            assert!(ended.elapsed() >= limit, "all of the wait is left: {:?}", ended.elapsed());
             tokio::time::resume();
         }
     }
