@@ -510,3 +510,25 @@ async fn who_joins_a_body_that_its_leader_left_reads_it_to_its_end() {
     assert_eq!(joined.text, "first last");
     assert_eq!(origin.calls(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_what_is_too_large_to_keep_gets_all_of_it() {
+    const PIECES: usize = 40;
+    let (origin, pieces) = streamed(MINUTE);
+    let stack = Bench::new(Mode::Guarded).over(&origin);
+    for _ in 0..PIECES {
+        pieces.send(Ok(Bytes::from(vec![b'x'; 64 << 10]))).unwrap();
+    }
+    drop(pieces);
+    let request = get("/a").body(crate::origin::body("")).unwrap();
+    let mut body = stack.clone().oneshot(request).await.unwrap().into_body();
+    let mut len = 0;
+    while let Some(frame) = body.frame().await {
+        len += frame.unwrap().into_data().unwrap().len();
+        // Longer than the origin may be silent, once for each window.
+        if len % (1 << 20) == 0 {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+        }
+    }
+    assert_eq!(len, PIECES * (64 << 10));
+}

@@ -135,8 +135,8 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
         let landed = self.land(landed);
         self.tell(Outward::Landed(landed, said, reader));
         let (idle_max, abandoned_max) = (self.shared.config.body_idle_max, self.shared.config.abandoned_max);
-        let (mut last, mut given_up) = (Instant::now(), false);
-        loop {
+        let mut given_up = false;
+        'body: loop {
             if reading.over() && !reading.passing {
                 // Too large after all: it streams on to those who read it, unstored.
                 reading.passing = true;
@@ -158,17 +158,21 @@ impl<St: Store, RB, E> Pad<St, RB, E> {
                 break;
             }
             // An origin that stalls must not hold the key for ever, nor one that takes its time for nobody a place of those who wait.
-            let now = Instant::now();
-            let end = shared_body.unread_since().filter(|_| has_client).map(|since| since + abandoned_max);
-            given_up = end.is_some_and(|end| now >= end);
-            if given_up || now >= last + idle_max {
-                break;
-            }
-            // Who reads it may leave, and another come.
-            let next_look = end.unwrap_or(now + if has_client { abandoned_max } else { idle_max });
-            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
-            let Ok(frame) = timeout_at(next_look.min(last + idle_max), frame).await else { continue };
-            last = Instant::now();
+            let silent = Instant::now() + idle_max;
+            let frame = loop {
+                let now = Instant::now();
+                let end = shared_body.unread_since().filter(|_| has_client).map(|since| since + abandoned_max);
+                given_up = end.is_some_and(|end| now >= end);
+                if given_up || now >= silent {
+                    break 'body;
+                }
+                // Who reads it may leave, and another come.
+                let next_look = end.unwrap_or(now + if has_client { abandoned_max } else { idle_max });
+                let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+                if let Ok(frame) = timeout_at(next_look.min(silent), frame).await {
+                    break frame;
+                }
+            };
             reading.take(frame, body.is_end_stream());
             // What is there already goes on in one piece.
             while !reading.ended() && reading.waiting() < READ_AHEAD_BYTES {
