@@ -3,10 +3,12 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Instant,
 };
+
+use parking_lot::Mutex;
 
 /// How urgent a request to the origin is (request extension; without it a request is [`Interactive`](Self::Interactive)). What is less
 /// urgent waits longer and is refused first.
@@ -51,8 +53,8 @@ pub struct Upload(Arc<UploadState>);
 #[derive(Debug, Default)]
 struct UploadState {
     ended: OnceLock<Instant>,
-    /// What has come is there to be taken.
-    is_offered: AtomicBool,
+    /// When the last piece was taken, unless more is waited for.
+    taken: Mutex<Option<Instant>>,
 }
 
 impl Upload {
@@ -67,15 +69,26 @@ impl Upload {
         self.0.ended.get().copied()
     }
 
-    /// Notes whether more of it is there, for an origin that takes it.
-    pub fn offer(&self, is_there: bool) {
-        self.0.is_offered.store(is_there, Ordering::Relaxed);
+    /// Notes that a piece was taken at `now`: whoever takes it has the rest to ask for.
+    pub fn take(&self, now: Instant) {
+        *self.0.taken.lock() = Some(now);
     }
 
-    /// Whether its client is waited for: there is more to come, and nothing to be taken.
+    /// Notes that its client is waited for: there is more to come, and nothing to be taken.
+    pub fn wait(&self) {
+        *self.0.taken.lock() = None;
+    }
+
+    /// When the last piece was taken; `None` while its client is waited for.
+    #[must_use]
+    pub fn taken(&self) -> Option<Instant> {
+        *self.0.taken.lock()
+    }
+
+    /// Whether its client is waited for.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
-        self.ended().is_none() && !self.0.is_offered.load(Ordering::Relaxed)
+        self.ended().is_none() && self.taken().is_none()
     }
 }
 

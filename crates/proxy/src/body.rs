@@ -102,7 +102,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            this.upload.offer(false);
+            this.upload.wait();
             let limit = this.limit;
             let silence = this.silence.get_or_insert_with(|| Box::pin(sleep(limit)));
             if !std::mem::replace(&mut this.waiting, true) {
@@ -111,9 +111,10 @@ where
             return silence.as_mut().poll(cx).map(|()| Some(Err(this.fault(Fault::Silent, BodyError::Silent))));
         };
         this.waiting = false;
-        this.upload.offer(true);
+        let now = Instant::now().into_std();
+        this.upload.take(now);
         if frame.is_none() || this.body.is_end_stream() {
-            this.upload.end(Instant::now().into_std());
+            this.upload.end(now);
         }
         let Some(frame) = frame else { return Poll::Ready(None) };
         let frame = frame.map_err(|error| this.fault(Fault::Broken, BodyError::from(error)));

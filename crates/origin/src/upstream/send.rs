@@ -173,12 +173,8 @@ where
                 if let Ok(answered) = timeout_at(until(end), asked.as_mut()).await {
                     return answered;
                 }
-                // A body that still comes gives the origin nothing to answer; one that it does not take is its own affair.
-                let from = match upload.ended() {
-                    Some(ended) => Instant::from_std(ended),
-                    None if upload.is_awaited() => Instant::now(),
-                    None => began,
-                };
+                // A body that still comes gives the origin nothing to answer. What has come and is not taken is the origin's own affair.
+                let from = upload.ended().or_else(|| upload.taken()).map_or_else(Instant::now, Instant::from_std);
                 let next = last.map_or(from + limit, |last| last.min(from + limit));
                 if useful.is_some_and(|useful| useful < end) || next <= end {
                     return Err(late(end));

@@ -282,6 +282,32 @@ async fn the_wait_for_an_answer_begins_when_the_question_is_complete() {
 }
 
 #[tokio::test]
+async fn an_origin_that_does_not_take_what_has_come_is_not_waited_for() {
+    let limit = Duration::from_secs(2);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let upstream = upstream(&UpstreamConfig { response_timeout: limit, ..config(&[&url]) });
+    let upload = Upload::default();
+    let request = Request::post("http://site/").extension(upload.clone()).body(Full::from("body")).unwrap();
+    let asking = tokio::spawn(upstream.clone().oneshot(request));
+    let (_stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap();
+    tokio::time::pause();
+    for _ in 0..10 {
+        upload.take(Instant::now().into_std());
+        tokio::time::advance(limit / 2).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(!asking.is_finished(), "it takes a piece now and then");
+    // And no more: the clock of the test goes on by itself.
+    let last = upload.taken().unwrap();
+    assert_eq!(asking.await.unwrap().unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
+    let waited = Instant::now().into_std() - last;
+    assert!((limit..2 * limit).contains(&waited), "{waited:?}");
+    assert_eq!(upstream.state()[0].failures, 1, "it is the origin's");
+    tokio::time::resume();
+}
+
+#[tokio::test]
 async fn a_failing_answer_is_tried_elsewhere_while_the_budget_lasts() {
     let origins = [Origin::answers(AWAY).await, Origin::answers(AWAY).await];
     let config = config(&[&origins[0].url, &origins[1].url]);
