@@ -178,6 +178,10 @@ impl Cluster {
         for node in &nodes {
             links.push(connect(node).await);
         }
+        // Who begins with the same epoch as others settles that with them in time, and a replica that takes over before it has heard of it is not believed.
+        for (link, epoch) in links.iter_mut().zip(1..) {
+            cluster(link, "SET-CONFIG-EPOCH").arg(epoch).query_async::<()>(link).await.unwrap();
+        }
         for (link, (first, last)) in links.iter_mut().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
             cluster(link, "ADDSLOTSRANGE").arg(first).arg(last).query_async::<()>(link).await.unwrap();
         }
@@ -199,7 +203,7 @@ impl Cluster {
             tokio::task::yield_now().await;
         }
         for link in &mut links {
-            while !info(link).await.contains("cluster_state:ok") {
+            while !info(link).await.contains("cluster_state:ok") || !knows_all(link).await {
                 tokio::task::yield_now().await;
             }
         }
@@ -224,6 +228,15 @@ fn cluster(_: &mut MultiplexedConnection, what: &str) -> redis::Cmd {
     let mut command = cmd("CLUSTER");
     command.arg(what);
     command
+}
+
+/// Whether a node of the cluster knows the other three, and what each primary began with.
+async fn knows_all(link: &mut MultiplexedConnection) -> bool {
+    let nodes: String = cluster(link, "NODES").query_async(link).await.unwrap();
+    let primaries = nodes.lines().filter(|line| line.contains("master"));
+    let mut epochs: Vec<&str> = primaries.filter_map(|line| line.split(' ').nth(6)).collect();
+    epochs.sort_unstable();
+    nodes.lines().count() == 4 && !nodes.contains("handshake") && epochs == ["1", "2", "3"]
 }
 
 async fn info(link: &mut MultiplexedConnection) -> String {
