@@ -134,8 +134,8 @@ fn lower(member: &mut [u8]) {
     }
 }
 
-/// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). Of weights only the order matters: a coding that others
-/// are preferred to has its place in it beside it. What a client refuses says something where it would be taken else: beside `*`, or if it is `identity`, which everybody takes who does
+/// The codings a client takes, without what says nothing: browsers spell the same wish in many ways (Souin #519). Weights say something
+/// where they differ. What a client refuses says something where it would be taken else: beside `*`, or if it is `identity`, which everybody takes who does
 /// not say so (RFC 9110 §12.5.3); and to take that, where it is preferred to another. What cannot be read may mean anything.
 fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let read: Vec<_> = members.iter().map(|member| coding(member)).collect();
@@ -154,14 +154,14 @@ fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
         (_, 0) => takes_others,
     };
     let said = || read.iter().flatten().filter(|(name, weight)| says_something(name, *weight));
-    let mut weights: Vec<u16> = said().map(|(_, weight)| *weight).filter(|weight| *weight > 0).collect();
-    weights.sort_unstable_by(|a, b| b.cmp(a));
-    weights.dedup();
-    let normal = |&(name, weight): &(&[u8], u16)| match weights.iter().position(|known| *known == weight) {
-        None => [name, REFUSED].concat(),
-        Some(0) => name.to_vec(),
-        // By a byte that no header has: nobody can have sent this.
-        Some(place) => [name, b"\x01", place.to_string().as_bytes()].concat(),
+    let mut weights = said().map(|(_, weight)| *weight).filter(|weight| *weight > 0);
+    let first = weights.next();
+    let is_even = weights.all(|weight| Some(weight) == first);
+    let normal = |&(name, weight): &(&[u8], u16)| match weight {
+        0 => [name, REFUSED].concat(),
+        1000 => name.to_vec(),
+        _ if is_even => name.to_vec(),
+        _ => [name, b";q=0.", format!("{weight:03}").trim_end_matches('0').as_bytes()].concat(),
     };
     let unread = members.iter().zip(&read).filter(|(_, read)| read.is_none()).map(|(member, _)| member.clone());
     said().map(normal).chain(unread).collect()
@@ -253,7 +253,7 @@ mod tests {
             ("*, identity;q=1", "*"),
             ("gzip;q=0.001", "gzip"),
             ("gzip;q=0.8, br;q=0.8", "br, gzip"),
-            ("gzip, br;q=0.5, identity;q=0.1", "gzip;q=0.9, br;q=0.001"),
+            ("gzip, br;q=0.5, identity;q=0.1", "gzip;q=1.0, br;q=0.50"),
         ] {
             let value =
                 |sent| selecting(&map(&[("accept-encoding", sent)]), &header::ACCEPT_ENCODING).unwrap().into_owned();
