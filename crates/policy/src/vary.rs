@@ -141,12 +141,8 @@ fn normal_codings(members: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let read: Vec<_> = members.iter().map(|member| coding(member)).collect();
     let others = |taken| read.iter().flatten().any(|(name, weight)| *name == b"*" && (*weight > 0) == taken);
     let (takes_others, refuses_others) = (others(true), others(false));
-    let least = read
-        .iter()
-        .flatten()
-        .filter(|(name, weight)| *name != b"identity" && *weight > 0)
-        .map(|(_, weight)| *weight)
-        .min();
+    let named = read.iter().flatten().filter(|(name, weight)| !matches!(*name, b"" | b"identity") && *weight > 0);
+    let least = named.map(|(_, weight)| *weight).min();
     let says_something = |name: &[u8], weight: u16| match (name, weight) {
         (b"", _) => false,
         (b"identity", 1..) => refuses_others || least.is_some_and(|least| least < weight),
@@ -253,6 +249,7 @@ mod tests {
             ("*, identity;q=1", "*"),
             ("gzip;q=0.001", "gzip"),
             ("gzip;q=0.8, br;q=0.8", "br, gzip"),
+            (";q=0.05, gzip, identity", "gzip"),
             ("gzip, br;q=0.5, identity;q=0.1", "gzip;q=1.0, br;q=0.50"),
         ] {
             let value =
