@@ -49,6 +49,7 @@ use futures_util::future::join_all;
 use tokio::{
     io::AsyncWriteExt,
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
     time::{Instant, sleep, timeout_at},
 };
 
@@ -153,8 +154,12 @@ async fn accept(listener: &Listener, free: &Arc<Semaphore>) -> (Socket, Option<O
     drop(free.acquire().await);
     loop {
         match listener.accept().await {
-            // Another listener may have taken the last one meanwhile; then this client waits as if it had not been accepted yet.
-            Ok(socket) => return (socket, Arc::clone(free).acquire_owned().await.ok()),
+            // Not awaited where there is one: whoever stops waiting here, at a stop, would drop a client that was accepted.
+            Ok(socket) => match Arc::clone(free).try_acquire_owned() {
+                Ok(place) => return (socket, Some(place)),
+                // Another listener has taken the last one meanwhile: this client waits as if it had not been accepted yet.
+                Err(_) => return (socket, Arc::clone(free).acquire_owned().await.ok()),
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(Duration::from_millis(50)).await;
@@ -172,7 +177,8 @@ async fn admit_waiting(doors: &Doors, threads: &Threads, places: &Places) {
     for listener in &doors.listeners {
         let tls = doors.tls.as_ref().filter(|_| listener.tls);
         while let Ok(place) = Arc::clone(&places.free).try_acquire_owned()
-            && let Ok(Ok(socket)) = timeout_at(end.min(Instant::now() + LAST_CALL / 10), listener.accept()).await
+            // As many as there are: not only those for which this task has a turn left.
+            && let Ok(Ok(socket)) = timeout_at(end.min(Instant::now() + LAST_CALL / 10), unconstrained(listener.accept())).await
         {
             if let Some(accepted) = admit(threads, socket, tls, Some(place)) {
                 threads.serve(accepted);

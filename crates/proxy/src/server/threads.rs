@@ -158,6 +158,9 @@ impl Thread {
     }
 }
 
+/// What those who were taken in last have to be heard.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// What a thread does.
 async fn run(
     hall: Hall,
@@ -180,6 +183,8 @@ async fn run(
             Err(error) => tracing::warn!(%error, "cannot serve a connection"),
         }
     }
+    // The runtime hears meanwhile what the last of them have sent: who has not been read at all counts as idle, and is closed.
+    tokio::time::sleep(LAST_WORDS).await;
     hall.draining.cancel();
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
